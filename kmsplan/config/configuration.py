@@ -1,0 +1,77 @@
+"""What a configuration folder says, once it is valid: settings and desired objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kmsplan.config.diagnostic import Span
+    from kmsplan.resource.address import Address
+
+
+@dataclass(frozen=True, slots=True)
+class SecretReference:
+    """Where a secret is found: `{env: NAME}` or `{file: PATH}`. Holds no secret."""
+
+    source: str
+    """env or file."""
+    name: str
+    """The variable's name, or the path (absolute, resolved against the configuration folder)."""
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """One desired object."""
+
+    address: Address
+    attributes: Mapping[str, Any]
+    """Canonical, defaults filled in, references as addresses."""
+    span: Span
+    """Where it is declared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """Which KMS the configuration is for: `engine: {embedded: {...}}` or `{alibaba: {...}}`."""
+
+    provider: str
+    path: Path | None = None
+    """embedded: the engine's folder."""
+    seal: SecretReference | None = None
+    """embedded: passphrase or key file; None means the engine's own key file beside it."""
+    seal_kind: str = "default"
+    """embedded: default, passphrase, file or hsm."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """One `import:` block."""
+
+    address: Address
+    identity: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """A valid configuration folder."""
+
+    root: Path
+    engine: EngineSettings
+    state_path: Path
+    desired: Mapping[Address, Declared]
+    variables: Mapping[str, Any]
+    """Every variable's value, so that a saved plan can be read with the same ones."""
+    digest: str
+    """sha256 hex of all that decides what is desired: objects, engine, state, moved, removed, import."""
+    pins: Mapping[Address, SecretReference] = field(default_factory=dict)
+    """By instance address."""
+    moved: Mapping[Address, Address] = field(default_factory=dict)
+    removed: frozenset[Address] = frozenset()
+    """Addresses to forget."""
+    imports: tuple[Import, ...] = ()

@@ -1,0 +1,77 @@
+"""KMS errors: code, HTTP status, message (API reference, error tables), and what a code says about the effect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorFacts:
+    """One row of the error table."""
+
+    status: int
+    message: str
+    retry: bool = False
+    """A later try may succeed without anybody doing anything."""
+    in_doubt: bool = False
+    """The operation may have been carried out although it answered with this error."""
+
+
+ERRORS: Final[Mapping[str, ErrorFacts]] = MappingProxyType(
+    {
+        "MissingParameter": ErrorFacts(400, 'The parameter "<name>" is needed but not provided.'),
+        "InvalidParameter": ErrorFacts(400, 'The specified parameter "<name>" is not valid.'),
+        "Rejected.LimitExceeded": ErrorFacts(400, "The quota of this resource is used up."),
+        "AliasAlreadyExists": ErrorFacts(400, "AliasName Already Exists."),
+        "InvalidKeyMaterial": ErrorFacts(400, "The key material is not valid."),
+        "Unsupported.Origin": ErrorFacts(400, "The key's origin does not allow this operation."),
+        "Unsupported.Alias": ErrorFacts(400, "An alias is not accepted here."),
+        "Unsupported.ProtectionLevel": ErrorFacts(400, "The protection level is not offered here."),
+        "UnsupportedOperation": ErrorFacts(400, "This action is not supported."),
+        "Rejected.UnsupportedOperation": ErrorFacts(400, "Unsupported operation."),
+        "Throttling": ErrorFacts(400, "Request was denied due to request throttling.", retry=True),
+        "Forbidden.NoPermission": ErrorFacts(403, "This operation is forbidden by permission system."),
+        # No source names the code; this one says what is the matter.
+        "Forbidden.DeletionProtected": ErrorFacts(403, "Deletion protection is enabled."),
+        "Forbidden.KeyNotFound": ErrorFacts(404, "The specified Key is not found."),
+        "Forbidden.KeyVersionNotFound": ErrorFacts(404, "The specified KeyVersion is not found."),
+        "Forbidden.AliasNotFound": ErrorFacts(404, "The specified Alias is not found."),
+        "Forbidden.ResourceNotFound": ErrorFacts(404, "Resource not found."),
+        "Forbidden.DKMSInstanceNotFound": ErrorFacts(404, "The specified KMS instance is not found."),
+        "Forbidden.DKMSInstanceStateInvalid": ErrorFacts(409, "The KMS instance is not ready.", retry=True),
+        # No source names the code for an instance that still holds keys; the engine refuses where the cloud destroys.
+        "Rejected.InstanceNotEmpty": ErrorFacts(409, "The KMS instance still holds keys."),
+        "Rejected.StateModifiedFailed": ErrorFacts(409, "The key state does not allow this change."),
+        "Rejected.Disabled": ErrorFacts(409, "The request was rejected because the key state is Disabled."),
+        "Rejected.PendingDeletion": ErrorFacts(
+            409, "The request was rejected because the key state is PendingDeletion."
+        ),
+        "Rejected.PendingImport": ErrorFacts(409, "The request was rejected because the key state is PendingImport."),
+        "Rejected.Unavailable": ErrorFacts(409, "The request was rejected because the key state is Unavailable."),
+        "Rejected.Throttling": ErrorFacts(429, "QPS Limit Exceeded.", retry=True),
+        "InternalFailure": ErrorFacts(500, "Internal Failure", retry=True, in_doubt=True),
+        "ServiceUnavailableTemporary": ErrorFacts(503, "Service Unavailable Temporary.", retry=True, in_doubt=True),
+        # The engine's own: nothing was done, and somebody has to act first.
+        "Rejected.Sealed": ErrorFacts(503, "The engine is sealed."),
+    }
+)
+
+
+class KmsError(Exception):
+    """An error answer of the KMS: what the API would return, whoever carried out the operation."""
+
+    def __init__(self, code: str, message: str | None = None, *, request_id: str | None = None) -> None:
+        self.code = code
+        self.message = ERRORS[code].message if message is None else message
+        self.request_id = request_id
+        super().__init__(f"{self.message} ({code})" + (f" (request id {request_id})" if request_id else ""))
+
+    @property
+    def facts(self) -> ErrorFacts:
+        """The row of the error table; an unknown code is a plain, final rejection."""
+        return ERRORS.get(self.code, ErrorFacts(400, self.message))

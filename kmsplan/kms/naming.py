@@ -1,0 +1,107 @@
+"""Ids, ARNs, aliases, tags and durations: their forms and limits (API reference, "Limits")."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+ALIAS_PREFIX: Final = "alias/"
+SERVICE_ALIAS_PREFIX: Final = "alias/acs"
+ALIAS_LENGTH: Final = 255
+"""Of the whole string, prefix included: the narrower of the two published readings."""
+TAG_LIMIT: Final = 20
+TAG_LENGTH: Final = 128
+OWNER_TAG: Final = "kmsplan:owner"
+DESCRIPTION_LENGTH: Final = 8192
+POLICY_BYTES: Final = 32_768
+SECOND: Final = 1
+DAY: Final = 86_400
+
+_ALIAS = re.compile(r"[A-Za-z0-9_/-]+")
+_TAG = re.compile(r"[A-Za-z0-9/\\_.+=:@ -]*")
+_DURATION = re.compile(r"([0-9]{1,9})([dhms])")
+_UNITS: Final = {"d": DAY, "h": 3600, "m": 60, "s": 1}
+_ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+def alias_problem(name: str) -> str | None:
+    """Return what is wrong with a whole alias name (`alias/...`), or None."""
+    if not name.startswith(ALIAS_PREFIX) or name == ALIAS_PREFIX:
+        return f"an alias is written {ALIAS_PREFIX}NAME"
+    if name.startswith(SERVICE_ALIAS_PREFIX):
+        return f"aliases under {SERVICE_ALIAS_PREFIX} are reserved for cloud services"
+    if not _ALIAS.fullmatch(name):
+        return "an alias is made of letters, digits, '_', '-' and '/'"
+    if len(name) > ALIAS_LENGTH:
+        return f"an alias has at most {ALIAS_LENGTH} characters, this one has {len(name)}"
+    return None
+
+
+def tag_problem(key: str, value: str) -> str | None:
+    """Return what is wrong with one tag, or None."""
+    if not key:
+        return "a tag key must not be empty"
+    if key.startswith(("aliyun", "acs:")):
+        return f"tag keys must not start with 'aliyun' or 'acs:', this one is {key!r}"
+    for what, text in (("key", key), ("value", value)):
+        if len(text) > TAG_LENGTH:
+            return f"a tag {what} has at most {TAG_LENGTH} characters, this one has {len(text)}"
+        if not _TAG.fullmatch(text):
+            return f"a tag {what} is made of letters, digits, space and / \\ _ - . + = : @, not {text!r}"
+    return None
+
+
+def parse_duration(text: str) -> int | None:
+    """Return the seconds of `<int>[d|h|m|s]`, or None where the text is no duration."""
+    match = _DURATION.fullmatch(text)
+    return int(match[1]) * _UNITS[match[2]] if match else None
+
+
+def format_duration(seconds: int) -> str:
+    """Return the shortest exact form: days where they divide, else seconds."""
+    return f"{seconds // DAY}d" if seconds % DAY == 0 else f"{seconds}s"
+
+
+def arn(region: str, account: str, resource: str) -> str:
+    """Return `acs:kms:REGION:ACCOUNT:RESOURCE`, RESOURCE being `key/...` or `alias/...`."""
+    return f"acs:kms:{region}:{account}:{resource}"
+
+
+def _suffix(entropy: bytes, length: int) -> str:
+    """Return `length` characters of the id alphabet, one from each byte (the 1.6 % bias is harmless in an id)."""
+    return "".join(_ID_ALPHABET[byte % 36] for byte in entropy[:length])
+
+
+def key_id(entropy: bytes) -> str:
+    """Return a KMS 3.0 key id, `key-` and 21 characters, from at least 21 random bytes."""
+    return f"key-{_suffix(entropy, 21)}"
+
+
+def key_version_id(key: str, entropy: bytes) -> str:
+    """Return a key version id, 36 characters, from at least 10 random bytes."""
+    return f"{key}-{_suffix(entropy, 10)}"
+
+
+def instance_id(entropy: bytes) -> str:
+    """Return an instance id, `kst-` and 21 characters, from at least 21 random bytes."""
+    return f"kst-{_suffix(entropy, 21)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who made an object: the value of its owner tag, which also finds an interrupted creation again."""
+
+    lineage: str
+    address: str
+    token: str
+
+    def __str__(self) -> str:
+        return f"{self.lineage}/{self.address}/{self.token}"
+
+    @classmethod
+    def parse(cls, text: str) -> Owner | None:
+        """Read an owner tag; None where it has another form."""
+        lineage, _, rest = text.partition("/")
+        address, _, token = rest.rpartition("/")
+        return cls(lineage, address, token) if lineage and address and token else None

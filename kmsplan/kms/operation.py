@@ -1,0 +1,316 @@
+"""The closed set of control-plane operations, named as the API names them, as values.
+
+1. An operation says everything that its call needs; executing one needs nothing else.
+2. An id that an earlier operation will make is a `Reference` to its address until the executor resolves it.
+3. `OPERATIONS` says of each whether a repeat is harmless and how an interrupted one is settled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The identity of the object at `address`, known when that object exists."""
+
+    address: str
+
+
+Identity: TypeAlias = str | Reference
+"""A KMS id (`key-...`, `kst-...`, `alias/...`), or a reference to one that is not known yet."""
+
+
+def _wire(name: str, **options: Any) -> Any:
+    """Return a field with the parameter name that the API uses."""
+    return field(metadata={"wire": name}, **options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateInstance:
+    """Order and connect an instance (BssOpenApi CreateInstance, then ConnectKmsInstance)."""
+
+    type: str = _wire("ProductType")
+    spec: int = _wire("Spec")
+    key_quota: int = _wire("KeyNum")
+    hsm: Mapping[str, str] | None = _wire("Hsm", default=None)
+    """Hardware: PKCS#11 module path and token label; never the PIN."""
+    tags: Mapping[str, str] = _wire("Tags", default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModifyInstance:
+    """Resize an instance (BssOpenApi ModifyInstance)."""
+
+    instance: Identity = _wire("KmsInstanceId")
+    spec: int | None = _wire("Spec", default=None)
+    key_quota: int | None = _wire("KeyNum", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseKmsInstance:
+    """Release an instance: the API destroys every key in it at once."""
+
+    instance: Identity = _wire("KmsInstanceId")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateKey:
+    """Create a key. The API takes no client token: the owner tag among `tags` is the token."""
+
+    instance: Identity | None = _wire("DKMSInstanceId", default=None)
+    spec: str = _wire("KeySpec")
+    usage: str = _wire("KeyUsage")
+    origin: str = _wire("Origin")
+    storage_mechanism: str | None = _wire("KeyStorageMechanism", default=None)
+    description: str = _wire("Description", default="")
+    rotation: int | None = _wire("RotationInterval", default=None)
+    """Seconds; None leaves automatic rotation off."""
+    policy: Mapping[str, Any] | None = _wire("Policy", default=None)
+    tags: Mapping[str, str] = _wire("Tags", default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnableKey:
+    """Enable a key."""
+
+    key: Identity = _wire("KeyId")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisableKey:
+    """Disable a key: no cryptography until it is enabled."""
+
+    key: Identity = _wire("KeyId")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleKeyDeletion:
+    """Schedule a key's deletion; until the window ends CancelKeyDeletion undoes it."""
+
+    key: Identity = _wire("KeyId")
+    window_days: int = _wire("PendingWindowInDays")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelKeyDeletion:
+    """Cancel a scheduled deletion; the key comes back Enabled."""
+
+    key: Identity = _wire("KeyId")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetDeletionProtection:
+    """Turn deletion protection of a key or of an instance on or off; exactly one of the two is named."""
+
+    key: Identity | None = _wire("KeyId", default=None)
+    instance: Identity | None = _wire("KmsInstanceId", default=None)
+    enable: bool = _wire("EnableDeletionProtection")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateKeyDescription:
+    """Set a key's description; empty clears it."""
+
+    key: Identity = _wire("KeyId")
+    description: str = _wire("Description")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateRotationPolicy:
+    """Turn automatic rotation on with an interval in seconds, or off with None."""
+
+    key: Identity = _wire("KeyId")
+    rotation: int | None = _wire("RotationInterval", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetKeyPolicy:
+    """Replace a key's policy; None puts the KMS's default policy back."""
+
+    key: Identity = _wire("KeyId")
+    policy: Mapping[str, Any] | None = _wire("Policy", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagResources:
+    """Add tags to a key or an instance, or change their values."""
+
+    resource: Identity = _wire("ResourceId")
+    resource_type: str = _wire("ResourceType")
+    tags: Mapping[str, str] = _wire("Tag")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UntagResources:
+    """Remove tags from a key or an instance by their keys."""
+
+    resource: Identity = _wire("ResourceId")
+    resource_type: str = _wire("ResourceType")
+    tag_keys: tuple[str, ...] = _wire("TagKey")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateAlias:
+    """Bind a new alias to a key."""
+
+    alias: str = _wire("AliasName")
+    key: Identity = _wire("KeyId")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateAlias:
+    """Point an existing alias at another key, in one atomic step."""
+
+    alias: str = _wire("AliasName")
+    key: Identity = _wire("KeyId")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteAlias:
+    """Delete an alias; the key stays."""
+
+    alias: str = _wire("AliasName")
+
+
+Operation: TypeAlias = (
+    CreateInstance
+    | ModifyInstance
+    | ReleaseKmsInstance
+    | CreateKey
+    | EnableKey
+    | DisableKey
+    | ScheduleKeyDeletion
+    | CancelKeyDeletion
+    | SetDeletionProtection
+    | UpdateKeyDescription
+    | UpdateRotationPolicy
+    | SetKeyPolicy
+    | TagResources
+    | UntagResources
+    | CreateAlias
+    | UpdateAlias
+    | DeleteAlias
+)
+
+
+class Settle(StrEnum):
+    """How an operation that began and never ended is settled."""
+
+    BY_TOKEN = "by token"  # noqa: S105 - a way of settling, no password
+    """Look for an object whose owner tag carries the token: none, it was not done; one, it was; more, in doubt."""
+    BY_READING = "by reading"
+    """Read the object: it was done exactly if every attribute it sets has its new value."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationFacts:
+    """What is true of every call of one operation."""
+
+    operation: Callable[..., Operation]
+    repeatable: bool
+    """A second identical call succeeds and changes nothing more."""
+    settle: Settle
+    makes_object: bool = False
+    destroys: bool = False
+    """It ends, now or later, in the loss of material or of an object."""
+
+
+OPERATIONS: Final[Mapping[str, OperationFacts]] = MappingProxyType(
+    {
+        facts.operation.__name__: facts
+        for facts in (
+            OperationFacts(CreateInstance, repeatable=False, settle=Settle.BY_TOKEN, makes_object=True),
+            OperationFacts(ModifyInstance, repeatable=True, settle=Settle.BY_READING),
+            OperationFacts(ReleaseKmsInstance, repeatable=False, settle=Settle.BY_READING, destroys=True),
+            OperationFacts(CreateKey, repeatable=False, settle=Settle.BY_TOKEN, makes_object=True),
+            OperationFacts(EnableKey, repeatable=True, settle=Settle.BY_READING),
+            OperationFacts(DisableKey, repeatable=True, settle=Settle.BY_READING),
+            # A repeat answers Rejected.StateModifiedFailed.
+            OperationFacts(ScheduleKeyDeletion, repeatable=False, settle=Settle.BY_READING, destroys=True),
+            OperationFacts(CancelKeyDeletion, repeatable=False, settle=Settle.BY_READING),
+            OperationFacts(SetDeletionProtection, repeatable=True, settle=Settle.BY_READING),
+            OperationFacts(UpdateKeyDescription, repeatable=True, settle=Settle.BY_READING),
+            OperationFacts(UpdateRotationPolicy, repeatable=True, settle=Settle.BY_READING),
+            OperationFacts(SetKeyPolicy, repeatable=True, settle=Settle.BY_READING),
+            OperationFacts(TagResources, repeatable=True, settle=Settle.BY_READING),
+            OperationFacts(UntagResources, repeatable=True, settle=Settle.BY_READING),
+            # A repeat answers AliasAlreadyExists.
+            OperationFacts(CreateAlias, repeatable=False, settle=Settle.BY_READING, makes_object=True),
+            OperationFacts(UpdateAlias, repeatable=True, settle=Settle.BY_READING),
+            # A repeat answers Forbidden.AliasNotFound.
+            OperationFacts(DeleteAlias, repeatable=False, settle=Settle.BY_READING, destroys=True),
+        )
+    }
+)
+
+
+def name_of(operation: Operation) -> str:
+    """Return the API's name of an operation."""
+    return type(operation).__name__
+
+
+def facts_of(operation: Operation) -> OperationFacts:
+    """Return the row of the operation table."""
+    return OPERATIONS[type(operation).__name__]
+
+
+def parameters(operation: Operation) -> dict[str, Any]:
+    """Return the API's parameters; a reference is written `{"reference": ADDRESS}`, None is left out."""
+    return {
+        item.metadata["wire"]: {"reference": value.address} if isinstance(value, Reference) else value
+        for item in dataclasses.fields(operation)
+        if (value := getattr(operation, item.name)) is not None
+    }
+
+
+def from_parameters(name: str, values: Mapping[str, Any]) -> Operation:
+    """Build an operation from what `parameters` wrote.
+
+    Raises:
+        ValueError: unknown operation, unknown parameter, or a required one missing.
+    """
+    facts = OPERATIONS.get(name)
+    if facts is None:
+        raise ValueError(f"unknown operation {name!r}")
+    fields = {item.metadata["wire"]: item.name for item in dataclasses.fields(facts.operation)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise ValueError(f"{name} has no parameter {unknown[0]!r}")
+    try:
+        return facts.operation(**{fields[wire]: _from_json(value) for wire, value in values.items()})
+    except TypeError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, dict) and value.keys() == {"reference"}:
+        return Reference(value["reference"])
+    return tuple(value) if isinstance(value, list) else value
+
+
+def references(operation: Operation) -> tuple[str, ...]:
+    """Return the addresses whose identities the operation waits for."""
+    values = (getattr(operation, item.name) for item in dataclasses.fields(operation))
+    return tuple(value.address for value in values if isinstance(value, Reference))
+
+
+def resolve(operation: Operation, identities: Mapping[str, str]) -> Operation:
+    """Return the operation with every reference replaced by its identity.
+
+    Raises:
+        KeyError: an address has no identity yet.
+    """
+    found = {
+        item.name: identities[value.address]
+        for item in dataclasses.fields(operation)
+        if isinstance(value := getattr(operation, item.name), Reference)
+    }
+    return dataclasses.replace(operation, **found) if found else operation  # type: ignore[arg-type]

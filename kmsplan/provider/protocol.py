@@ -1,0 +1,50 @@
+"""What every provider is: a Reader, and where changes are wanted a Provider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from kmsplan.kms.operation import Operation
+    from kmsplan.resource.offer import Offer
+    from kmsplan.resource.value import Observed
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """A successful operation's answer."""
+
+    identity: str | None = None
+    """The id of what it made, where it made something."""
+
+
+class Reader(Protocol):
+    """Reads a KMS; has no way to change it."""
+
+    @property
+    def offer(self) -> Offer:
+        """What this KMS can do."""
+
+    def observe(self, identities: Collection[str]) -> Observed:
+        """Read the objects with these identities, and list what else there is.
+
+        Raises:
+            KmsError: nothing at all could be read.
+        """
+
+    def close(self) -> None:
+        """Give back connections and processes."""
+
+
+class Provider(Reader, Protocol):
+    """Carries out operations too."""
+
+    def execute(self, operation: Operation) -> Executed:
+        """Carry out one operation, whose references are all resolved. Safe to call from several threads.
+
+        Raises:
+            KmsError: the KMS refused or failed; `facts.in_doubt` says whether it may have happened all the same.
+        """

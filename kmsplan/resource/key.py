@@ -1,0 +1,312 @@
+"""Keys: customer master keys in an instance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kmsplan.kms.capability import KeyStorageMechanism, Origin
+from kmsplan.kms.naming import DAY, DESCRIPTION_LENGTH, parse_duration
+from kmsplan.kms.operation import (
+    CancelKeyDeletion,
+    CreateKey,
+    DisableKey,
+    EnableKey,
+    Reference,
+    ScheduleKeyDeletion,
+    SetDeletionProtection,
+    SetKeyPolicy,
+    UpdateKeyDescription,
+    UpdateRotationPolicy,
+)
+from kmsplan.kms.spec import SPECS, KeySpec, KeyUsage
+from kmsplan.resource.attribute import Attribute, Attributes, Kind, Mutability
+from kmsplan.resource.step import Effect, Status, Step
+from kmsplan.resource.tag import TAGS_SCHEMA, tag_steps
+
+if TYPE_CHECKING:
+    from kmsplan.resource.address import Address
+
+DURATION = r"^[0-9]{1,9}[dhms]$"
+ALIAS_NAME_SCHEMA = {"type": "string", "pattern": r"^(?!acs)[A-Za-z0-9_/-]{1,249}$"}
+SECRET_SCHEMA = {
+    "oneOf": [
+        {
+            "type": "object",
+            "required": ["env"],
+            "additionalProperties": False,
+            "properties": {"env": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}},
+        },
+        {
+            "type": "object",
+            "required": ["file"],
+            "additionalProperties": False,
+            "properties": {"file": {"type": "string", "minLength": 1}},
+        },
+    ],
+}
+
+
+def _seconds(value: Any) -> Any:
+    return None if value is None else parse_duration(value)
+
+
+def _days(value: Any) -> Any:
+    seconds = parse_duration(value)
+    return None if seconds is None else seconds / DAY if seconds % DAY else seconds // DAY
+
+
+_IN_PLACE, _REPLACES, _SETTING = Mutability.IN_PLACE, Mutability.REPLACES, Mutability.SETTING
+
+ATTRIBUTES = (
+    Attribute(
+        name="instance",
+        mutability=_REPLACES,
+        required=True,
+        reference=True,
+        doc="The instance that holds the key, by its name under `instances`.",
+        schema={"type": "string", "minLength": 1},
+        canonical=lambda name: f"instance.{name}",
+    ),
+    Attribute(
+        name="spec",
+        mutability=_REPLACES,
+        default=KeySpec.AES_256.value,
+        doc="Key spec; what an instance offers depends on its type.",
+        schema={"enum": [spec.value for spec in KeySpec]},
+    ),
+    Attribute(
+        name="usage",
+        mutability=_REPLACES,
+        doc="What the key is for. Default: SIGN/VERIFY where the spec can sign, else ENCRYPT/DECRYPT.",
+        schema={"enum": [usage.value for usage in KeyUsage]},
+    ),
+    Attribute(
+        name="origin",
+        mutability=_REPLACES,
+        default=Origin.KMS.value,
+        doc="Where the key material comes from: made by the KMS, or EXTERNAL (BYOK).",
+        schema={"enum": [origin.value for origin in Origin]},
+    ),
+    Attribute(
+        name="storage_mechanism",
+        mutability=_REPLACES,
+        doc="Hardware instances only: inside the HSM (HsmInternal, the default) or wrapped by it in a database.",
+        schema={"enum": [mechanism.value for mechanism in KeyStorageMechanism]},
+    ),
+    Attribute(
+        name="description",
+        mutability=_IN_PLACE,
+        default="",
+        operations=("UpdateKeyDescription",),
+        doc="Free text; no secret belongs here.",
+        schema={"type": "string", "maxLength": DESCRIPTION_LENGTH},
+    ),
+    Attribute(
+        name="enabled",
+        mutability=_IN_PLACE,
+        default=True,
+        operations=("EnableKey", "DisableKey"),
+        doc="Whether the key answers to cryptography.",
+        schema={"type": "boolean"},
+    ),
+    Attribute(
+        name="rotation",
+        mutability=_IN_PLACE,
+        operations=("UpdateRotationPolicy",),
+        doc="Automatic rotation period, 7d to 365d; null or absent: none. Symmetric, KMS-made keys only.",
+        schema={"type": ["string", "null"], "pattern": DURATION},
+        canonical=_seconds,
+    ),
+    Attribute(
+        name="tags",
+        mutability=_IN_PLACE,
+        default={},
+        operations=("TagResources", "UntagResources"),
+        doc="Up to 19 tags; the 20th is kmsplan's owner tag.",
+        schema=TAGS_SCHEMA,
+    ),
+    Attribute(
+        name="policy",
+        mutability=_IN_PLACE,
+        operations=("SetKeyPolicy",),
+        doc="Key policy as a JSON-like mapping; null or absent: the KMS's default policy.",
+        schema={"type": ["object", "null"]},
+    ),
+    Attribute(
+        name="deletion_protection",
+        mutability=_IN_PLACE,
+        default=True,
+        operations=("SetDeletionProtection",),
+        doc="While true, neither kmsplan nor anybody else can schedule the key's deletion.",
+        schema={"type": "boolean"},
+    ),
+    Attribute(
+        name="deletion_window",
+        mutability=_SETTING,
+        default=30,
+        doc="Days between a delete and the loss of the key, 7d to 366d; within it the key can be restored.",
+        schema={"type": "string", "pattern": DURATION},
+        canonical=_days,
+    ),
+    Attribute(
+        name="unused_for",
+        mutability=_SETTING,
+        doc="Refuse to disable or delete the key if it was used within this time.",
+        schema={"type": ["string", "null"], "pattern": DURATION},
+        canonical=_seconds,
+    ),
+    Attribute(
+        name="on_replace",
+        mutability=_SETTING,
+        default="refuse",
+        doc="What a change that needs new key material does: refuse, or succeed (make a successor, move the "
+        "aliases to it, disable the predecessor and keep it).",
+        schema={"enum": ["refuse", "succeed"]},
+    ),
+    Attribute(
+        name="material",
+        mutability=_SETTING,
+        doc="Origin EXTERNAL: where the material is read from, and when it expires.",
+        schema={
+            "type": "object",
+            "additionalProperties": False,
+            "minProperties": 1,
+            "properties": {
+                "env": {"type": "string"},
+                "file": {"type": "string"},
+                "expires": {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}Z)?$"},
+            },
+        },
+    ),
+    Attribute(
+        name="aliases",
+        mutability=_SETTING,
+        recorded=False,
+        doc="Alias names, without `alias/`; each becomes an object of its own, `alias.NAME`.",
+        schema={"type": "array", "items": ALIAS_NAME_SCHEMA, "uniqueItems": True},
+    ),
+    Attribute(
+        name="for_each",
+        mutability=_SETTING,
+        recorded=False,
+        doc="Make one key per element: a list of strings, or a mapping. Name and values may use ${each.key}, "
+        "${each.value} and ${each.value.FIELD}.",
+        schema={"type": ["array", "object", "string"]},
+    ),
+)
+
+
+def _created(attributes: Attributes) -> dict[str, Any]:
+    """Return what is true just after CreateKey: enabled, unprotected."""
+    return {**attributes, "enabled": True, "deletion_protection": False}
+
+
+def _create_key(attributes: Attributes) -> CreateKey:
+    instance = attributes.get("instance")
+    return CreateKey(
+        instance=Reference(instance) if instance else None,
+        spec=attributes["spec"],
+        usage=attributes["usage"],
+        origin=attributes["origin"],
+        storage_mechanism=attributes.get("storage_mechanism"),
+        description=attributes["description"],
+        rotation=attributes["rotation"],
+        policy=attributes.get("policy"),
+        tags=attributes["tags"],
+    )
+
+
+def create(address: Address, attributes: Attributes, retires: Address | None = None) -> tuple[Step, ...]:
+    """Return CreateKey and what CreateKey cannot say: disabled, protected."""
+    made = _created(attributes)
+    steps = [Step(operation=_create_key(attributes), effect=Effect(attributes=made, retires=retires))]
+    return (*steps, *_state_steps(Reference(address), made, attributes))
+
+
+def _state_steps(key: str | Reference, before: Attributes, after: Attributes) -> tuple[Step, ...]:
+    """Return the steps for `enabled` and `deletion_protection`, which differ or not."""
+    steps = []
+    if before["deletion_protection"] != after["deletion_protection"]:
+        steps.append(
+            Step(
+                operation=SetDeletionProtection(key=key, enable=after["deletion_protection"]),
+                effect=Effect(attributes={"deletion_protection": after["deletion_protection"]}),
+            )
+        )
+    if before["enabled"] != after["enabled"]:
+        operation = EnableKey(key=key) if after["enabled"] else DisableKey(key=key)
+        steps.append(Step(operation=operation, effect=Effect(attributes={"enabled": after["enabled"]})))
+    return tuple(steps)
+
+
+def update(identity: str, before: Attributes, after: Attributes) -> tuple[Step, ...]:
+    """Return the steps for every in-place difference: enable before the rest, disable after it.
+
+    A disabled key's rotation cannot be changed (state table), so a key that becomes enabled is enabled first.
+    """
+    steps: list[Step] = []
+    if before["description"] != after["description"]:
+        steps.append(
+            Step(
+                operation=UpdateKeyDescription(key=identity, description=after["description"]),
+                effect=Effect(attributes={"description": after["description"]}),
+            )
+        )
+    if before["rotation"] != after["rotation"]:
+        steps.append(
+            Step(
+                operation=UpdateRotationPolicy(key=identity, rotation=after["rotation"]),
+                effect=Effect(attributes={"rotation": after["rotation"]}),
+            )
+        )
+    if before.get("policy") != after.get("policy"):
+        steps.append(
+            Step(
+                operation=SetKeyPolicy(key=identity, policy=after.get("policy")),
+                effect=Effect(attributes={"policy": after.get("policy")}),
+            )
+        )
+    steps.extend(tag_steps("key", identity, before["tags"], after["tags"]))
+    states = _state_steps(identity, before, after)
+    enabling = tuple(step for step in states if isinstance(step.operation, EnableKey))
+    return (*enabling, *steps, *(step for step in states if step not in enabling))
+
+
+def delete(identity: str, attributes: Attributes) -> tuple[Step, ...]:
+    """Return the step that schedules deletion; the record stays, pending."""
+    return (
+        Step(
+            operation=ScheduleKeyDeletion(key=identity, window_days=attributes["deletion_window"]),
+            effect=Effect(status=Status.PENDING_DELETION),
+        ),
+    )
+
+
+def restore(identity: str, before: Attributes, after: Attributes) -> tuple[Step, ...]:
+    """Return the steps that cancel a pending deletion and then bring the key to `after`.
+
+    CancelKeyDeletion answers with an enabled key whatever it was before.
+    """
+    cancelled = {**before, "enabled": True}
+    cancel = Step(
+        operation=CancelKeyDeletion(key=identity),
+        effect=Effect(attributes={"enabled": True}, status=Status.READY),
+    )
+    return (cancel, *update(identity, cancelled, after))
+
+
+def default_usage(spec: str) -> str:
+    """Return the usage that CreateKey takes when none is named."""
+    return SPECS[KeySpec(spec)].default_usage.value
+
+
+KEY = Kind(
+    name="key",
+    section="keys",
+    doc="A customer master key.",
+    attributes=ATTRIBUTES,
+    create=create,
+    update=update,
+    delete=delete,
+    restore=restore,
+)

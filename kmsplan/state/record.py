@@ -1,0 +1,60 @@
+"""Records and the state they make up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kmsplan.resource.step import Status
+
+if TYPE_CHECKING:
+    from kmsplan.resource.address import Address
+    from kmsplan.resource.step import Effect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What the last run left of one object."""
+
+    address: Address
+    identity: str
+    attributes: Mapping[str, Any]
+    status: Status = Status.READY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """An operation that began and has no end on record."""
+
+    sequence: int
+    address: Address
+    operation: str
+    parameters: Mapping[str, Any]
+    token: str | None
+    """CreateKey, CreateInstance: the token in the owner tag."""
+    identity: str | None
+    """The object it acts on, where that was known."""
+    effect: Effect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """The state as it is known: the snapshot with the journal folded in."""
+
+    lineage: str
+    """Random, born with the state; "" where there is none yet."""
+    serial: int
+    """Counts the runs that changed something; 0 where there is no state yet."""
+    environment: str
+    """The KMS that the records speak of; "" until the first apply."""
+    records: Mapping[Address, Record] = field(default_factory=dict)
+    pending: tuple[Pending, ...] = ()
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a state at all."""
+        return bool(self.lineage)
+
+
+NO_STATE = Recorded(lineage="", serial=0, environment="")
