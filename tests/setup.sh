@@ -32,6 +32,7 @@ virtual_environment() {
     local home=${KMSPLAN_VENV:-$PWD/.venv} python=${PYTHON:-python3} stamp
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
         || fail "Python 3.11 or newer is needed; '$python' is not. Name another with PYTHON=/path/to/python3."
+    local wanted=.${1:+[$1]}
     stamp=$home/kmsplan-$(printf '%s\n' "$1" "$PWD" | cat - pyproject.toml | sha256sum | cut -c1-16)
     if [ ! -e "$stamp" ]; then
         step "setting up $home"
@@ -39,7 +40,7 @@ virtual_environment() {
             debian_packages python3-venv:no-such-command
             "$python" -m venv "$home"
         }
-        "$home/bin/pip" install --quiet --disable-pip-version-check --editable ".[$1]" \
+        "$home/bin/pip" install --quiet --disable-pip-version-check --editable "$wanted" \
             || fail "pip could not install kmsplan and what it needs; see the lines above"
         touch "$stamp"
     fi

@@ -1,0 +1,127 @@
+"""Errors as users see them: what is wrong, what to do next, and an exit code. One table."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+import click
+
+from kmsplan.cli.exitcode import ExitCode
+from kmsplan.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class UserError(Exception):
+    """A command cannot go on, and the user can do something about it."""
+
+    def __init__(self, summary: str, remedy: str, code: ExitCode = ExitCode.ERROR) -> None:
+        self.remedy = remedy
+        self.code = code
+        super().__init__(summary)
+
+
+def report(error: BaseException, *, debug: bool) -> int:
+    """Print one error on standard error and return its exit code."""
+    if debug:
+        traceback.print_exception(error)
+    terminal = Terminal.of(os.environ, no_color="--no-color" in sys.argv, stdout=sys.stdout, stderr=sys.stderr)
+    for types, handle in _table():
+        if isinstance(error, types):
+            return handle(error, terminal)
+    return _bug(error, terminal)
+
+
+
+
+def _table() -> tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseException, Terminal], int]], ...]:
+    """Return (types, handler) rows, the narrow before the wide. Imported here: errors are rare, start-up is not."""
+    from kmsplan.config.diagnostic import ConfigurationError  # noqa: PLC0415
+    from kmsplan.engine.error import EngineError  # noqa: PLC0415
+    from kmsplan.engine.protection.protocol import (  # noqa: PLC0415
+        InvalidCiphertextError,
+        ProtectionUnavailableError,
+    )
+    from kmsplan.kms.error import KmsError  # noqa: PLC0415
+    from kmsplan.plan.planfile import PlanFileError  # noqa: PLC0415
+    from kmsplan.state.error import LockHeldError, StateError  # noqa: PLC0415
+
+    return (
+        ((ConfigurationError,), _diagnostics),
+        ((UserError,), _user),
+        ((PlanFileError,), _plain(ExitCode.STALE)),
+        ((LockHeldError,), _plain(ExitCode.LOCK_HELD)),
+        ((StateError, EngineError, ProtectionUnavailableError, InvalidCiphertextError, KmsError), _plain(ExitCode.ERROR)),
+        ((click.exceptions.Exit,), lambda error, _: int(getattr(error, "exit_code", 0))),
+        ((click.ClickException,), _usage),
+        ((KeyboardInterrupt, click.Abort), _cancelled),
+        ((BrokenPipeError,), _broken_pipe),
+        ((OSError,), _system),
+    )
+
+
+def _line(terminal: Terminal, summary: str, remedy: str = "") -> None:
+    mark = "\x1b[1;31mError:\x1b[0m" if terminal.error_color else "Error:"
+    click.echo(f"{mark} {summary}" + (f"\n{remedy}" if remedy else ""), err=True, color=True)
+
+
+def _diagnostics(error: BaseException, terminal: Terminal) -> int:
+    from kmsplan.report.diagnostics_text import diagnostics_text  # noqa: PLC0415
+    from kmsplan.report.style import Style  # noqa: PLC0415
+
+    diagnostics = getattr(error, "diagnostics", ())
+    click.echo(diagnostics_text(diagnostics, Style(color=terminal.error_color)), err=True, nl=False, color=True)
+    return ExitCode.ERROR
+
+
+def _user(error: BaseException, terminal: Terminal) -> int:
+    assert isinstance(error, UserError)  # noqa: S101 - the table says so
+    _line(terminal, str(error), error.remedy)
+    return error.code
+
+
+def _plain(code: ExitCode) -> Callable[[BaseException, Terminal], int]:
+    def handle(error: BaseException, terminal: Terminal) -> int:
+        _line(terminal, str(error))
+        return code
+
+    return handle
+
+
+def _usage(error: BaseException, terminal: Terminal) -> int:
+    assert isinstance(error, click.ClickException)  # noqa: S101 - the table says so
+    context = getattr(error, "ctx", None)
+    remedy = f"See: {context.command_path} --help" if context else ""
+    _line(terminal, error.format_message(), remedy)
+    return ExitCode.ERROR
+
+
+def _cancelled(error: BaseException, terminal: Terminal) -> int:
+    del error
+    _line(terminal, "cancelled")
+    return ExitCode.CANCELLED
+
+
+def _broken_pipe(error: BaseException, terminal: Terminal) -> int:
+    """Whoever read our output has gone; what follows has no reader, and Python must not complain about it."""
+    del error, terminal
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.ERROR
+
+
+def _system(error: BaseException, terminal: Terminal) -> int:
+    _line(terminal, str(error))
+    return ExitCode.ERROR
+
+
+def _bug(error: BaseException, terminal: Terminal) -> int:
+    _line(
+        terminal,
+        f"{type(error).__name__}: {error}",
+        "This is a bug in kmsplan. Run the command again with --debug and report what it prints.",
+    )
+    return ExitCode.ERROR

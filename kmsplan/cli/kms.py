@@ -1,0 +1,165 @@
+"""From a configuration to the KMS that it names: opened for reading, or for changes."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from kmsplan.cli.failure import UserError
+from kmsplan.cli.session import entropy, now
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kmsplan.cli.session import Session
+    from kmsplan.config.configuration import Configuration, SecretReference
+    from kmsplan.engine.protection.protocol import Protection
+    from kmsplan.engine.sealing import Seal
+    from kmsplan.engine.service import Engine
+    from kmsplan.kms.secret import SecretBytes
+    from kmsplan.provider.protocol import Provider, Reader
+
+
+def actor() -> str:
+    """Return who is running this, for locks and the audit trail."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user id without a name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def engine_path(configuration: Configuration) -> Path:
+    """Return the embedded engine's folder.
+
+    Raises:
+        UserError: the configuration names another provider.
+    """
+    settings = configuration.engine
+    if settings.provider != "embedded" or settings.path is None:
+        raise UserError(
+            f"this version of kmsplan cannot reach engine: {{{settings.provider}: ...}} yet",
+            "Use engine: {embedded: {path: state/engine}}.",
+        )
+    return settings.path
+
+
+def exists(configuration: Configuration) -> bool:
+    """Return whether the embedded engine has been made."""
+    from kmsplan.engine.service import is_engine  # noqa: PLC0415
+
+    return is_engine(engine_path(configuration))
+
+
+def seal(session: Session, configuration: Configuration) -> Seal:
+    """Return how the engine's root key is sealed. The passphrase is read when it is needed, not before."""
+    from kmsplan.config.secret import resolve  # noqa: PLC0415
+    from kmsplan.engine.sealing import FileSeal, PassphraseSeal, default_key_file  # noqa: PLC0415
+
+    settings, reference = configuration.engine, configuration.engine.seal
+    if settings.seal_kind == "passphrase" and reference is not None:
+        return PassphraseSeal(lambda: resolve(reference, session.environ))
+    if settings.seal_kind == "file" and reference is not None:
+        from pathlib import Path  # noqa: PLC0415
+
+        return FileSeal(Path(reference.name))
+    if settings.seal_kind == "hsm":
+        raise UserError(
+            "sealing the engine's root key with an HSM is not offered yet",
+            "Use seal: {passphrase: {env: NAME}} or seal: {file: PATH}.",
+        )
+    return FileSeal(default_key_file(engine_path(configuration)))
+
+
+def open_engine(session: Session, configuration: Configuration, *, read_only: bool) -> Engine:
+    """Open the engine that the configuration names.
+
+    Raises:
+        EngineError: it does not exist, or cannot be opened.
+    """
+    from kmsplan.engine.service import Engine  # noqa: PLC0415
+
+    return Engine.open(
+        engine_path(configuration),
+        seal=seal(session, configuration),
+        hardware=_hardware(session, configuration),
+        clock=now,
+        entropy=entropy,
+        actor=actor(),
+        read_only=read_only,
+    )
+
+
+def create_engine(session: Session, configuration: Configuration) -> None:
+    """Make the engine and say once where its root key is."""
+    from kmsplan.engine.sealing import FileSeal  # noqa: PLC0415
+    from kmsplan.engine.service import Engine  # noqa: PLC0415
+
+    path, chosen = engine_path(configuration), seal(session, configuration)
+    Engine.create(path, chosen, clock=now, entropy=entropy)
+    session.note(f"Made a new engine in {path}.")
+    if isinstance(chosen, FileSeal):
+        session.note(
+            f"Its root key is sealed with {chosen.path} (mode 0600). Keep a copy of that file in another place: "
+            "without it every key is lost."
+        )
+
+
+def reader(session: Session, configuration: Configuration) -> Reader:
+    """Open the KMS for reading; nothing that it returns can change anything."""
+    from kmsplan.provider.embedded import EmbeddedReader, EmptyReader  # noqa: PLC0415
+
+    if not exists(configuration):
+        return EmptyReader()
+    return EmbeddedReader(open_engine(session, configuration, read_only=True))
+
+
+def provider(session: Session, configuration: Configuration) -> Provider:
+    """Open the KMS for changes, making an embedded engine at its first use, and carry out what is due."""
+    from kmsplan.provider.embedded import EmbeddedProvider  # noqa: PLC0415
+
+    if not exists(configuration):
+        create_engine(session, configuration)
+    engine = open_engine(session, configuration, read_only=False)
+    engine.tick()
+    return EmbeddedProvider(engine)
+
+
+def _hardware(session: Session, configuration: Configuration) -> _Hardware:
+    return _Hardware(session, _pins(configuration))
+
+
+def _pins(configuration: Configuration) -> dict[tuple[str, str], SecretReference]:
+    pins = {}
+    for address, reference in configuration.pins.items():
+        declared = configuration.desired.get(address)
+        hsm = declared.attributes["hsm"] if declared else None
+        if hsm:
+            pins[hsm["module"], hsm["token"]] = reference
+    return pins
+
+
+class _Hardware:
+    """Opens a token with the PIN that the configuration refers to."""
+
+    def __init__(self, session: Session, pins: dict[tuple[str, str], SecretReference]) -> None:
+        self._session = session
+        self._pins = pins
+
+    def __call__(self, module: str, token: str) -> Protection:
+        from kmsplan.engine.protection.pkcs11 import Pkcs11Protection  # noqa: PLC0415
+
+        return Pkcs11Protection(module, token, lambda: self._pin(module, token))
+
+    def _pin(self, module: str, token: str) -> SecretBytes:
+        from kmsplan.config.secret import resolve  # noqa: PLC0415
+
+        reference = self._pins.get((module, token))
+        if reference is None:
+            raise UserError(
+                f"no PIN is configured for token {token!r} of {module}",
+                "The engine has keys in it: declare its instance under `instances` with hsm: {module, token, pin}.",
+            )
+        return resolve(reference, self._session.environ)

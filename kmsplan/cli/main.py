@@ -1,0 +1,101 @@
+"""The entry point: finds the command, runs it, turns every failure into a message and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from kmsplan.cli.exitcode import ExitCode
+from kmsplan.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS: Final = {
+    "init": "kmsplan.cli.init",
+    "validate": "kmsplan.cli.validate",
+    "plan": "kmsplan.cli.plan",
+    "apply": "kmsplan.cli.apply",
+    "destroy": "kmsplan.cli.apply",
+    "drift": "kmsplan.cli.drift",
+    "show": "kmsplan.cli.show",
+    "state": "kmsplan.cli.state",
+    "unlock": "kmsplan.cli.state",
+    "engine": "kmsplan.cli.engine",
+    "schema": "kmsplan.cli.schema",
+    "completion": "kmsplan.cli.completion",
+    "version": "kmsplan.cli.version",
+}
+"""Command -> module; a module is imported when its command runs, so that the others cost nothing."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
+        return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name near misses where a command is unknown."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib  # noqa: PLC0415 - only on the error path
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            if near:
+                raise click.UsageError(f"No such command {args[0]!r}. Did you mean {near[0]!r}?", ctx) from error
+            raise
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "-C",
+    "directory",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    metavar="DIR",
+    help="The configuration folder: its *.yaml and *.yml files.  [default: .]",
+)
+@click.option("--no-color", is_flag=True, help="No colours (NO_COLOR and a pipe do the same).")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, directory: Path, *, no_color: bool, debug: bool) -> None:
+    """Declarative key management: YAML in; plan, apply and drift against a KMS and its HSMs."""
+    terminal = Terminal.of(os.environ, no_color=no_color, stdout=sys.stdout, stderr=sys.stderr)
+    ctx.obj = {"directory": directory, "terminal": terminal, "debug": debug}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command line and exit with its code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; no traceback leaves it unless `--debug` is given."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        result: Any = cli.main(args=list(arguments), prog_name="kmsplan", standalone_mode=False)
+        sys.stdout.flush()
+    except BaseException as error:  # noqa: BLE001 - the last place before the user
+        from kmsplan.cli.failure import report  # noqa: PLC0415 - only on the error path
+
+        return report(error, debug="--debug" in arguments)
+    return int(result) if isinstance(result, int) else ExitCode.DONE

@@ -1,0 +1,94 @@
+"""What every command starts from: the folder, the terminal, the environment, and the ways to state and engine."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from kmsplan.cli.terminal import Terminal
+    from kmsplan.config.configuration import Configuration
+    from kmsplan.state.local import LocalStore
+
+
+def now() -> datetime:
+    """The only clock."""
+    return datetime.now(UTC)
+
+
+entropy: Callable[[int], bytes] = secrets.token_bytes
+"""The only source of randomness."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One run of the command line."""
+
+    directory: Path
+    terminal: Terminal
+    debug: bool
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    def say(self, text: str) -> None:
+        """Print a line of the answer."""
+        click.echo(text, color=True)
+
+    def note(self, text: str) -> None:
+        """Print a line beside the answer, on standard error."""
+        click.echo(text, err=True, color=True)
+
+    def hint(self, text: str) -> None:
+        """Print what to do next, unless a machine is reading."""
+        if self.terminal.hints:
+            self.note(text)
+
+    def configuration(self, variables: Sequence[str] = (), files: Sequence[Path] = ()) -> Configuration:
+        """Read and check the configuration folder.
+
+        Raises:
+            ConfigurationError: with every problem in it.
+        """
+        from kmsplan.config.load import load  # noqa: PLC0415 - `version` and `completion` do not need YAML
+
+        return load(self.directory, variables=_pairs(variables), variable_files=files, environ=self.environ)
+
+    def store(self, configuration: Configuration) -> LocalStore:
+        """Return the state store that the configuration names."""
+        from kmsplan.state.local import LocalStore  # noqa: PLC0415
+
+        return LocalStore(configuration.state_path)
+
+
+def _pairs(variables: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for text in variables:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"--var takes NAME=VALUE, not {text!r}")
+        pairs[name] = value
+    return pairs
+
+
+def pass_session(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the session as its first argument."""
+
+    @click.pass_context
+    def wrapper(ctx: click.Context, /, *args: Any, **kwargs: Any) -> Any:
+        return ctx.invoke(command, Session(**ctx.find_object(dict) or {}), *args, **kwargs)
+
+    return _named(wrapper, command)
+
+
+def _named(wrapper: Any, command: Callable[..., Any]) -> Any:
+    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+    if hasattr(command, "__click_params__"):
+        wrapper.__click_params__ = command.__click_params__
+    return wrapper

@@ -1,0 +1,158 @@
+"""The embedded engine as a provider: the KMS in this process, its keystore in a folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from kmsplan.engine.offer import HARDWARE_SPECS, SOFTWARE_SPECS
+from kmsplan.kms.capability import KeyStorageMechanism, Origin
+from kmsplan.kms.naming import OWNER_TAG
+from kmsplan.provider.protocol import Executed
+from kmsplan.resource.offer import Offer
+from kmsplan.resource.value import ABSENT, Observation, Observed, Present, Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from kmsplan.engine.service import Engine
+    from kmsplan.kms.operation import Operation
+
+OFFER: Final = Offer(
+    name="the embedded engine",
+    kinds=frozenset({"instance", "key", "alias"}),
+    instance_types=frozenset({"software", "hardware"}),
+    specs={
+        "software": frozenset(spec.value for spec in SOFTWARE_SPECS),
+        "hardware": frozenset(spec.value for spec in HARDWARE_SPECS),
+    },
+    origins=frozenset({Origin.KMS.value}),
+    storage_mechanisms=frozenset({KeyStorageMechanism.HSM_INTERNAL.value}),
+)
+NEW_ENVIRONMENT: Final = "embedded/new"
+"""The environment of an engine that does not exist yet; the first apply makes it and gives it an id."""
+
+_COMPUTED: Final = (
+    "arn",
+    "creation_date",
+    "delete_date",
+    "last_rotation_date",
+    "next_rotation_date",
+    "last_used",
+    "tracked_since",
+    "primary_version",
+    "protection_level",
+)
+
+
+class EmptyReader:
+    """What a plan reads before the first apply: an engine that does not exist holds nothing."""
+
+    offer = OFFER
+
+    def observe(self, identities: Collection[str]) -> Observed:
+        """Answer that nothing exists."""
+        return Observed(environment=NEW_ENVIRONMENT, objects=dict.fromkeys(identities, ABSENT))
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class EmbeddedReader:
+    """Reads an engine that was opened read-only, so that it cannot write by type or by accident."""
+
+    offer = OFFER
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def engine(self) -> Engine:
+        """The engine behind it."""
+        return self._engine
+
+    def observe(self, identities: Collection[str]) -> Observed:
+        """Read the whole engine once; it is cheaper than asking for each of many."""
+        description = self._engine.describe(check_material=True)
+        found: dict[str, Observation] = {present.identity: present for present in _presents(description)}
+        for identity, message in description.unreadable.items():
+            found[identity] = Unreadable("Rejected.Unavailable", message)
+        wanted = set(identities)
+        return Observed(
+            environment=f"embedded/{self._engine.engine_id}",
+            objects={identity: found.get(identity, ABSENT) for identity in identities},
+            others=tuple(
+                present
+                for identity, present in found.items()
+                if identity not in wanted and isinstance(present, Present)
+            ),
+        )
+
+    def close(self) -> None:
+        """Close the keystore and end HSM workers."""
+        self._engine.close()
+
+
+class EmbeddedProvider(EmbeddedReader):
+    """Carries out operations too."""
+
+    def execute(self, operation: Operation) -> Executed:
+        """Carry out one operation in the engine."""
+        return Executed(self._engine.execute(operation))
+
+
+def _presents(description: Any) -> Iterator[Present]:
+    yield from map(_instance, description.instances)
+    yield from map(_key, description.keys)
+    yield from map(_alias, description.aliases)
+
+
+def _tags(row: Mapping[str, Any]) -> tuple[dict[str, str], str | None]:
+    tags = dict(row["tags"])
+    return tags, tags.pop(OWNER_TAG, None)
+
+
+def _instance(row: Mapping[str, Any]) -> Present:
+    tags, owner = _tags(row)
+    return Present(
+        kind="instance",
+        identity=row["instance_id"],
+        state=row["status"],
+        owner=owner,
+        attributes={
+            "type": row["type"],
+            "spec": row["spec"],
+            "key_quota": row["key_quota"],
+            "hsm": row["hsm"],
+            "proxy": None,
+            "tags": tags,
+            "deletion_protection": row["deletion_protection"],
+        },
+    )
+
+
+def _key(row: Mapping[str, Any]) -> Present:
+    tags, owner = _tags(row)
+    return Present(
+        kind="key",
+        identity=row["key_id"],
+        state=row["state"],
+        owner=owner,
+        attributes={
+            "instance": row["instance_id"],
+            "spec": row["spec"],
+            "usage": row["usage"],
+            "origin": row["origin"],
+            "storage_mechanism": row["storage_mechanism"],
+            "description": row["description"],
+            "enabled": row["state"] != "Disabled",
+            "rotation": row["rotation"],
+            "tags": tags,
+            "policy": row["policy"],
+            "deletion_protection": row["deletion_protection"],
+        },
+        computed={name: row[name] for name in _COMPUTED},
+    )
+
+
+def _alias(row: Mapping[str, Any]) -> Present:
+    return Present(kind="alias", identity=row["alias"], attributes={"key": row["key_id"]})

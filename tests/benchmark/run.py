@@ -1,0 +1,171 @@
+"""Prints the benchmark table: what was measured, the peer beside it, the ratio, and what is wanted."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from process import Sample, measure, repeat
+from workload import write_kmsplan, write_terraform
+
+KMSPLAN = str(Path(sys.executable).with_name("kmsplan"))
+TERRAFORM = shutil.which("terraform")
+ENVIRON = {
+    **{name: value for name, value in os.environ.items() if not name.startswith(("KMSPLAN_", "TF_"))},
+    "TF_CLI_CONFIG_FILE": os.devnull,
+    "CHECKPOINT_DISABLE": "1",
+    "TF_IN_AUTOMATION": "1",
+    "NO_COLOR": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    work: str
+    figure: str
+    peer: str
+    ratio: str
+    wanted: str
+
+
+def _figure(sample: Sample) -> str:
+    return f"{sample.wall:.2f} s wall, {sample.cpu:.2f} s CPU, {sample.peak:.0f} MB"
+
+
+def _kmsplan(folder: Path, *arguments: str, codes: tuple[int, ...] = (0,)) -> Sample:
+    return measure([KMSPLAN, *arguments], folder, ENVIRON, codes)
+
+
+def _terraform(folder: Path, *arguments: str) -> Sample:
+    return measure([str(TERRAFORM), *arguments, "-input=false", "-no-color"], folder, ENVIRON)
+
+
+class Folders:
+    """Temporary folders that hold one workload each; everything is removed at the end."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._applied: dict[int, tuple[Path, Sample]] = {}
+
+    def applied(self, count: int) -> tuple[Path, Sample]:
+        """Return a folder with `count` keys and aliases applied from nothing, and what that took."""
+        if count not in self._applied:
+            folder = self._root / f"kmsplan-{count}"
+            folder.mkdir()
+            write_kmsplan(folder, count)
+            self._applied[count] = folder, _kmsplan(folder, "apply", "--auto-approve")
+        return self._applied[count]
+
+    def terraform(self, count: int) -> tuple[Path, Sample]:
+        """Return a Terraform folder with the same applied."""
+        folder = self._root / f"terraform-{count}"
+        folder.mkdir()
+        write_terraform(folder, count)
+        measure([str(TERRAFORM), "init", "-input=false", "-no-color"], folder, ENVIRON)
+        return folder, _terraform(folder, "apply", "-auto-approve")
+
+
+def against_terraform(folders: Folders, times: int) -> list[Row]:
+    """Apply 1,000 keys and aliases from nothing, then plan without changes; Terraform does the same."""
+    folder, applied = folders.applied(1000)
+    plan = repeat(times, lambda: _kmsplan(folder, "plan", "--detailed-exitcode"))
+    if TERRAFORM is None:
+        none = "terraform is not on PATH"
+        return [
+            Row("apply 1,000 keys + aliases", _figure(applied), none, "-", "50x"),
+            Row("no-change plan, 1,000 keys + aliases", _figure(plan), none, "-", "15x, a third of its memory"),
+        ]
+    peer_folder, peer_applied = folders.terraform(1000)
+    peer_plan = repeat(times, lambda: _terraform(peer_folder, "plan", "-detailed-exitcode"))
+    return [
+        Row(
+            "apply 1,000 keys + aliases",
+            _figure(applied),
+            _figure(peer_applied),
+            f"{peer_applied.wall / applied.wall:.0f}x",
+            "50x",
+        ),
+        Row(
+            "no-change plan, 1,000 keys + aliases",
+            _figure(plan),
+            _figure(peer_plan),
+            f"{peer_plan.wall / plan.wall:.0f}x, {plan.peak / peer_plan.peak:.2f} of its memory",
+            "15x, 0.33 of its memory",
+        ),
+    ]
+
+
+def large_plans(folders: Folders, times: int, *, big: bool) -> list[Row]:
+    """Plan 10,000 (and 100,000) keys and aliases without changes."""
+    plan = repeat(times, lambda: _kmsplan(folders.applied(10_000)[0], "plan", "--detailed-exitcode"))
+    rows = [Row("no-change plan, 10,000 keys + aliases", _figure(plan), "-", "-", "2.5 s CPU, 400 MB")]
+    if big:
+        huge = _kmsplan(folders.applied(100_000)[0], "plan", "--detailed-exitcode")
+        ratio = f"{huge.cpu / plan.cpu:.1f}x of 10,000 (CPU)"
+        rows.append(Row("no-change plan, 100,000 keys + aliases", _figure(huge), "-", ratio, "11x at most"))
+    return rows
+
+
+def large_apply(folders: Folders) -> list[Row]:
+    """Apply ten times as many keys: the time may grow tenfold, not more."""
+    small, large = folders.applied(1000)[1], folders.applied(10_000)[1]
+    ratio = f"{large.wall / small.wall:.1f}x of 1,000 (wall)"
+    return [Row("apply 10,000 keys + aliases", _figure(large), "-", ratio, "11x at most")]
+
+
+def starting(folder: Path, times: int) -> list[Row]:
+    """Start-up: the fastest command, and validating the quickstart."""
+    quickstart = Path(__file__).parents[2] / "examples" / "quickstart"
+    version = repeat(times * 3, lambda: _kmsplan(folder, "version"))
+    validate = repeat(times * 3, lambda: _kmsplan(folder, "-C", str(quickstart), "validate"))
+    python = repeat(times * 3, lambda: measure([sys.executable, "-c", "pass"], folder, ENVIRON))
+    return [
+        Row(
+            "version",
+            _figure(version),
+            _figure(python),
+            f"{version.cpu / python.cpu:.1f}x of an empty Python",
+            "0.12 s CPU",
+        ),
+        Row("validate the quickstart", _figure(validate), "-", "-", "0.25 s CPU"),
+    ]
+
+
+def main() -> None:
+    """Run what was asked for and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="terraform,plans,apply,start", help="some of terraform,plans,apply,start")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--big", action="store_true", help="also 100,000 keys")
+    options = parser.parse_args()
+    wanted = options.only.split(",")
+    root = Path(tempfile.mkdtemp(prefix="kmsplan-benchmark-"))
+    try:
+        folders = Folders(root)
+        rows: list[Row] = []
+        if "start" in wanted:
+            rows += starting(root, options.repeat)
+        if "terraform" in wanted:
+            rows += against_terraform(folders, options.repeat)
+        if "apply" in wanted:
+            rows += large_apply(folders)
+        if "plans" in wanted:
+            rows += large_plans(folders, options.repeat, big=options.big)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    sys.stdout.write("| work | kmsplan | peer | ratio | wanted |\n|---|---|---|---|---|\n")
+    for row in rows:
+        sys.stdout.write(f"| {row.work} | {row.figure} | {row.peer} | {row.ratio} | {row.wanted} |\n")
+
+
+if __name__ == "__main__":
+    main()
