@@ -13,7 +13,7 @@ import click
 from kmsplan.cli import kms
 from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.failure import UserError
-from kmsplan.cli.options import json_option, variable_options
+from kmsplan.cli.options import Variables, json_option, variable_options
 from kmsplan.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def engine() -> None:
     """The embedded engine: make, seal and look at it, use its keys, verify its audit trail."""
 
 
-def _open(session: Session, variables: tuple[str, ...], files: tuple[Path, ...], *, read_only: bool) -> Engine:
-    configuration = session.configuration(variables, files)
+def _open(session: Session, variables: Variables, *, read_only: bool) -> Engine:
+    configuration = session.configuration(variables)
     if not kms.exists(configuration):
         raise UserError(
             f"there is no engine in {kms.engine_path(configuration)} yet",
@@ -40,9 +40,9 @@ def _open(session: Session, variables: tuple[str, ...], files: tuple[Path, ...],
 @engine.command("init")
 @variable_options
 @pass_session
-def init_command(session: Session, variables: tuple[str, ...], files: tuple[Path, ...]) -> None:
+def init_command(session: Session, variables: Variables) -> None:
     """Make an empty engine where the configuration says."""
-    configuration = session.configuration(variables, files)
+    configuration = session.configuration(variables)
     if kms.exists(configuration):
         raise UserError(f"{kms.engine_path(configuration)} already holds an engine", "Nothing was changed.")
     kms.create_engine(session, configuration)
@@ -52,9 +52,9 @@ def init_command(session: Session, variables: tuple[str, ...], files: tuple[Path
 @variable_options
 @json_option
 @pass_session
-def status(session: Session, variables: tuple[str, ...], files: tuple[Path, ...], *, as_json: bool) -> None:
+def status(session: Session, variables: Variables, *, as_json: bool) -> None:
     """Show the engine: sealed or not, its keys by state, its audit trail."""
-    opened = _open(session, variables, files, read_only=True)
+    opened = _open(session, variables, read_only=True)
     try:
         facts = opened.status()
     finally:
@@ -79,9 +79,9 @@ def _plain(value: Any) -> str:
 @engine.command()
 @variable_options
 @pass_session
-def seal(session: Session, variables: tuple[str, ...], files: tuple[Path, ...]) -> None:
+def seal(session: Session, variables: Variables) -> None:
     """Seal the engine: no cryptography and no new keys until it is unsealed."""
-    opened = _open(session, variables, files, read_only=False)
+    opened = _open(session, variables, read_only=False)
     try:
         opened.seal()
     finally:
@@ -92,10 +92,10 @@ def seal(session: Session, variables: tuple[str, ...], files: tuple[Path, ...]) 
 @engine.command()
 @variable_options
 @pass_session
-def unseal(session: Session, variables: tuple[str, ...], files: tuple[Path, ...]) -> None:
+def unseal(session: Session, variables: Variables) -> None:
     """Unseal the engine with the passphrase or key file that the configuration names."""
-    configuration = session.configuration(variables, files)
-    opened = _open(session, variables, files, read_only=False)
+    configuration = session.configuration(variables)
+    opened = _open(session, variables, read_only=False)
     try:
         opened.unseal(kms.seal(session, configuration))
     finally:
@@ -106,9 +106,9 @@ def unseal(session: Session, variables: tuple[str, ...], files: tuple[Path, ...]
 @engine.command()
 @variable_options
 @pass_session
-def tick(session: Session, variables: tuple[str, ...], files: tuple[Path, ...]) -> None:
+def tick(session: Session, variables: Variables) -> None:
     """Carry out what is due: rotations and scheduled deletions. Meant for a timer; a repeat does nothing."""
-    opened = _open(session, variables, files, read_only=False)
+    opened = _open(session, variables, read_only=False)
     try:
         done = opened.tick()
     finally:
@@ -125,9 +125,7 @@ def tick(session: Session, variables: tuple[str, ...], files: tuple[Path, ...]) 
 @click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
 @variable_options
 @pass_session
-def call(
-    session: Session, operation: str, parameters: tuple[str, ...], variables: tuple[str, ...], files: tuple[Path, ...]
-) -> None:
+def call(session: Session, operation: str, parameters: tuple[str, ...], variables: Variables) -> None:
     """Call one control-plane operation by its API name, past kmsplan's state.
 
     For example: kmsplan engine call DisableKey KeyId=alias/orders. KeyId takes an id or an alias. What you change
@@ -136,7 +134,7 @@ def call(
     from kmsplan.cli.call import parse_call  # noqa: PLC0415
 
     parsed = parse_call(operation, parameters)
-    opened = _open(session, variables, files, read_only=False)
+    opened = _open(session, variables, read_only=False)
     try:
         made = opened.execute(parsed(opened))
     finally:
@@ -195,15 +193,14 @@ def encrypt(
     target: Path | None,
     context: tuple[str, ...],
     algorithm: str | None,
-    variables: tuple[str, ...],
-    files: tuple[Path, ...],
+    variables: Variables,
 ) -> None:
     """Encrypt data with KEY (an id, an alias or an ARN); the answer is Base64.
 
     A symmetric key uses AES-GCM and binds the context; an RSA key uses OAEP.
     """
     data = _read(source)
-    opened = _open(session, variables, files, read_only=False)
+    opened = _open(session, variables, read_only=False)
     try:
         if opened.is_symmetric(key):
             blob, _ = opened.encrypt(key, data, _context(context))
@@ -231,12 +228,11 @@ def decrypt(
     context: tuple[str, ...],
     algorithm: str | None,
     version: str | None,
-    variables: tuple[str, ...],
-    files: tuple[Path, ...],
+    variables: Variables,
 ) -> None:
     """Decrypt what `encrypt` wrote, under the same context."""
     blob = _base64(_read(source), "ciphertext")
-    opened = _open(session, variables, files, read_only=False)
+    opened = _open(session, variables, read_only=False)
     try:
         if key is None:
             plaintext, _, _ = opened.decrypt(blob, _context(context))
@@ -279,12 +275,11 @@ def sign(
     target: Path | None,
     algorithm: str | None,
     version: str | None,
-    variables: tuple[str, ...],
-    files: tuple[Path, ...],
+    variables: Variables,
 ) -> None:
     """Sign a message's digest with KEY; the signature is Base64."""
     wanted = _digest(message, digest)
-    opened = _open(session, variables, files, read_only=False)
+    opened = _open(session, variables, read_only=False)
     try:
         signature = opened.sign(key, version, algorithm, wanted)
     finally:
@@ -309,12 +304,11 @@ def verify(
     signature: Path,
     algorithm: str | None,
     version: str | None,
-    variables: tuple[str, ...],
-    files: tuple[Path, ...],
+    variables: Variables,
 ) -> ExitCode:
     """Verify a signature; exit code 1 where it does not hold."""
     wanted, given = _digest(message, digest), _base64(_read(signature), "signature")
-    opened = _open(session, variables, files, read_only=False)
+    opened = _open(session, variables, read_only=False)
     try:
         valid = opened.verify(key, version, algorithm, wanted, given)
     finally:
@@ -331,9 +325,9 @@ def audit() -> None:
 @audit.command("verify")
 @variable_options
 @pass_session
-def audit_verify(session: Session, variables: tuple[str, ...], files: tuple[Path, ...]) -> None:
+def audit_verify(session: Session, variables: Variables) -> None:
     """Check every entry's hash, the chain between them, and every signed checkpoint."""
-    opened = _open(session, variables, files, read_only=True)
+    opened = _open(session, variables, read_only=True)
     try:
         verified = opened.audit_verify()
     finally:
@@ -345,13 +339,11 @@ def audit_verify(session: Session, variables: tuple[str, ...], files: tuple[Path
 @OUTPUT
 @variable_options
 @pass_session
-def audit_export(
-    session: Session, target: Path | None, variables: tuple[str, ...], files: tuple[Path, ...]
-) -> None:
+def audit_export(session: Session, target: Path | None, variables: Variables) -> None:
     """Write the audit trail as JSON lines."""
     import orjson  # noqa: PLC0415
 
-    opened = _open(session, variables, files, read_only=True)
+    opened = _open(session, variables, read_only=True)
     try:
         lines = b"".join(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE) for entry in opened.audit_entries())
     finally:

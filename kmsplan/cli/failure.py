@@ -36,8 +36,6 @@ def report(error: BaseException, *, debug: bool) -> int:
     return _bug(error, terminal)
 
 
-
-
 def _table() -> tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseException, Terminal], int]], ...]:
     """Return (types, handler) rows, the narrow before the wide. Imported here: errors are rare, start-up is not."""
     from kmsplan.config.diagnostic import ConfigurationError  # noqa: PLC0415
@@ -55,7 +53,10 @@ def _table() -> tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseExcep
         ((UserError,), _user),
         ((PlanFileError,), _plain(ExitCode.STALE)),
         ((LockHeldError,), _plain(ExitCode.LOCK_HELD)),
-        ((StateError, EngineError, ProtectionUnavailableError, InvalidCiphertextError, KmsError), _plain(ExitCode.ERROR)),
+        (
+            (StateError, EngineError, ProtectionUnavailableError, InvalidCiphertextError, KmsError),
+            _plain(ExitCode.ERROR),
+        ),
         ((click.exceptions.Exit,), lambda error, _: int(getattr(error, "exit_code", 0))),
         ((click.ClickException,), _usage),
         ((KeyboardInterrupt, click.Abort), _cancelled),

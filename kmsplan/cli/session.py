@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import secrets
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from kmsplan.cli.options import Variables
     from kmsplan.cli.terminal import Terminal
     from kmsplan.config.configuration import Configuration
     from kmsplan.state.local import LocalStore
@@ -50,7 +52,7 @@ class Session:
         if self.terminal.hints:
             self.note(text)
 
-    def configuration(self, variables: Sequence[str] = (), files: Sequence[Path] = ()) -> Configuration:
+    def configuration(self, variables: Variables) -> Configuration:
         """Read and check the configuration folder.
 
         Raises:
@@ -58,7 +60,12 @@ class Session:
         """
         from kmsplan.config.load import load  # noqa: PLC0415 - `version` and `completion` do not need YAML
 
-        return load(self.directory, variables=_pairs(variables), variable_files=files, environ=self.environ)
+        return load(
+            self.directory,
+            variables=_pairs(variables.assignments),
+            variable_files=variables.files,
+            environ=self.environ,
+        )
 
     def store(self, configuration: Configuration) -> LocalStore:
         """Return the state store that the configuration names."""
@@ -81,14 +88,8 @@ def pass_session(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the session as its first argument."""
 
     @click.pass_context
+    @functools.wraps(command)
     def wrapper(ctx: click.Context, /, *args: Any, **kwargs: Any) -> Any:
         return ctx.invoke(command, Session(**ctx.find_object(dict) or {}), *args, **kwargs)
 
-    return _named(wrapper, command)
-
-
-def _named(wrapper: Any, command: Callable[..., Any]) -> Any:
-    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
-    if hasattr(command, "__click_params__"):
-        wrapper.__click_params__ = command.__click_params__
     return wrapper

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from kmsplan.resource.address import Address
-    from kmsplan.resource.step import Step
+    from kmsplan.resource.step import Effect, Step
 
 
 class Action(StrEnum):
@@ -58,19 +59,31 @@ class Reason(StrEnum):
     IMPORTED = "import"
     OWNED = "found_by_owner_tag"
     REMOVED = "removed_block"
+    MOVED = "moved_block"
+    SETTING = "setting"
+    """Only rules for kmsplan itself differ: recorded, no operation."""
+    ACCEPTED = "accept_observed"
+    """The configuration asks for what was changed behind the record's back: recorded, no operation."""
+    WAITING = "pending_deletion"
+    """Deletion is scheduled, and nobody asks for the object any more."""
+    UNREADABLE = "unreadable"
     UNCHANGED = "unchanged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One object's way from before to after."""
+    """One object's way from before to after.
+
+    What becomes of its record: first the record at `moved_from` comes here, then `effect` happens, then the effects
+    of the steps, one by one. An adopted object's record is made by its `effect`, with `identity`.
+    """
 
     address: Address
     action: Action
     reason: Reason
     identity: str | None = None
     before: Mapping[str, Any] | None = None
-    """Observed attributes; None where there is no object."""
+    """Observed attributes and recorded settings; None where there is no object."""
     after: Mapping[str, Any] | None = None
     attributes: tuple[str, ...] = ()
     """Names that differ."""
@@ -84,8 +97,26 @@ class Change:
     digest: str | None = None
     """sha256 hex of what was observed; apply refuses if it has moved."""
     moved_from: Address | None = None
+    effect: Effect | None = None
+    """What becomes of the record without any operation."""
     note: str | None = None
     """One sentence for the reviewer: what it means for data."""
+
+    @property
+    def active(self) -> bool:
+        """Whether it does something, if only to the record, and may."""
+        return self.blocked is None and (
+            self.action is not Action.NO_OP or self.effect is not None or self.moved_from is not None
+        )
+
+
+class Unchanged(NamedTuple):
+    """An object that is as it should be. A plan has thousands of them, so they are cheaper than changes."""
+
+    address: Address
+    identity: str
+    attributes: Mapping[str, Any]
+    """Desired attributes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +130,8 @@ class Violation:
     detail: str
     brake: bool = False
     """True where a named flag lets it pass; False where nothing does."""
+    where: str = ""
+    """FILE:LINE:COLUMN of the declaration, where there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +157,40 @@ class DriftedAttribute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Allowances:
+    """Which brakes are let go, each by its flag."""
+
+    delete: int = 0
+    """--allow-delete N: how many deletions are expected, exactly."""
+    mass: bool = False
+    """--allow-mass."""
+    in_use: tuple[str, ...] = ()
+    """--allow-in-use ADDRESS, each."""
+
+    def joined(self, other: Allowances) -> Allowances:
+        """Return what is allowed when `other` is said on top."""
+        return Allowances(
+            delete=other.delete or self.delete,
+            mass=self.mass or other.mass,
+            in_use=tuple(sorted({*self.in_use, *other.in_use})),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions:
+    """What the command line says about a plan."""
+
+    now: datetime
+    """Aware; only brakes look at it."""
+    destroy: bool = False
+    targets: tuple[str, ...] = ()
+    """Addresses or globs; with what they depend on, nothing else is planned."""
+    excludes: tuple[str, ...] = ()
+    """Addresses or globs; neither they nor what depends on them are planned."""
+    allowances: Allowances = field(default_factory=Allowances)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything an apply will do, and what it was made from."""
 
@@ -132,11 +199,13 @@ class Plan:
     environment: str
     config_digest: str
     changes: tuple[Change, ...]
-    """Sorted by address; unchanged objects are among them."""
+    """Sorted by address: all that there is something to say about."""
+    unchanged: tuple[Unchanged, ...] = ()
+    """Sorted by address; () in a plan that was saved."""
     drift: tuple[Drift, ...] = ()
     violations: tuple[Violation, ...] = ()
     complete: bool = True
-    """False where targets or unreadable objects left something out."""
+    """False where targets, excludes or blocked changes left something out."""
     variables: Mapping[str, Any] = field(default_factory=dict)
     destroy: bool = False
     allow_delete: int = 0
@@ -144,13 +213,30 @@ class Plan:
     allow_in_use: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
+    keys: int = 0
+    """How many keys are recorded and live: what the mass brake measures against."""
 
     @property
     def effective(self) -> tuple[Change, ...]:
         """The changes that do something."""
-        return tuple(change for change in self.changes if change.action is not Action.NO_OP)
+        return tuple(change for change in self.changes if change.active)
+
+    @property
+    def blocked(self) -> tuple[Change, ...]:
+        """The changes that cannot be carried out now."""
+        return tuple(change for change in self.changes if change.blocked is not None)
+
+    @property
+    def empty(self) -> bool:
+        """Whether everything is as it should be."""
+        return not any(change.active or change.blocked is not None for change in self.changes)
 
     @property
     def applyable(self) -> bool:
         """Whether there is something to do and no rule forbids it."""
-        return bool(self.effective) and not self.violations
+        return not self.violations and any(change.active for change in self.changes)
+
+    @property
+    def allowances(self) -> Allowances:
+        """The brakes that were let go when the plan was made."""
+        return Allowances(delete=self.allow_delete, mass=self.allow_mass, in_use=self.allow_in_use)

@@ -1,0 +1,35 @@
+"""`kmsplan validate`: every problem, with its place."""
+
+from __future__ import annotations
+
+import click
+
+from kmsplan.cli.exitcode import ExitCode
+from kmsplan.cli.options import Variables, json_option, variable_options
+from kmsplan.cli.session import Session, pass_session
+
+
+@click.command()
+@json_option
+@variable_options
+@pass_session
+def validate(session: Session, variables: Variables, *, as_json: bool) -> ExitCode:
+    """Check the configuration: syntax, values, and the KMS's own rules. Reaches nothing, changes nothing."""
+    from kmsplan.config.diagnostic import ConfigurationError  # noqa: PLC0415
+
+    try:
+        configuration = session.configuration(variables)
+    except ConfigurationError as error:
+        if not as_json:
+            raise
+        from kmsplan.report.diagnostics_json import diagnostics_json  # noqa: PLC0415
+
+        session.say(diagnostics_json(error.diagnostics))
+        return ExitCode.ERROR
+    if as_json:
+        from kmsplan.report.diagnostics_json import diagnostics_json  # noqa: PLC0415
+
+        session.say(diagnostics_json(()))
+    else:
+        session.say(f"Success! The configuration is valid: {len(configuration.desired)} objects.")
+    return ExitCode.DONE

@@ -1,0 +1,220 @@
+"""The JSON Schema of a configuration, generated from the attribute tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from kmsplan.config.section import SECTIONS, VERSION
+from kmsplan.config.template import VARIABLE_NAME
+from kmsplan.config.variable import TYPES
+from kmsplan.resource.address import NAME
+from kmsplan.resource.attribute import Attribute, Kind
+from kmsplan.resource.key import ALIAS_NAME_SCHEMA, SECRET_SCHEMA
+from kmsplan.resource.kinds import KINDS
+
+Schema = dict[str, Any]
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+NAME_PATTERN: Final = f"^{NAME.pattern}$"
+ADDRESS_PATTERN: Final = rf"^({'|'.join(KINDS)})\.[A-Za-z0-9][A-Za-z0-9_/-]*$"
+_REFERENCE: Final = {"type": "string", "pattern": r"\$\{"}
+NOT_DEFAULTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {"key": frozenset({"aliases", "for_each", "material"}), "instance": frozenset({"hsm", "proxy"})}
+)
+"""Attributes that only one object can have, and so no default is offered for."""
+
+_PATH: Final = {"type": "string", "minLength": 1}
+_ENGINE: Final = {
+    "type": "object",
+    "minProperties": 1,
+    "maxProperties": 1,
+    "additionalProperties": False,
+    "properties": {
+        "embedded": {
+            "type": ["object", "null"],
+            "description": "The engine that kmsplan ships, in a folder of its own.",
+            "additionalProperties": False,
+            "properties": {
+                "path": {**_PATH, "description": "The engine's folder. Default: state/engine."},
+                "seal": {
+                    "type": "object",
+                    "description": "What seals the root key. Default: a key file beside the engine.",
+                    "minProperties": 1,
+                    "maxProperties": 1,
+                    "additionalProperties": False,
+                    "properties": {
+                        "passphrase": {**SECRET_SCHEMA, "description": "Where the passphrase is found."},
+                        "file": {**_PATH, "description": "The key file."},
+                        "hsm": {**KINDS["instance"].by_name["hsm"].schema, "description": "A key in an HSM."},
+                    },
+                },
+            },
+        },
+        "alibaba": {
+            "type": "object",
+            "description": "Alibaba Cloud KMS. Credentials come from the environment, never from here.",
+            "required": ["region"],
+            "additionalProperties": False,
+            "properties": {
+                "region": {"type": "string", "minLength": 1, "description": "For example cn-hangzhou."},
+                "endpoint": {"type": "string", "minLength": 1, "description": "Another endpoint than the region's."},
+            },
+        },
+    },
+}
+_STATE: Final = {
+    "type": "object",
+    "minProperties": 1,
+    "maxProperties": 1,
+    "additionalProperties": False,
+    "properties": {
+        "local": {
+            "type": ["object", "null"],
+            "description": "Files in a folder.",
+            "additionalProperties": False,
+            "properties": {"path": {**_PATH, "description": "The folder. Default: state."}},
+        }
+    },
+}
+_VARIABLE: Final = {
+    "type": ["object", "null"],
+    "additionalProperties": False,
+    "properties": {
+        "type": {"enum": list(TYPES), "description": "Default: that of the default value, else string."},
+        "default": {
+            "type": ["string", "integer", "boolean", "array", "object", "null"],
+            "description": "The value where none is given. Without one, a value must be given.",
+        },
+        "allowed": {"type": "array", "minItems": 1, "description": "The only values it may have."},
+        "description": {"type": "string", "description": "What it is for."},
+    },
+}
+_ADDRESS: Final = {"type": "string", "pattern": ADDRESS_PATTERN}
+
+
+def _block(properties: Schema) -> Schema:
+    item = {
+        "type": "object",
+        "required": list(properties),
+        "additionalProperties": False,
+        "properties": properties,
+    }
+    return {"type": ["array", "null"], "items": item}
+
+
+_DOCS: Final[Mapping[str, str]] = {
+    "kmsplan": "The version of the configuration's form, in at least one file.",
+    "engine": "Which KMS carries the plan out. Default: embedded, in state/engine.",
+    "state": "Where the recorded state is kept. Default: local, in state.",
+    "variables": "Values from outside: --var, --var-file, KMSPLAN_VAR_x, or their defaults. Used as ${var.NAME}.",
+    "defaults": "What every key or instance has that does not say otherwise; tags are joined.",
+    "instances": "KMS instances by name.",
+    "keys": "Keys by name.",
+    "aliases": "Aliases, without `alias/`, and the names of the keys that they point at.",
+    "default_key": "The default CMK of account and region.",
+    "service_keys": "Keys of cloud services, by the service's name; they are only tagged and read.",
+    "moved": "Objects that got another address.",
+    "removed": "Addresses to forget; their objects stay at the KMS.",
+    "import": "Objects that exist at the KMS already.",
+}
+_ROUND_LISTS: Final[Mapping[str, Schema]] = {
+    "moved": _block({"from": _ADDRESS, "to": _ADDRESS}),
+    "removed": _block({"address": _ADDRESS, "forget": {"const": True}}),
+    "import": _block({"address": _ADDRESS, "identity": {"type": "string", "minLength": 1}}),
+}
+
+
+def configuration_schema() -> Schema:
+    """Return the schema of a file as users write it, for editors: references may stand where values do."""
+    properties = {name: _documented(name, _templated(schema)) for name, schema in _sections().items()}
+    properties["kmsplan"] = _documented("kmsplan", {"const": VERSION})
+    properties["variables"] = _documented("variables", _sections()["variables"])
+    return {
+        "$schema": DIALECT,
+        "title": "kmsplan configuration",
+        "description": "Declarative key management: one or more files like this make up a configuration folder.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: properties[name] for name in SECTIONS},
+    }
+
+
+def expanded_schema() -> Schema:
+    """Return the schema of a configuration as meant: all files merged, variables and for_each filled in."""
+    sections = _sections()
+    keys = sections["keys"]["additionalProperties"]
+    without = {name: schema for name, schema in keys["properties"].items() if name != "for_each"}
+    sections["keys"] = {**sections["keys"], "additionalProperties": {**keys, "properties": without}}
+    return {"$schema": DIALECT, "type": "object", "properties": sections}
+
+
+def _documented(section: str, schema: Schema) -> Schema:
+    return {"description": _DOCS[section], **schema}
+
+
+def _sections() -> dict[str, Schema]:
+    return {
+        "engine": dict(_ENGINE),
+        "state": dict(_STATE),
+        "variables": _named(_VARIABLE, f"^{VARIABLE_NAME}$"),
+        "defaults": _defaults(),
+        "instances": _named(_object(KINDS["instance"])),
+        "keys": _named(_object(KINDS["key"])),
+        "aliases": _named(dict(_PATH), ALIAS_NAME_SCHEMA["pattern"]),
+        "default_key": _object(KINDS["default_key"]),
+        "service_keys": _named(_object(KINDS["service_key"])),
+        **_ROUND_LISTS,
+    }
+
+
+def _named(entry: Schema, pattern: str = NAME_PATTERN) -> Schema:
+    return {"type": ["object", "null"], "propertyNames": {"pattern": pattern}, "additionalProperties": entry}
+
+
+def _object(kind: Kind, without: Iterable[str] = ()) -> Schema:
+    """Return the schema of one object. Nothing is required: a default may say it, which the rules see."""
+    properties = {
+        attribute.name: _attribute(attribute) for attribute in kind.attributes if attribute.name not in without
+    }
+    return {"type": ["object", "null"], "additionalProperties": False, "properties": properties}
+
+
+def _attribute(attribute: Attribute) -> Schema:
+    return {"description": attribute.doc, **attribute.schema}
+
+
+def _defaults() -> Schema:
+    properties = {name: _object(KINDS[name], without) for name, without in NOT_DEFAULTS.items()}
+    return {"type": ["object", "null"], "additionalProperties": False, "properties": properties}
+
+
+def _templated(schema: Schema) -> Schema:
+    """Return a schema that also takes references, at every value below it and in every name of an object."""
+    inner = {name: _inside(name, value) for name, value in schema.items()}
+    if _takes_any_text(schema):
+        return inner
+    outer = {name: inner.pop(name) for name in ("description",) if name in inner}
+    return {**outer, "anyOf": [inner, dict(_REFERENCE)]}
+
+
+def _inside(keyword: str, value: Any) -> Any:
+    if keyword == "properties":
+        return {name: _templated(schema) for name, schema in value.items()}
+    if keyword == "propertyNames":
+        return {"anyOf": [value, dict(_REFERENCE)]}
+    if keyword in ("additionalProperties", "items") and isinstance(value, dict):
+        return _templated(value)
+    if keyword == "oneOf":
+        return [_branch(schema) for schema in value]
+    return value
+
+
+def _branch(schema: Schema) -> Schema:
+    """Return one branch of a oneOf: what is below it takes references, but itself it stays apart from the others."""
+    return {name: _inside(name, value) for name, value in schema.items()}
+
+
+def _takes_any_text(schema: Schema) -> bool:
+    return schema.get("type") == "string" and not {"pattern", "enum", "maxLength"} & set(schema)

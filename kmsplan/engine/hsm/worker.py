@@ -1,0 +1,229 @@
+"""The worker process: `python -m kmsplan.engine.hsm.worker CLIENT-PID FD...`, each FD a lane inherited from the client.
+
+The first frame of the first lane names module and token and brings the PIN. Each lane has a thread and, from its first
+use on, a session. The process ends when the client closes the lanes or dies, after what it is doing, within `GRACE`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from threading import Thread
+from typing import TYPE_CHECKING, Final
+
+from kmsplan.engine.hsm.message import REFERENCE_BYTES, SENTINEL, Fault, FrameError, Op, TokenFaultError, receive, send
+from kmsplan.kms.spec import Family, KeySpec, KeyUsage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pkcs11.types import Session
+
+    from kmsplan.engine.hsm.driver import Driver
+
+GRACE: Final = 2.0
+"""Seconds that calls under way may take once the client is gone: a generation that ends leaves no half object."""
+
+_OK: Final = 0
+
+
+class Lane:
+    """One thread's connection to the client and session on the token."""
+
+    def __init__(self, connection: socket.socket, driver: Driver) -> None:
+        self._connection = connection
+        self._driver = driver
+        self._session: Session | None = None
+
+    def serve(self) -> None:
+        """Answer until the client closes the lane."""
+        try:
+            while (request := receive(self._connection)) is not None:
+                send(self._connection, *self._answer(*request))
+        except (OSError, FrameError):
+            return  # the client is gone, or no client of ours; either way nobody listens
+
+    def _answer(self, op: int, fields: list[bytes]) -> tuple[int, list[bytes]]:
+        from pkcs11.exceptions import PKCS11Error  # noqa: PLC0415 - known to be importable only after the hello
+
+        from kmsplan.engine.hsm.opening import words  # noqa: PLC0415 - as above
+
+        try:
+            if self._session is None:
+                self._session = self._driver.session()
+            return _OK, _HANDLERS[Op(op)](self._driver, self._session, fields)
+        except TokenFaultError as error:
+            return _fault(error)
+        except PKCS11Error as error:
+            return _fault(TokenFaultError(Fault.SICK, words(error)))
+        except Exception as error:  # noqa: BLE001 - the lane must answer; the text of the error could quote the request
+            at = error.__traceback__
+            while at and at.tb_next:
+                at = at.tb_next
+            place = f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}" if at else "nowhere"
+            return _fault(TokenFaultError(Fault.INTERNAL, f"{type(error).__name__} at {place}"))
+
+
+def _fault(error: TokenFaultError) -> tuple[int, list[bytes]]:
+    return error.fault, [error.reason.encode()]
+
+
+def _reference(field: bytes) -> bytes:
+    if len(field) != REFERENCE_BYTES or field == SENTINEL:
+        raise ValueError
+    return field
+
+
+def _absent(driver: Driver, _session: Session, fields: list[bytes]) -> list[bytes]:
+    references = fields[0]
+    cuts = range(0, len(references), REFERENCE_BYTES)
+    sentinel, absent = driver.absent([references[cut : cut + REFERENCE_BYTES] for cut in cuts])
+    return [b"1" if sentinel else b"", b"".join(absent)]
+
+
+def _prepare(driver: Driver, _session: Session, _fields: list[bytes]) -> list[bytes]:
+    driver.prepare()
+    return []
+
+
+def _generate(driver: Driver, _session: Session, fields: list[bytes]) -> list[bytes]:
+    spec, usage = KeySpec(fields[0].decode()), KeyUsage(fields[1].decode())
+    existed, public = driver.generate(spec, usage, _reference(fields[2]))
+    return [b"1" if existed else b"", *public]
+
+
+def _find(driver: Driver, session: Session, fields: list[bytes]) -> list[bytes]:
+    driver.find(session, _reference(fields[0]))
+    return []
+
+
+def _encrypt(driver: Driver, session: Session, fields: list[bytes]) -> list[bytes]:
+    return [driver.encrypt(session, _reference(fields[0]), fields[1], fields[2])]
+
+
+def _decrypt(driver: Driver, session: Session, fields: list[bytes]) -> list[bytes]:
+    return [driver.decrypt(session, _reference(fields[0]), fields[1], fields[2])]
+
+
+def _sign(driver: Driver, session: Session, fields: list[bytes]) -> list[bytes]:
+    return [driver.sign(session, _reference(fields[0]), fields[1].decode(), fields[2])]
+
+
+def _decrypt_oaep(driver: Driver, session: Session, fields: list[bytes]) -> list[bytes]:
+    return [driver.decrypt_oaep(session, _reference(fields[0]), fields[1].decode(), fields[2])]
+
+
+def _destroy(driver: Driver, session: Session, fields: list[bytes]) -> list[bytes]:
+    driver.destroy(session, _reference(fields[0]))
+    return []
+
+
+def _probe(driver: Driver, _session: Session, fields: list[bytes]) -> list[bytes]:
+    return [json.dumps(driver.probe(Family(fields[0].decode()))).encode()]
+
+
+def _report(driver: Driver, session: Session, _fields: list[bytes]) -> list[bytes]:
+    return [json.dumps(driver.report(session)).encode()]
+
+
+_HANDLERS: Final[dict[Op, Callable[[Driver, Session, list[bytes]], list[bytes]]]] = {
+    Op.ABSENT: _absent,
+    Op.PREPARE: _prepare,
+    Op.GENERATE: _generate,
+    Op.FIND: _find,
+    Op.ENCRYPT: _encrypt,
+    Op.DECRYPT: _decrypt,
+    Op.SIGN: _sign,
+    Op.DECRYPT_OAEP: _decrypt_oaep,
+    Op.DESTROY: _destroy,
+    Op.PROBE: _probe,
+    Op.REPORT: _report,
+}
+
+
+def _open(module: str, label: str, pin: bytes) -> Driver:
+    """Load the module, find the token, log in.
+
+    Raises:
+        TokenFaultError: what keeps the token from being used.
+    """
+    try:
+        from kmsplan.engine.hsm.driver import Driver  # noqa: PLC0415 - python-pkcs11 is an extra that may be missing
+        from kmsplan.engine.hsm.opening import find, load, log_in  # noqa: PLC0415 - as above
+    except ImportError as error:
+        raise TokenFaultError(Fault.BINDING_MISSING, str(error)) from error
+    library = load(module)
+    token = find(library, label)
+    return Driver(library, token, log_in(token, pin))
+
+
+def _greet(lane: socket.socket) -> Driver | None:
+    """Carry out the hello; tell the client and return None where that fails."""
+    request = receive(lane)
+    if request is None or request[0] != Op.HELLO:
+        return None
+    module, label, pin = request[1]
+    try:
+        driver = _open(module.decode(), label.decode(), pin)
+    except TokenFaultError as error:
+        send(lane, *_fault(error))
+        return None
+    send(lane, _OK, [json.dumps(driver.description()).encode()])
+    return driver
+
+
+def _watch(client: int, lanes: list[socket.socket]) -> None:
+    """Wait for the client's end, then end the lanes and, after `GRACE`, the process.
+
+    A process that the client forked may keep the lanes open, so the client itself is watched too. Not by PDEATHSIG:
+    that fires when the thread ends that started the worker.
+    """
+    poll = select.poll()
+    poll.register(lanes[0], select.POLLRDHUP)
+    if hasattr(os, "pidfd_open"):
+        try:
+            poll.register(os.pidfd_open(client), select.POLLIN)
+        except OSError:
+            os._exit(1)
+    if os.getppid() != client:
+        os._exit(1)
+    poll.poll()
+    for lane in lanes:
+        with suppress(OSError):
+            lane.shutdown(socket.SHUT_RDWR)
+    time.sleep(GRACE)
+    os._exit(1)
+
+
+def main() -> None:
+    """Serve one client until it is gone."""
+    # Ctrl-C and a service manager's TERM reach the whole group; the client decides when this process ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # A core dump would hold the PIN.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    client, *numbers = map(int, sys.argv[1:])
+    lanes = [socket.socket(fileno=number) for number in numbers]
+    Thread(target=_watch, args=(client, lanes), daemon=True).start()
+    driver = _greet(lanes[0])
+    if driver is None:
+        return
+    threads = [Thread(target=Lane(lane, driver).serve, daemon=True) for lane in lanes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    driver.close()
+    # Not by a return: what modules registered to run at exit may crash after C_Finalize, and nobody waits for it.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

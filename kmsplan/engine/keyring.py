@@ -1,0 +1,113 @@
+"""The keys that wrap material, and what each wrapping is bound to.
+
+root key (sealed outside, `sealing`) → keyring keys, one per term → material. A term's key wraps at most 2**32 times with
+random IVs (SP 800-38D, 8.3); a keystore that makes a thousand keys a second takes seven weeks for that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from kmsplan.engine.error import MaterialCorruptError
+from kmsplan.engine.framing import framed
+from kmsplan.kms.secret import SecretBytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+KEY_BYTES: Final = 32
+IV_BYTES: Final = 12
+FIRST_TERM: Final = 1
+_LABEL: Final = b"kmsplan keystore 1"
+
+
+class Binding(NamedTuple):
+    """What a wrapped secret belongs to; it opens only in the same place."""
+
+    table: str
+    row: str
+    key_id: str = ""
+    version_id: str = ""
+    spec: str = ""
+    """With the usage, so that a signing key cannot be edited into a decryption key."""
+    usage: str = ""
+    generation: int = 0
+    """How often it was wrapped anew: an older wrapping, put back, does not open."""
+
+    def associated_data(self, engine_id: str) -> bytes:
+        """Return it as bytes."""
+        return framed(_LABEL, engine_id.encode(), *(str(field).encode() for field in self))
+
+
+class Keyring:
+    """The opened keyring keys of one engine.
+
+    Args:
+        engine_id: binds every wrapping to this engine.
+        root: the root key; it is not kept.
+        wrapped: keyring keys by term, wrapped under the root key.
+        entropy: source of IVs.
+
+    Raises:
+        MaterialCorruptError: a keyring key does not open.
+    """
+
+    def __init__(
+        self, engine_id: str, root: SecretBytes, wrapped: Mapping[int, bytes], entropy: Callable[[int], bytes]
+    ) -> None:
+        self._engine_id = engine_id
+        self._entropy = entropy
+        opener = AESGCM(root.reveal())
+        self._terms = {
+            term: AESGCM(_open(opener, blob, _term_binding(term).associated_data(engine_id), f"keyring key {term}"))
+            for term, blob in wrapped.items()
+        }
+        self._term = max(self._terms)
+
+    def wrap(self, binding: Binding, secret: SecretBytes) -> tuple[int, bytes]:
+        """Return the newest term and the secret wrapped under its key."""
+        iv = self._entropy(IV_BYTES)
+        wrapped = self._terms[self._term].encrypt(iv, secret.reveal(), binding.associated_data(self._engine_id))
+        return self._term, iv + wrapped
+
+    def unwrap(self, binding: Binding, term: int, wrapped: bytes) -> SecretBytes:
+        """Return the secret.
+
+        Raises:
+            MaterialCorruptError: it does not open: damaged, or not at its place.
+        """
+        what = f"the material of {binding.version_id}" if binding.version_id else f"{binding.table} {binding.row}"
+        if term not in self._terms:
+            raise _corrupt(what)
+        return SecretBytes(
+            _open(self._terms[term], wrapped, binding.associated_data(self._engine_id), what)
+        )
+
+
+def new_term(engine_id: str, root: SecretBytes, entropy: Callable[[int], bytes]) -> bytes:
+    """Return a new keyring key for the first term, wrapped under the root key."""
+    iv = entropy(IV_BYTES)
+    return iv + AESGCM(root.reveal()).encrypt(
+        iv, entropy(KEY_BYTES), _term_binding(FIRST_TERM).associated_data(engine_id)
+    )
+
+
+def _term_binding(term: int) -> Binding:
+    return Binding(table="term", row=str(term))
+
+
+def _open(opener: AESGCM, blob: bytes, associated_data: bytes, what: str) -> bytes:
+    try:
+        return opener.decrypt(blob[:IV_BYTES], blob[IV_BYTES:], associated_data)
+    except (InvalidTag, ValueError) as error:  # ValueError: too short to hold an IV
+        raise _corrupt(what) from error
+
+
+def _corrupt(what: str) -> MaterialCorruptError:
+    return MaterialCorruptError(
+        f"{what} does not open: its row in the keystore was damaged, moved from another row, or put back from an older "
+        "state. It was not used. Restore the engine's folder from its newest backup"
+    )

@@ -1,0 +1,123 @@
+"""The tables, and how a connection is set up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import sqlite3
+
+APPLICATION_ID: Final = 0x6B6D7370  # "kmsp"
+VERSION: Final = 1
+"""PRAGMA user_version; a file with a higher one is refused."""
+
+# Keys, versions and their material are found by their text ids only, so they are clustered by them.
+_TABLES: Final = """
+CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE term (
+  term INTEGER PRIMARY KEY,
+  wrapped BLOB NOT NULL,                      -- a keyring key under the root key
+  created TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE instance (
+  instance_id TEXT PRIMARY KEY,
+  type TEXT NOT NULL,
+  spec INTEGER NOT NULL,
+  key_quota INTEGER NOT NULL,
+  module TEXT,                                -- hardware: PKCS#11 module and token label
+  token TEXT,
+  deletion_protection INTEGER NOT NULL DEFAULT 0,
+  status TEXT NOT NULL,
+  versions INTEGER NOT NULL DEFAULT 0,        -- kept by the triggers below; the quota counts key versions
+  created TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE key (
+  key_id TEXT PRIMARY KEY,
+  instance_id TEXT NOT NULL REFERENCES instance,
+  spec TEXT NOT NULL,
+  usage TEXT NOT NULL,
+  origin TEXT NOT NULL,
+  storage_mechanism TEXT,
+  state TEXT NOT NULL,
+  description TEXT NOT NULL,
+  rotation INTEGER,                           -- seconds
+  policy TEXT,                                -- JSON; NULL is the default policy
+  deletion_protection INTEGER NOT NULL DEFAULT 0,
+  creation_date TEXT NOT NULL,
+  delete_date TEXT,
+  last_rotation_date TEXT,
+  next_rotation_date TEXT,
+  last_used TEXT,
+  primary_version TEXT                        -- the newest; NULL while there is no material
+) STRICT, WITHOUT ROWID;
+CREATE INDEX key_in_instance ON key (instance_id);
+CREATE INDEX key_to_rotate ON key (next_rotation_date) WHERE next_rotation_date IS NOT NULL;
+CREATE INDEX key_to_delete ON key (delete_date) WHERE delete_date IS NOT NULL;
+
+-- A version can outlive or precede its key: HSM material is made before the key is there, and destroyed after it is gone.
+CREATE TABLE key_version (
+  key_id TEXT NOT NULL,
+  version_id TEXT NOT NULL,
+  instance_id TEXT NOT NULL REFERENCES instance,
+  status TEXT NOT NULL CHECK (status IN ('creating', 'ready', 'destroying')),
+  reference BLOB NOT NULL,                    -- CKA_ID of an HSM key
+  public_key BLOB,                            -- DER SubjectPublicKeyInfo
+  generation INTEGER NOT NULL,                -- how often the material was wrapped
+  uses INTEGER NOT NULL DEFAULT 0,            -- encryptions, against the limit of AES-GCM
+  created TEXT NOT NULL,
+  PRIMARY KEY (key_id, version_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX version_unsettled ON key_version (instance_id) WHERE status <> 'ready';
+CREATE TRIGGER version_made AFTER INSERT ON key_version BEGIN
+  UPDATE instance SET versions = versions + 1 WHERE instance_id = new.instance_id;
+END;
+CREATE TRIGGER version_gone AFTER DELETE ON key_version BEGIN
+  UPDATE instance SET versions = versions - 1 WHERE instance_id = old.instance_id;
+END;
+
+CREATE TABLE material (
+  version_id TEXT PRIMARY KEY,
+  term INTEGER NOT NULL REFERENCES term,
+  wrapped BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE alias (alias TEXT PRIMARY KEY, key_id TEXT NOT NULL REFERENCES key) STRICT, WITHOUT ROWID;
+CREATE INDEX alias_of_key ON alias (key_id);
+
+CREATE TABLE tag (
+  resource_id TEXT NOT NULL,                  -- a key or an instance
+  name TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (resource_id, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit (seq INTEGER PRIMARY KEY, entry BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
+CREATE TABLE checkpoint (seq INTEGER PRIMARY KEY, body BLOB NOT NULL, signature BLOB NOT NULL) STRICT;
+"""
+_APPEND_ONLY: Final = """
+CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table} BEGIN
+  SELECT RAISE(ABORT, 'the audit trail is append-only');
+END;
+"""
+# secure_delete overwrites freed cells, so that destroyed material does not stay in the file.
+_WRITER: Final = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;"
+_READER: Final = "PRAGMA query_only = ON;"
+
+
+def lay_out(connection: sqlite3.Connection) -> None:
+    """Make the tables of a new keystore and mark the file as one."""
+    connection.executescript(_TABLES)
+    for table in ("audit", "checkpoint"):
+        for verb in ("UPDATE", "DELETE"):
+            connection.executescript(_APPEND_ONLY.format(table=table, verb=verb))
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def prepare(connection: sqlite3.Connection, *, writes: bool) -> None:
+    """Set a connection up for the one writer, or for a reader."""
+    connection.executescript("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")
+    connection.executescript(_WRITER if writes else _READER)

@@ -1,0 +1,178 @@
+"""The one writing thread, and its group commit.
+
+Callers hand in jobs and wait. The thread takes all jobs that wait into one transaction, runs each behind a savepoint,
+commits once, and only then answers anybody. While it waits for the disk the next jobs gather, so the more callers there
+are, the more of them share a flush.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+BATCH: Final = 512
+"""Jobs in one transaction at most, so that nobody waits long for others."""
+
+
+class Transaction:
+    """What a job sees of the transaction that it runs in."""
+
+    __slots__ = ("db", "entries", "wants_checkpoint")
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self.entries: list[Any] = []
+        """Audit entries to append before the commit; those of a job that is rolled back go with it."""
+        self.wants_checkpoint = False
+
+
+class Job:
+    """A write that waits for its turn."""
+
+    __slots__ = ("_done", "error", "refused", "result", "work")
+
+    def __init__(
+        self, work: Callable[[Transaction], Any], refused: Callable[[Transaction, Exception], None] | None
+    ) -> None:
+        self.work = work
+        self.refused = refused
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self._done = Lock()
+        self._done.acquire()
+
+    def answer(self) -> None:
+        """Let the caller go on."""
+        self._done.release()
+
+    def wait(self) -> Any:
+        """Wait for the commit; return the work's result or raise its error."""
+        self._done.acquire()
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class Writer:
+    """Owns the only connection that writes.
+
+    Args:
+        connect: opens that connection; called in the thread, and again after a failure.
+        conclude: called once before each commit, in the transaction; returns what to do after it, or None. That may
+            fail with OSError: what is committed stays committed.
+        translate: SQLite's error to ours.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        conclude: Callable[[Transaction], Callable[[], None] | None],
+        translate: Callable[[sqlite3.Error], Exception],
+    ) -> None:
+        self.commits = 0
+        """Transactions committed: as many flushes, however many jobs."""
+        self._connect = connect
+        self._conclude = conclude
+        self._translate = translate
+        self._db: sqlite3.Connection | None = None
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._closed = False
+        self._thread = Thread(target=self._serve, name="kmsplan keystore writer", daemon=True)
+        self._thread.start()
+
+    def write(
+        self, work: Callable[[Transaction], T], refused: Callable[[Transaction, Exception], None] | None = None
+    ) -> T:
+        """Run `work` in a transaction and return its result once that is committed.
+
+        Args:
+            work: reads and writes through the transaction; its effects vanish if it raises.
+            refused: called in the same transaction after `work` raised and was undone.
+
+        Raises:
+            KeystoreError: the transaction failed; nothing of it was done, unless the error is in doubt.
+            RuntimeError: the writer was closed.
+        """
+        if self._closed:
+            raise RuntimeError("the engine is closed")
+        job = Job(work, refused)
+        self._jobs.put(job)
+        result: T = job.wait()
+        return result
+
+    def close(self) -> None:
+        """Finish what waits, and end the thread."""
+        self._closed = True
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        stop = False
+        while not stop:
+            batch = [self._jobs.get()]
+            with suppress(Empty):
+                while len(batch) < BATCH:
+                    batch.append(self._jobs.get_nowait())
+            stop = None in batch
+            jobs = [job for job in batch if job is not None]
+            if jobs:
+                self._commit(jobs)
+        self._drop()
+
+    def _commit(self, jobs: list[Job]) -> None:
+        try:
+            then = self._transact(jobs)
+        except Exception as error:  # noqa: BLE001 - every caller must get its answer, whatever went wrong
+            # After a failed flush what the connection believes is not what the disk holds: it is not asked again.
+            self._drop()
+            failure = self._translate(error) if isinstance(error, sqlite3.Error) else error
+            for job in jobs:
+                job.error = failure
+        else:
+            self.commits += 1
+            if then is not None:
+                with suppress(OSError):  # what follows a commit cannot undo it
+                    then()
+        for job in jobs:
+            job.answer()
+
+    def _transact(self, jobs: list[Job]) -> Callable[[], None] | None:
+        if self._db is None:
+            self._db = self._connect()
+        self._db.execute("BEGIN IMMEDIATE")
+        transaction = Transaction(self._db)
+        for job in jobs:
+            _run(transaction, job)
+        then = self._conclude(transaction)
+        self._db.execute("COMMIT")
+        return then
+
+    def _drop(self) -> None:
+        if self._db is not None:
+            with suppress(sqlite3.Error):
+                self._db.close()  # rolls an open transaction back
+            self._db = None
+
+
+def _run(transaction: Transaction, job: Job) -> None:
+    """Run one job behind a savepoint; its failure is its own, a failure of the database is everybody's."""
+    db, mark = transaction.db, len(transaction.entries)
+    db.execute("SAVEPOINT job")
+    try:
+        job.result = job.work(transaction)
+    except Exception as error:
+        if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
+            raise
+        db.execute("ROLLBACK TO job")
+        del transaction.entries[mark:]
+        job.error = error
+        if job.refused is not None:
+            job.refused(transaction, error)
+    db.execute("RELEASE job")

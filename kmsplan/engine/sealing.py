@@ -1,0 +1,204 @@
+"""How the root key is sealed: by a passphrase, or by a key file. Sealing by an HSM key is not offered yet.
+
+The root key is wrapped (AES-256-GCM) under a key that the seal yields. What that needs besides the secret, such as the
+salt, stands in the keystore and is bound to the wrapping.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+
+from kmsplan.engine.error import KeystoreCorruptError, SealingError
+from kmsplan.engine.framing import framed
+from kmsplan.engine.keystore.store import flush_folder
+from kmsplan.kms.secret import SecretBytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY_BYTES: Final = 32
+SALT_BYTES: Final = 16
+IV_BYTES: Final = 12
+# RFC 9106, 4, second recommended option: 64 MiB, for machines that cannot spare 2 GiB.
+_ARGON2ID: Final = {"iterations": 3, "lanes": 4, "memory_kib": 64 * 1024}
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+Entropy = Callable[[int], bytes]
+
+
+class Seal(Protocol):
+    """Where the key that opens the root key comes from."""
+
+    kind: ClassVar[str]
+
+    def make(self, entropy: Entropy) -> dict[str, Any]:
+        """Make what the seal needs at first; return what of it the keystore keeps."""
+
+    def key(self, parameters: dict[str, Any]) -> SecretBytes:
+        """Return the key.
+
+        Raises:
+            SealingError: it cannot be had.
+        """
+
+    def wrong(self) -> str:
+        """Say that the root key does not open with it, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassphraseSeal:
+    """A passphrase, stretched by Argon2id (RFC 9106). It is asked for only when it is needed."""
+
+    passphrase: Callable[[], SecretBytes]
+    kind: ClassVar[str] = "passphrase"
+
+    def make(self, entropy: Entropy) -> dict[str, Any]:
+        """Choose a salt."""
+        return {"salt": entropy(SALT_BYTES).hex(), **_ARGON2ID}
+
+    def key(self, parameters: dict[str, Any]) -> SecretBytes:
+        """Stretch the passphrase; takes about a tenth of a second and 64 MiB."""
+        from cryptography.hazmat.primitives.kdf.argon2 import Argon2id  # noqa: PLC0415 - planning opens no seal
+
+        secret = self.passphrase().reveal()
+        if not secret:
+            raise SealingError("the engine's passphrase is empty. Give the one that the engine was made with")
+        stretch = Argon2id(
+            salt=bytes.fromhex(parameters["salt"]),
+            length=KEY_BYTES,
+            iterations=parameters["iterations"],
+            lanes=parameters["lanes"],
+            memory_cost=parameters["memory_kib"],
+        )
+        return SecretBytes(stretch.derive(secret))
+
+    def wrong(self) -> str:
+        """Say what to do."""
+        return "the passphrase does not open the engine's root key. Give the one that the engine was made with"
+
+
+@dataclass(frozen=True, slots=True)
+class FileSeal:
+    """A file of 32 random bytes, readable by its owner alone."""
+
+    path: Path
+    kind: ClassVar[str] = "file"
+
+    def make(self, entropy: Entropy) -> dict[str, Any]:
+        """Make the file, unless it is there: a key file is never overwritten, and never there half-written."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self.path.with_name(f"{self.path.name}.new-{os.getpid()}")
+        draft.unlink(missing_ok=True)
+        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(entropy(KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(draft, self.path)
+            flush_folder(self.path.parent)
+        except FileExistsError:
+            self.key({})
+        finally:
+            draft.unlink()
+        return {}
+
+    def key(self, parameters: dict[str, Any]) -> SecretBytes:
+        """Read the file, checking who else could have."""
+        del parameters
+        try:
+            with self.path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                content = file.read(KEY_BYTES + 1)
+        except FileNotFoundError as error:
+            raise SealingError(
+                f"the key file {self.path} is missing, and without it no key of the engine opens. Put it back from your "
+                "copy"
+            ) from error
+        except OSError as error:
+            raise SealingError(
+                f"the key file {self.path} cannot be read ({error.strerror}). Check its owner and mode"
+            ) from error
+        if status.st_mode & _OTHERS:
+            raise SealingError(
+                f"the key file {self.path} is open to others than its owner (mode {stat.S_IMODE(status.st_mode):04o}). "
+                f"Close it: chmod 600 {self.path}"
+            )
+        if len(content) != KEY_BYTES:
+            raise SealingError(f"{self.path} is no key file: it does not hold {KEY_BYTES} bytes. {_COPY}")
+        return SecretBytes(content)
+
+    def wrong(self) -> str:
+        """Say what to do."""
+        return f"the key file {self.path} does not open the engine's root key. {_COPY}"
+
+
+_COPY: Final = "Put back your copy of the file that the engine was made with"
+
+
+def default_key_file(folder: Path) -> Path:
+    """Return where an engine's key file is unless somebody chooses another place."""
+    return folder / "root.key"
+
+
+def make_root(seal: Seal, engine_id: str, entropy: Entropy) -> tuple[SecretBytes, bytes]:
+    """Return a new root key, and the record of how it is sealed.
+
+    Raises:
+        SealingError: the seal cannot be made.
+    """
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - planning opens no seal
+
+    parameters = {"kind": seal.kind, **seal.make(entropy)}
+    root, iv = SecretBytes(entropy(KEY_BYTES)), entropy(IV_BYTES)
+    wrapped = AESGCM(seal.key(parameters).reveal()).encrypt(iv, root.reveal(), _bound(engine_id, parameters))
+    return root, json.dumps({**parameters, "root": (iv + wrapped).hex()}, sort_keys=True).encode()
+
+
+def open_root(seal: Seal, engine_id: str, record: bytes) -> SecretBytes:
+    """Return the root key.
+
+    Raises:
+        SealingError: the seal is another one, cannot be had, or does not open it.
+    """
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - as above
+
+    parameters, blob = _parse(record)
+    if parameters["kind"] != seal.kind:
+        raise SealingError(
+            f"the engine's root key is sealed by a {parameters['kind']}, and a {seal.kind} was given. "
+            "Correct engine: {embedded: {seal: ...}} in the configuration"
+        )
+    opener = AESGCM(seal.key(parameters).reveal())
+    try:
+        return SecretBytes(opener.decrypt(blob[:IV_BYTES], blob[IV_BYTES:], _bound(engine_id, parameters)))
+    except InvalidTag as error:
+        raise SealingError(seal.wrong()) from error
+
+
+def kind_of(record: bytes) -> str:
+    """Return how the root key is sealed: passphrase or file."""
+    kind: str = _parse(record)[0]["kind"]
+    return kind
+
+
+def _parse(record: bytes) -> tuple[dict[str, Any], bytes]:
+    """Return the seal's parameters and the wrapped root key."""
+    try:
+        parameters = json.loads(record)
+        return parameters, bytes.fromhex(parameters.pop("root"))
+    except (ValueError, KeyError, AttributeError) as error:
+        raise KeystoreCorruptError(
+            "the keystore's record of how its root key is sealed is damaged. Restore the engine's folder from its newest "
+            "backup"
+        ) from error
+
+
+def _bound(engine_id: str, parameters: dict[str, Any]) -> bytes:
+    return framed(b"kmsplan root 1", engine_id.encode(), json.dumps(parameters, sort_keys=True).encode())

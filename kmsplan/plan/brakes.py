@@ -1,0 +1,165 @@
+"""How much at once: rules that a named flag lets pass, judged when a plan is made and again when it is applied."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from kmsplan.plan.plan import Action, Change, Violation
+from kmsplan.plan.rules import some
+from kmsplan.resource.address import is_retired, kind_of
+from kmsplan.resource.value import Present
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from kmsplan.plan.plan import Allowances
+    from kmsplan.resource.value import Observed
+
+MASS_KEYS: Final = 10
+"""Fewer keys than this are no mass."""
+MASS_PERCENT: Final = 30
+_DELETED: Final = frozenset({"instance", "key", "default_key"})
+
+
+def find_brakes(
+    changes: Sequence[Change], *, keys: int, observed: Observed, now: datetime, allowances: Allowances
+) -> tuple[Violation, ...]:
+    """Return the brakes that hold these changes back, each with the exact flag that lets them pass.
+
+    Args:
+        changes: a plan's changes.
+        keys: how many keys are recorded and live.
+        observed: a reading in which those keys are; aliases that nobody manages count too.
+        now: aware; last uses are measured against it.
+        allowances: the flags that were given.
+    """
+    active = [change for change in changes if change.active]
+    if not active:
+        return ()
+    return (
+        *_deletions(active, allowances),
+        *_mass(active, keys, allowances),
+        *_in_use(active, observed, now, allowances),
+    )
+
+
+def _deletions(changes: Iterable[Change], allowances: Allowances) -> Iterator[Violation]:
+    deleted = [
+        change.address for change in changes if change.action is Action.DELETE and kind_of(change.address) in _DELETED
+    ]
+    if len(deleted) == allowances.delete:
+        return
+    expected = f"{allowances.delete} expected" if allowances.delete else "none expected"
+    listed = f": {some(deleted)}" if deleted else ""
+    remedy = f"pass --allow-delete {len(deleted)}" if deleted else "leave out --allow-delete"
+    yield Violation(
+        code="P201",
+        address=None,
+        summary="The number of deletions is not the expected one",
+        detail=f"This plan deletes {len(deleted)} ({expected}){listed}. If that is what you want, {remedy}.",
+        brake=True,
+    )
+
+
+def _mass(changes: Iterable[Change], keys: int, allowances: Allowances) -> Iterator[Violation]:
+    actions = (Action.UPDATE, Action.REPLACE, Action.DELETE)
+    changed = [
+        change.address
+        for change in changes
+        if change.action in actions and kind_of(change.address) == "key" and not is_retired(change.address)
+    ]
+    if allowances.mass or keys < MASS_KEYS or len(changed) * 100 <= keys * MASS_PERCENT:
+        return
+    yield Violation(
+        code="P202",
+        address=None,
+        summary="Many keys change at once",
+        detail=f"This plan updates or deletes {len(changed)} of {keys} keys, more than {MASS_PERCENT} %. "
+        "If that is what you want, pass --allow-mass.",
+        brake=True,
+    )
+
+
+def _in_use(
+    changes: Sequence[Change], observed: Observed, now: datetime, allowances: Allowances
+) -> Iterator[Violation]:
+    stopped = [change for change in changes if _stops(change) and change.address not in allowances.in_use]
+    if not stopped:
+        return
+    aliases = _aliases_after(changes, observed)
+    others = {present.identity: present for present in observed.others}
+    for change in stopped:
+        present = observed.objects.get(str(change.identity)) or others.get(str(change.identity))
+        uses = [*_alias_use(aliases.get(str(change.identity), ())), *_recent_use(change, present, now)]
+        if uses:
+            verb = "delete" if change.action is Action.DELETE else "disable"
+            yield Violation(
+                code="P203",
+                address=change.address,
+                summary="The key is in use",
+                detail=f"This plan would {verb} {change.address}, but {' and '.join(uses)}. "
+                f"If that is what you want, pass --allow-in-use {change.address}.",
+                brake=True,
+            )
+
+
+def _stops(change: Change) -> bool:
+    """Whether a working key stops working."""
+    if kind_of(change.address) not in ("key", "default_key") or change.before is None:
+        return False
+    if change.action is Action.DELETE:
+        return True
+    return bool(
+        change.action is Action.UPDATE
+        and change.before.get("enabled") is True
+        and change.after is not None
+        and change.after.get("enabled") is False
+    )
+
+
+def _aliases_after(changes: Iterable[Change], observed: Observed) -> dict[str, list[str]]:
+    """Return, by key identity, the aliases that still point at it when the plan is done."""
+    moving = {
+        change.identity
+        for change in changes
+        if kind_of(change.address) == "alias" and (change.action is Action.DELETE or "key" in change.attributes)
+    }
+    found: dict[str, list[str]] = {}
+    for present in (*observed.objects.values(), *observed.others):
+        if isinstance(present, Present) and present.kind == "alias" and present.identity not in moving:
+            found.setdefault(present.attributes["key"], []).append(present.identity)
+    return found
+
+
+def _alias_use(aliases: Sequence[str]) -> Iterator[str]:
+    if aliases:
+        verb = "points" if len(aliases) == 1 else "point"
+        yield f"{some(sorted(aliases))} still {verb} at it"
+
+
+def _recent_use(change: Change, present: Any, now: datetime) -> Iterator[str]:
+    """Where use is not tracked for long enough, nobody knows that the key was not used."""
+    both = ((attributes or {}).get("unused_for") for attributes in (change.before, change.after))
+    periods = [period for period in both if period]
+    if not periods:
+        return
+    since = now - timedelta(seconds=max(periods))
+    computed: Mapping[str, Any] = present.computed if isinstance(present, Present) else {}
+    used, tracked = _instant(computed.get("last_used")), _instant(computed.get("tracked_since"))
+    if used is not None:
+        if used > since:
+            yield f"it was last used {computed['last_used']}, within its unused_for"
+    elif tracked is None:
+        yield "it is not known when it was last used"
+    elif tracked > since:
+        yield f"its use is tracked only since {computed['tracked_since']}, less than its unused_for"
+
+
+def _instant(value: Any) -> datetime | None:
+    """Read an instant as the API writes it; None where it says nothing."""
+    if isinstance(value, str) and value:
+        value = datetime.fromisoformat(value)
+    if not isinstance(value, datetime):
+        return None
+    return value if value.tzinfo else value.replace(tzinfo=UTC)

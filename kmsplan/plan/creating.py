@@ -1,0 +1,143 @@
+"""A desired object without a record: make it, or adopt the one that is already there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from kmsplan.kms.lifecycle import KeyState
+from kmsplan.plan import rules
+from kmsplan.plan.diff import SETTINGS, complete, differences
+from kmsplan.plan.plan import Action, Change, Reason
+from kmsplan.plan.updating import checked, material_differences, owner_steps, settled
+from kmsplan.plan.verdict import Verdict, refused, unreadable
+from kmsplan.resource.address import Address, kind_of
+from kmsplan.resource.alias import identity_of
+from kmsplan.resource.kinds import KINDS
+from kmsplan.resource.step import Effect, Status
+from kmsplan.resource.value import Present, Unreadable
+
+if TYPE_CHECKING:
+    from kmsplan.config.configuration import Declared
+    from kmsplan.plan.situation import Situation
+    from kmsplan.resource.attribute import Kind
+
+
+def arrive(situation: Situation, declared: Declared) -> Verdict:
+    """Decide on a desired object that nothing is recorded of."""
+    address = declared.address
+    if address in situation.imports:
+        return _imported(situation, declared, situation.imports[address])
+    if kind_of(address) == "alias":
+        return _alias(situation, declared)
+    claimed = claim(situation, declared)
+    return claimed or Verdict(create(declared, Reason.NEW))
+
+
+def claim(situation: Situation, declared: Declared) -> Verdict | None:
+    """Return the adoption of an unrecorded object whose owner tag names this address; None where there is none."""
+    address = declared.address
+    found = situation.claims.get(address, ())
+    # One that waits for its deletion is taken back only if nothing else claims the address.
+    living = tuple(present for present in found if present.state != KeyState.PENDING_DELETION) or found
+    if not living:
+        return None
+    if len(living) > 1:
+        change = create(declared, Reason.NEW)
+        return refused(change, rules.two_claims(address, [present.identity for present in living]))
+    return adopt(situation, declared, living[0], Reason.OWNED)
+
+
+def create(declared: Declared, reason: Reason, *, identity: str | None = None, note: str | None = None) -> Change:
+    """Return the change that makes a new object; `identity` is that of one it takes the place of."""
+    kind = KINDS[kind_of(declared.address)]
+    after = complete(kind, declared.attributes)
+    return Change(
+        address=declared.address,
+        action=Action.CREATE,
+        reason=reason,
+        identity=identity_of(declared.address) if kind.name == "alias" else identity,
+        after=after,
+        attributes=tuple(name for name, value in after.items() if value is not None),
+        steps=kind.create(declared.address, after),
+        # The record of an object that is gone must not lend anything to its successor.
+        effect=Effect(removes=True) if identity else None,
+        note=note,
+    )
+
+
+def adopt(situation: Situation, declared: Declared, present: Present, reason: Reason) -> Verdict:
+    """Return the change that records an existing object and then brings it to what is desired."""
+    kind = KINDS[present.kind]
+    desired = complete(kind, declared.attributes)
+    before = {**complete(kind, situation.localised(present)), **_settings(kind, desired)}
+    after = settled(kind, desired, before)
+    change = Change(
+        address=declared.address,
+        action=Action.ADOPT,
+        reason=reason,
+        identity=present.identity,
+        before=before,
+        after=after,
+        attributes=differences(kind, before, after),
+        effect=Effect(
+            attributes=before,
+            status=Status.PENDING_DELETION if present.state == KeyState.PENDING_DELETION else None,
+        ),
+    )
+    foreign = situation.foreign_owner(present)
+    if foreign:
+        return refused(change, rules.foreign_owner(declared.address, present.identity, foreign, declared))
+    replaced = material_differences(kind, before, after)
+    if replaced:
+        return refused(change, rules.needs_material(declared.address, replaced, declared))
+    steps = (*_bring(kind, present, before, after), *owner_steps(situation, declared.address, present, "imported"))
+    return checked(Verdict(replace(change, steps=steps)), present, declared)
+
+
+def _bring(kind: Kind, present: Present, before: dict[str, Any], after: dict[str, Any]) -> tuple[Any, ...]:
+    if present.state == KeyState.PENDING_DELETION and kind.restore is not None:
+        return kind.restore(present.identity, before, after)
+    return kind.update(present.identity, before, after) if differences(kind, before, after) else ()
+
+
+def _settings(kind: Kind, desired: dict[str, Any]) -> dict[str, Any]:
+    return {name: desired[name] for name in SETTINGS[kind.name]}
+
+
+def _imported(situation: Situation, declared: Declared, identity: str) -> Verdict:
+    address, found = declared.address, situation.observe(identity)
+    if isinstance(found, Unreadable):
+        return unreadable(address, identity, found)
+    problem = _import_problem(situation, address, identity, found)
+    if problem or not isinstance(found, Present):
+        change = replace(create(declared, Reason.IMPORTED), action=Action.ADOPT)
+        return refused(change, rules.bad_import(address, identity, problem or "the KMS knows no such object", declared))
+    return adopt(situation, declared, found, Reason.IMPORTED)
+
+
+def _import_problem(situation: Situation, address: Address, identity: str, found: object) -> str | None:
+    if identity in situation.addresses:
+        return f"it is managed already, as {situation.addresses[identity]}"
+    if not isinstance(found, Present):
+        return "the KMS knows no such object"
+    if found.kind != kind_of(address):
+        return f"it is a {found.kind.replace('_', ' ')}, not a {kind_of(address).replace('_', ' ')}"
+    if found.kind == "alias" and identity != identity_of(address):
+        return f"an alias's address is its name, so it can only become alias.{identity.removeprefix('alias/')}"
+    return None
+
+
+def _alias(situation: Situation, declared: Declared) -> Verdict:
+    """An alias's identity is its name, so an unrecorded one may exist already, and may be somebody else's."""
+    identity = identity_of(declared.address)
+    found = situation.others.get(identity)
+    if found is None:
+        return Verdict(create(declared, Reason.NEW))
+    holder = found.attributes["key"]
+    if holder in situation.addresses:
+        return adopt(situation, declared, found, Reason.OWNED)
+    key = situation.others.get(holder)
+    owner = f"{holder}, owned by {key.owner}" if key and key.owner else holder
+    change = create(declared, Reason.NEW)
+    return refused(change, rules.alias_taken(declared.address, identity, owner, declared))

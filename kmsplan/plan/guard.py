@@ -1,0 +1,28 @@
+"""Before anything is decided: is this the right KMS, and the right state? If not, there is no plan at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kmsplan.kms.naming import Owner
+from kmsplan.plan import rules
+from kmsplan.resource.step import Status
+from kmsplan.resource.value import Absent
+
+if TYPE_CHECKING:
+    from kmsplan.plan.plan import Violation
+    from kmsplan.resource.value import Observed
+    from kmsplan.state.record import Recorded
+
+
+def refusals(recorded: Recorded, observed: Observed) -> tuple[Violation, ...]:
+    """Return why no plan can be made from these two; () where one can."""
+    if recorded.environment and recorded.environment != observed.environment:
+        return (rules.another_kms(recorded.environment, observed.environment),)
+    if not recorded.exists:
+        owners = sorted(present.owner for present in observed.others if present.owner and Owner.parse(present.owner))
+        return (rules.missing_state(owners),) if owners else ()
+    live = [record for record in recorded.records.values() if record.status is not Status.PENDING_DELETION]
+    if live and all(isinstance(observed.objects.get(record.identity), Absent) for record in live):
+        return (rules.everything_gone(len(live)),)
+    return ()

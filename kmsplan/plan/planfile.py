@@ -1,0 +1,85 @@
+"""Saved plans: one canonical JSON document, with a digest over all of it, so that what was reviewed is what runs.
+
+Canonical means that a plan has exactly one spelling: sorted keys, no spaces, one newline at the end. A file that
+differs from that spelling in a single byte was not written by kmsplan and is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from kmsplan import __version__
+from kmsplan.plan import codec
+
+if TYPE_CHECKING:
+    from kmsplan.plan.plan import Plan
+
+FORMAT_VERSION: Final = 1
+
+_OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+_REMEDY: Final = "Make it again with kmsplan plan -o FILE."
+
+
+class PlanFileError(Exception):
+    """A saved plan that cannot be used: truncated, edited, or of another version."""
+
+
+def digest(plan: Plan) -> str:
+    """Return sha256 hex of the plan as it would be saved: equal plans have equal digests."""
+    return _digest(_body(plan))
+
+
+def dump(plan: Plan) -> bytes:
+    """Return the file of a plan. Unchanged objects are left out, so that it is as small as what it does."""
+    body = _body(plan)
+    return orjson.dumps({"digest": _digest(body), **body}, option=_OPTIONS)
+
+
+def load(data: bytes) -> Plan:
+    """Read what `dump` wrote.
+
+    Raises:
+        PlanFileError: anything about it is not as `dump` wrote it, or a newer kmsplan did.
+    """
+    document = _parse(data)
+    written = document.pop("digest", None)
+    if orjson.dumps({"digest": written, **document}, option=_OPTIONS) != data or written != _digest(document):
+        raise PlanFileError(
+            f"the plan file was edited or damaged: its digest does not fit its content. A plan is applied as it was "
+            f"reviewed or not at all. {_REMEDY}"
+        )
+    try:
+        return codec.plan_from_json(document)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise PlanFileError(
+            f"the plan file was made by kmsplan {document.get('kmsplan_version')}, and this is {__version__}: they "
+            f"disagree about its content ({type(error).__name__}: {error}). {_REMEDY}"
+        ) from error
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise PlanFileError(f"the plan file is truncated or damaged: {error}. {_REMEDY}") from error
+    if not isinstance(document, dict) or not isinstance(document.get("format_version"), int):
+        raise PlanFileError(f"the file is not a saved plan. {_REMEDY}")
+    version = document["format_version"]
+    if version != FORMAT_VERSION:
+        raise PlanFileError(
+            f"the plan file has format version {version}, made by kmsplan {document.get('kmsplan_version')}; this is "
+            f"kmsplan {__version__}, which reads version {FORMAT_VERSION}. Apply it with the version that made it, or "
+            f"make it again with this one."
+        )
+    return document
+
+
+def _body(plan: Plan) -> dict[str, Any]:
+    return {"format_version": FORMAT_VERSION, "kmsplan_version": __version__, **codec.plan_to_json(plan)}
+
+
+def _digest(body: dict[str, Any]) -> str:
+    return hashlib.sha256(orjson.dumps(body, option=_OPTIONS)).hexdigest()

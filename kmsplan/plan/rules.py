@@ -1,0 +1,221 @@
+"""The rules of key safety that nothing overrides: one function per code. docs/errors.md explains each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kmsplan.plan.plan import Violation
+from kmsplan.resource.address import kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kmsplan.config.configuration import Declared
+    from kmsplan.resource.address import Address
+
+
+def place(declared: Declared | None) -> str:
+    """Return FILE:LINE:COLUMN of a declaration; "" where there is none."""
+    span = declared.span if declared else None
+    return f"{span.filename}:{span.line}:{span.column}" if span else ""
+
+
+def some(names: Sequence[str], limit: int = 5) -> str:
+    """Return the first names and how many more there are."""
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def another_kms(recorded: str, observed: str) -> Violation:
+    """P101: the state speaks of one KMS and the configuration reaches another."""
+    return Violation(
+        code="P101",
+        address=None,
+        summary="The state belongs to another KMS",
+        detail=f"The state's records are of {recorded}, and the configuration reaches {observed}. Planning on would "
+        "make every key again in the wrong place. Check the engine's path or region; if the engine's folder was "
+        "moved or lost, put it back from a backup.",
+    )
+
+
+def missing_state(owners: Sequence[str]) -> Violation:
+    """P102: there is no state, and the KMS holds objects with an owner tag."""
+    return Violation(
+        code="P102",
+        address=None,
+        summary="The state is missing",
+        detail=f"There is no state here, but the KMS holds objects owned by kmsplan: {some(owners)}. The state was "
+        "lost or its path is wrong, and planning on would make them a second time. Put the state back (a backup, or "
+        "kmsplan state restore), or recreate it from the owner tags with kmsplan state rebuild.",
+    )
+
+
+def everything_gone(count: int) -> Violation:
+    """P103: not one recorded object exists."""
+    return Violation(
+        code="P103",
+        address=None,
+        summary="Every recorded object is gone",
+        detail=f"The state records {count} objects and the KMS knows none of them: more likely the wrong account, "
+        "path or backup than so many deletions. Check what the configuration reaches. If they are really gone, drop "
+        "each record with kmsplan state rm ADDRESS.",
+    )
+
+
+def older_state(address: Address, recorded: str, found: str) -> Violation:
+    """P104: the KMS holds a younger object with this address in its owner tag."""
+    return Violation(
+        code="P104",
+        address=address,
+        summary="The state is older than the KMS",
+        detail=f"{address} is recorded as {recorded}, but {found} was made later for the same address. An old state "
+        "was put back, or another one is in use elsewhere. Find the newer state (kmsplan state history), or recreate "
+        "it with kmsplan state rebuild.",
+    )
+
+
+def two_claims(address: Address, identities: Sequence[str]) -> Violation:
+    """P105: several unrecorded objects claim one address."""
+    return Violation(
+        code="P105",
+        address=address,
+        summary="Several objects claim one address",
+        detail=f"The owner tags of {some(identities)} all say {address}, and none of them is recorded, so nobody can "
+        "say which one holds the data. Look at each, and import the right one with kmsplan import.",
+    )
+
+
+def foreign_owner(address: Address, identity: str, owner: str, declared: Declared | None = None) -> Violation:
+    """P106: another configuration manages the object."""
+    return Violation(
+        code="P106",
+        address=address,
+        summary="Owned by another configuration",
+        detail=f"{identity} carries the owner tag {owner}, of another lineage: two configurations would undo each "
+        "other's work. Remove it there first (a removed block with forget: true), then take the owner tag off the "
+        "object.",
+        where=place(declared),
+    )
+
+
+def bad_import(address: Address, identity: str, problem: str, declared: Declared | None = None) -> Violation:
+    """P107: an import block cannot be carried out."""
+    return Violation(
+        code="P107",
+        address=address,
+        summary="The object cannot be imported",
+        detail=f"{identity} cannot become {address}: {problem}.",
+        where=place(declared),
+    )
+
+
+def alias_taken(address: Address, identity: str, holder: str, declared: Declared) -> Violation:
+    """P108: the alias points at a key that is not managed here."""
+    return Violation(
+        code="P108",
+        address=address,
+        summary="The alias belongs to another key",
+        detail=f"{identity} exists and points at {holder}, which this configuration does not manage; moving it would "
+        "take it from whoever uses it. Choose another name, or import that key, or delete the alias where it is "
+        "managed.",
+        where=place(declared),
+    )
+
+
+def protected(address: Address) -> Violation:
+    """P109: something protected would be deleted."""
+    what = "instance" if kind_of(address) == "instance" else "key"
+    return Violation(
+        code="P109",
+        address=address,
+        summary=f"The {what} is protected from deletion",
+        detail=f"{address} has deletion protection, so it is not deleted in one step. Two reviewed steps lead there: "
+        f"set deletion_protection: false on the {what} and apply that; then remove it and apply again. Or keep it, or "
+        f"stop managing it with removed: [{{address: {address}, forget: true}}].",
+    )
+
+
+def needs_material(address: Address, names: Sequence[str], declared: Declared) -> Violation:
+    """P110: a change that only a new object can carry."""
+    changed = f"{' and '.join(names)} cannot change in an existing {kind_of(address)}"
+    remedy = (
+        "Put the old value back, declare a second key under a new name, or say on_replace: succeed to make a "
+        "successor, move the aliases to it, and keep the old key, disabled."
+        if kind_of(address) == "key"
+        else "Put the old value back, or declare a second one under a new name and move to it."
+    )
+    return Violation(
+        code="P110",
+        address=address,
+        summary="The change needs a new object",
+        detail=f"{address}: {changed}; what was encrypted with it cannot follow. {remedy}",
+        where=place(declared),
+    )
+
+
+def not_empty(address: Address, inside: Sequence[str]) -> Violation:
+    """P111: releasing an instance would destroy keys."""
+    return Violation(
+        code="P111",
+        address=address,
+        summary="The instance still holds keys",
+        detail=f"Releasing {address} destroys every key in it at once, and it holds {some(inside)}, which this plan "
+        f"does not delete. Declare {address} again, or leave it out of this run with --exclude {address}, and deal "
+        "with those keys first: import and remove them, or move them elsewhere.",
+    )
+
+
+def not_offered(address: Address, what: str, offer: str, declared: Declared) -> Violation:
+    """P112: declared and valid, and the provider cannot do it."""
+    return Violation(
+        code="P112",
+        address=address,
+        summary="Not offered here",
+        detail=f"{what} is declared and valid, but {offer} does not offer it yet. Remove {address}, or use an engine "
+        "that offers it.",
+        where=place(declared),
+    )
+
+
+def state_forbids(address: Address, operation: str, state: str, code: str, declared: Declared) -> Violation:
+    """P113: the KMS's state table rejects an operation that the change needs."""
+    return Violation(
+        code="P113",
+        address=address,
+        summary="The key's state does not allow the change",
+        detail=f"{address} needs {operation}, which the KMS rejects while a key is {state} ({code}). Enable the key "
+        "in the same change (enabled: true), or leave that attribute as it is until the key is enabled.",
+        where=place(declared),
+    )
+
+
+def bad_move(old: Address, new: Address, problem: str) -> Violation:
+    """P114: a moved block cannot be carried out."""
+    return Violation(
+        code="P114",
+        address=new,
+        summary="The record cannot be moved",
+        detail=f"moved: {{from: {old}, to: {new}}}: {problem}.",
+    )
+
+
+def removed_and_declared(address: Address, declared: Declared) -> Violation:
+    """P115: one address is both declared and to be forgotten."""
+    return Violation(
+        code="P115",
+        address=address,
+        summary="Both declared and removed",
+        detail=f"{address} is declared and also stands under removed. Delete one of the two.",
+        where=place(declared),
+    )
+
+
+def unknown_pattern(flag: str, pattern: str, near: Sequence[str]) -> Violation:
+    """P116: a target or exclude that matches nothing."""
+    hint = f" Did you mean {' or '.join(near)}?" if near else " kmsplan state list shows what there is."
+    return Violation(
+        code="P116",
+        address=None,
+        summary="Nothing has this address",
+        detail=f"{flag} {pattern} matches nothing that is declared or recorded.{hint}",
+    )

@@ -1,0 +1,183 @@
+"""A desired object that exists: leave it, bring it to what is desired, or restore it from a pending deletion."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from kmsplan.kms.lifecycle import KeyState
+from kmsplan.kms.naming import OWNER_TAG
+from kmsplan.kms.operation import TagResources
+from kmsplan.plan import rules
+from kmsplan.plan.diff import complete, differences, setting_differences
+from kmsplan.plan.plan import Action, Change, Reason
+from kmsplan.plan.replacing import replacement
+from kmsplan.plan.verdict import Verdict, blocked, refused, rejection
+from kmsplan.resource.attribute import Mutability
+from kmsplan.resource.kinds import KINDS
+from kmsplan.resource.step import Effect, Status, Step
+
+if TYPE_CHECKING:
+    from kmsplan.config.configuration import Declared
+    from kmsplan.plan.situation import Situation
+    from kmsplan.resource.address import Address
+    from kmsplan.resource.attribute import Kind
+    from kmsplan.resource.value import Present
+    from kmsplan.state.record import Record
+
+OWNER: Final = "owner"
+"""The name under which the owner tag shows among an object's attributes; it is not among its tags."""
+
+
+def keep(situation: Situation, declared: Declared, record: Record, present: Present) -> Verdict:
+    """Decide on a desired, recorded object that the KMS holds."""
+    kind = KINDS[present.kind]
+    before = complete(kind, {**record.attributes, **situation.localised(present)})
+    after = settled(kind, complete(kind, declared.attributes), before)
+    change = Change(
+        address=record.address,
+        action=Action.NO_OP,
+        reason=Reason.UNCHANGED,
+        identity=present.identity,
+        before=before,
+        after=after,
+        moved_from=situation.moved_from.get(record.address),
+    )
+    foreign = situation.foreign_owner(present)
+    if foreign:
+        return refused(change, rules.foreign_owner(record.address, present.identity, foreign, declared))
+    replaced = material_differences(kind, before, after)
+    if replaced:
+        return replacement(situation, declared, present, change, replaced)
+    if present.state == KeyState.PENDING_DELETION:
+        return checked(_restored(situation, change, kind, present, record), present, declared)
+    return checked(_updated(situation, change, kind, present, record), present, declared)
+
+
+def settled(kind: Kind, desired: dict[str, Any], observed: dict[str, Any]) -> dict[str, Any]:
+    """Take what the configuration leaves open, and only a new object could change, as the KMS chose it."""
+    chosen = {
+        attribute.name: observed[attribute.name]
+        for attribute in kind.attributes
+        if attribute.mutability is Mutability.REPLACES and desired[attribute.name] is None
+    }
+    return {**desired, **chosen}
+
+
+def material_differences(kind: Kind, before: dict[str, Any], after: dict[str, Any]) -> tuple[str, ...]:
+    """Return the names that differ and cannot change in an existing object."""
+    names = differences(kind, before, after)
+    return tuple(name for name in names if kind.by_name[name].mutability is Mutability.REPLACES)
+
+
+def owner_steps(situation: Situation, address: Address, present: Present, token: str) -> tuple[Step, ...]:
+    """Return the step that puts the owner tag on an object that has none; aliases carry no tags."""
+    if present.owner or present.kind == "alias" or not situation.lineage:
+        return ()
+    operation = TagResources(
+        resource=present.identity,
+        resource_type="instance" if present.kind == "instance" else "key",
+        tags={OWNER_TAG: situation.owner_tag(address, token)},
+    )
+    return (Step(operation=operation, effect=Effect()),)
+
+
+def checked(verdict: Verdict, present: Present, declared: Declared) -> Verdict:
+    """Refuse or block what the KMS's state table would reject."""
+    change = verdict.change
+    if present.kind in ("alias", "instance") or not change.steps:
+        return verdict
+    if present.state == KeyState.UNAVAILABLE:
+        return Verdict(blocked(change, "the key is Unavailable: the HSM or key manager behind it does not answer"))
+    rejected = rejection(change.steps, present.state)
+    if rejected is None:
+        return verdict
+    operation, code, state = rejected
+    if state is KeyState.PENDING_IMPORT:
+        why = f"the key waits for its material (PendingImport); until it has it, the KMS rejects {operation} ({code})"
+        return Verdict(blocked(change, why))
+    return refused(change, rules.state_forbids(change.address, operation, state, code, declared))
+
+
+def _updated(situation: Situation, change: Change, kind: Kind, present: Present, record: Record) -> Verdict:
+    before, after = dict(change.before or {}), dict(change.after or {})
+    names = differences(kind, before, after)
+    owner = owner_steps(situation, change.address, present, "restored")
+    steps = kind.update(present.identity, before, after) if names else ()
+    effect = _record_effect(kind, record, before, after, names)
+    settings = setting_differences(kind, record.attributes, after)
+    action = Action.UPDATE if names or owner else Action.NO_OP
+    attributes = (*names, *((OWNER,) if owner else ()), *settings)
+    if owner:
+        before[OWNER], after[OWNER] = None, situation.owner_tag(change.address, "restored")
+    return Verdict(
+        replace(
+            change,
+            action=action,
+            reason=_reason(record, after, names, settings, effect, change) if not owner or names else Reason.DRIFTED,
+            before=before,
+            after=after,
+            attributes=attributes,
+            steps=(*steps, *owner),
+            effect=effect,
+            note=_disabling_note(before, after),
+        )
+    )
+
+
+def _restored(situation: Situation, change: Change, kind: Kind, present: Present, record: Record) -> Verdict:
+    if kind.restore is None:
+        return Verdict(blocked(change, f"its deletion is scheduled, and a {kind.name} cannot be restored"))
+    before, after = dict(change.before or {}), dict(change.after or {})
+    settings = setting_differences(kind, record.attributes, after)
+    return Verdict(
+        replace(
+            change,
+            action=Action.RESTORE,
+            reason=Reason.PENDING_DELETION,
+            attributes=(*differences(kind, before, after), *settings),
+            steps=(
+                *kind.restore(present.identity, before, after),
+                *owner_steps(situation, change.address, present, "restored"),
+            ),
+            effect=Effect(attributes={name: after[name] for name in settings}) if settings else None,
+        )
+    )
+
+
+def _record_effect(
+    kind: Kind, record: Record, before: dict[str, Any], after: dict[str, Any], names: tuple[str, ...]
+) -> Effect | None:
+    """Return what the record takes without an operation: settings, what was seen to differ, an undone deletion."""
+    learned = {name: after[name] for name in setting_differences(kind, record.attributes, after)}
+    learned |= {
+        name: before[name]
+        for name in kind.compared
+        if name not in names and record.attributes.get(name, before[name]) != before[name]
+    }
+    status = Status.READY if record.status is Status.PENDING_DELETION else None
+    return Effect(attributes=learned, status=status) if learned or status else None
+
+
+def _reason(
+    record: Record,
+    after: dict[str, Any],
+    names: tuple[str, ...],
+    settings: tuple[str, ...],
+    effect: Effect | None,
+    change: Change,
+) -> Reason:
+    if names:
+        drifted = all(record.attributes.get(name) == after[name] for name in names)
+        return Reason.DRIFTED if drifted else Reason.CHANGED
+    if settings:
+        return Reason.SETTING
+    if change.moved_from:
+        return Reason.MOVED
+    return Reason.ACCEPTED if effect else Reason.UNCHANGED
+
+
+def _disabling_note(before: dict[str, Any], after: dict[str, Any]) -> str | None:
+    if before.get("enabled") is True and after.get("enabled") is False:
+        return "while it is disabled, nothing can be encrypted, decrypted, signed or verified with it"
+    return None

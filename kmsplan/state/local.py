@@ -1,0 +1,147 @@
+"""A state kept in a folder: reading, making, locking and opening it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from kmsplan.state import durable, snapshot
+from kmsplan.state.error import StateAccessError
+from kmsplan.state.folder import Folder, Kept
+from kmsplan.state.lock import Lock, acquire, unlock
+from kmsplan.state.record import NO_STATE, Recorded
+from kmsplan.state.snapshot import Snapshot
+from kmsplan.state.writing import LocalWriting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from kmsplan.state.holder import Holder
+    from kmsplan.state.protocol import Held
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_lineage(entropy: Callable[[int], bytes]) -> str:
+    """Return a new state's lineage: 32 hexadecimal digits, so that lineage, address and token fit into one tag."""
+    return entropy(16).hex()
+
+
+class LocalStore:
+    """One state folder."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Callable[[], datetime] = _utc_now,
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self.path = path
+        self._folder = Folder(path)
+        self._clock = clock
+        self._entropy = entropy
+        self._sleep = sleep
+
+    def load(self) -> Recorded:
+        """Read the state; NO_STATE where there is none. Needs no lock.
+
+        Raises:
+            StateError: it is there, and cannot be read as it should.
+        """
+        loaded = self._folder.load()
+        return loaded.recorded if loaded else NO_STATE
+
+    def init(self, lineage: str) -> Recorded:
+        """Make an empty state, serial 0, unless there is one; return the one that is there then. Needs no lock.
+
+        Raises:
+            StateError: it cannot be written, or what is there cannot be read.
+        """
+        if (there := self.load()).exists:
+            return there
+        fresh = Recorded(lineage=lineage, serial=0, environment="")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            made = durable.create(
+                self._folder.snapshot, snapshot.encode(Snapshot(fresh, 0)), mark=self._entropy(4).hex()
+            )
+        except OSError as error:
+            raise self._unusable(error) from error
+        return fresh if made else self.load()
+
+    def lock(
+        self,
+        *,
+        owner: str,
+        command: str,
+        timeout: float = 0.0,
+        waiting: Callable[[Holder | None], None] = lambda _: None,
+    ) -> Lock:
+        """Take the lock, waiting up to `timeout` seconds; `waiting` is told once for whom.
+
+        Raises:
+            LockHeldError: somebody else holds it.
+            StateAccessError: the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unusable(error) from error
+        return acquire(
+            self._folder.lock,
+            owner=owner,
+            command=command,
+            identifier=self._entropy(8).hex(),
+            clock=self._clock,
+            timeout=timeout,
+            sleep=self._sleep,
+            waiting=waiting,
+        )
+
+    def unlock(self, identifier: str) -> Holder:
+        """Break the lock of a holder that is stopped or cut off; return who it was.
+
+        A snapshot that it was about to put in place is taken away, so that it cannot do so when it wakes up.
+
+        Raises:
+            UnlockError: nobody holds the lock, it has another id, or its holder is alive.
+        """
+        holder = unlock(self._folder.lock, identifier, clock=self._clock)
+        durable.clear(self._folder.snapshot, self._folder.journal)
+        return holder
+
+    def open(self, lock: Held) -> LocalWriting:
+        """Read the state for writing, and clear away what cut-off writes have left.
+
+        Raises:
+            StateError: it is there, and cannot be read as it should.
+        """
+        durable.clear(self._folder.snapshot, self._folder.journal)
+        return LocalWriting(self._folder, lock, clock=self._clock, run=self._entropy(8).hex())
+
+    def history(self) -> list[Kept]:
+        """Return the earlier serials, the oldest first."""
+        return self._folder.kept()
+
+    def load_serial(self, serial: int) -> Recorded:
+        """Read an earlier serial, or the current one by its number.
+
+        Raises:
+            StateMissingError: there is none with this number.
+            StateError: it cannot be read as it should.
+        """
+        current = self.load()
+        return current if current.exists and current.serial == serial else self._folder.load_serial(serial)
+
+    def _unusable(self, error: OSError) -> StateAccessError:
+        return StateAccessError(
+            f"the state folder {self.path} cannot be used: {error.strerror}",
+            "Make it a folder that this user can read and write, with space on its disk.",
+        )

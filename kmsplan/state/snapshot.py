@@ -1,0 +1,165 @@
+"""The snapshot's text: deterministic JSON, one line per value, sorted, with a digest over all the rest.
+
+The digest is the first member, so that it covers the bytes behind it as they stand: checking 20,000 records costs one
+hash. A file that was only laid out anew (line ends, indentation) is accepted by the digest of its canonical form.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from kmsplan.resource.address import Address
+from kmsplan.resource.step import Status
+from kmsplan.state.entry import decode_effect
+from kmsplan.state.error import StateCorruptError, StateVersionError
+from kmsplan.state.plain import plain
+from kmsplan.state.record import Pending, Record, Recorded
+from kmsplan.state.upgrade import FORMAT_VERSION, Document, upgraded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+_OPEN: Final = b"{\n"
+_DIGEST_LINE: Final = re.compile(rb'\{\n  "digest": "([0-9a-f]{64})",\n')
+_STATUSES: Final = {status.value: status for status in Status}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A state, and how far its journal has been folded into it."""
+
+    recorded: Recorded
+    journal_sequence: int
+    """Sequence number of the last entry that is part of it."""
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """Return a snapshot's file content."""
+    recorded = snapshot.recorded
+    content = _canonical(
+        {
+            "environment": recorded.environment,
+            "format_version": FORMAT_VERSION,
+            "journal_sequence": snapshot.journal_sequence,
+            "lineage": recorded.lineage,
+            "pending": recorded.pending,
+            "records": {
+                address: {"attributes": record.attributes, "identity": record.identity, "status": record.status}
+                for address, record in recorded.records.items()
+            },
+            "serial": recorded.serial,
+        }
+    )
+    return b'{\n  "digest": "%b",\n%b' % (_digest(content).encode(), content[len(_OPEN) :])
+
+
+def decode(content: bytes, *, path: Path, remedy: str) -> Snapshot:
+    """Read a snapshot's file content.
+
+    Args:
+        content: The file.
+        path: Its path, for messages.
+        remedy: What to do about a damaged one.
+
+    Raises:
+        StateCorruptError: it is empty, truncated, no JSON, edited, or of another form.
+        StateVersionError: a newer kmsplan wrote it.
+    """
+    with _collector_paused():
+        document = _document(content, path, remedy)
+        _check_version(document["format_version"], path)
+        _check_digest(content, document, path, remedy)
+        try:
+            return _snapshot(upgraded(document))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise StateCorruptError(f"{path} has an unknown form: {type(error).__name__} {error}", remedy) from error
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Pause the cycle collector: it finds no cycle in tens of thousands of new values, and takes as long as reading."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _document(content: bytes, path: Path, remedy: str) -> Document:
+    if not content.strip(b" \r\n\t\0"):
+        raise StateCorruptError(f"{path} is empty; a state never is, so something else emptied it", remedy)
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise StateCorruptError(f"{path}:{error.lineno}: truncated, or no JSON: {error.msg}", remedy) from error
+    if not isinstance(document, dict) or not isinstance(document.get("format_version"), int):
+        raise StateCorruptError(f"{path} is JSON, but no state of kmsplan: it has no format_version", remedy)
+    return document
+
+
+def _check_version(version: int, path: Path) -> None:
+    if version > FORMAT_VERSION:
+        raise StateVersionError(
+            f"{path} has format version {version}; this version of kmsplan knows versions up to {FORMAT_VERSION}",
+            "A newer kmsplan wrote it. Use that version; nothing was changed.",
+        )
+
+
+def _check_digest(content: bytes, document: Document, path: Path, remedy: str) -> None:
+    stated = document.pop("digest", None)
+    found = _DIGEST_LINE.match(content)
+    if found and _digest_of(content[found.end() :]) == stated:
+        return
+    if _digest(_canonical(document)) != stated:
+        raise StateCorruptError(
+            f"{path} was edited: its digest does not fit its content, so nothing in it can be relied on", remedy
+        )
+
+
+def _digest_of(rest: bytes) -> str:
+    return _digest(_OPEN, rest)
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _canonical(document: Document) -> bytes:
+    return orjson.dumps(document, option=_OPTIONS, default=plain)
+
+
+def _snapshot(document: Document) -> Snapshot:
+    recorded = Recorded(
+        lineage=document["lineage"],
+        serial=document["serial"],
+        environment=document["environment"],
+        records={
+            Address(address): Record(
+                address=Address(address),
+                identity=values["identity"],
+                attributes=values["attributes"],
+                status=_STATUSES[values["status"]],
+            )
+            for address, values in document["records"].items()
+        },
+        pending=tuple(_pending(values) for values in document["pending"]),
+    )
+    return Snapshot(recorded, document["journal_sequence"])
+
+
+def _pending(values: dict[str, Any]) -> Pending:
+    return Pending(**{**values, "effect": decode_effect(values["effect"])})

@@ -1,0 +1,170 @@
+"""Faults around the engine and the state: refused clearly, nothing half written."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import KMSPLAN
+
+if TYPE_CHECKING:
+    from conftest import Project
+
+SEALED = """\
+kmsplan: 1
+engine: {embedded: {path: state/engine, seal: {passphrase: {env: PASSPHRASE}}}}
+instances:
+  core: {type: software}
+keys:
+  orders: {instance: core, aliases: [orders]}
+"""
+
+
+@pytest.fixture
+def sealed(project: Project) -> Project:
+    project.write(SEALED)
+    project.environ["PASSPHRASE"] = "correct horse battery"
+    project.apply()
+    return project
+
+
+def keystore(project: Project) -> Path:
+    (found,) = (project.root / "state" / "engine").glob("*.db")
+    return found
+
+
+def test_a_passphrase_sealed_engine_works_with_its_passphrase(sealed: Project) -> None:
+    blob = sealed.run("engine", "encrypt", "alias/orders", stdin="x").out
+    assert sealed.run("engine", "decrypt", stdin=blob).out == "x"
+
+
+def test_a_wrong_passphrase_is_refused_without_showing_either(sealed: Project) -> None:
+    sealed.environ["PASSPHRASE"] = "wrong horse battery"
+    answer = sealed.run("engine", "encrypt", "alias/orders", stdin="x", code=1)
+    assert "passphrase" in answer.err
+    assert "horse" not in answer.text
+
+
+def test_a_missing_passphrase_variable_is_named(sealed: Project) -> None:
+    del sealed.environ["PASSPHRASE"]
+    assert "PASSPHRASE" in sealed.run("engine", "encrypt", "alias/orders", stdin="x", code=1).err
+
+
+def test_a_sealed_engine_refuses_cryptography_until_it_is_unsealed(sealed: Project) -> None:
+    sealed.run("engine", "seal")
+    assert "sealed" in sealed.run("engine", "encrypt", "alias/orders", stdin="x", code=1).err
+    sealed.run("plan", "--detailed-exitcode", code=0)
+    sealed.run("engine", "unseal")
+    sealed.run("engine", "encrypt", "alias/orders", stdin="x")
+
+
+def test_a_corrupt_row_is_named_and_never_used(applied: Project) -> None:
+    with sqlite3.connect(keystore(applied)) as database:
+        changed = database.execute("UPDATE material SET wrapped = zeroblob(length(wrapped))").rowcount
+    database.close()
+    assert changed > 0
+    answer = applied.run("engine", "encrypt", "alias/orders", stdin="x", code=1)
+    assert "backup" in answer.err
+
+
+def test_a_corrupt_database_is_refused_with_a_remedy(applied: Project) -> None:
+    path = keystore(applied)
+    with path.open("r+b") as file:
+        file.seek(0)
+        file.write(b"not a database at all" * 200)
+    for extra in path.parent.glob(path.name + "-*"):
+        extra.unlink()
+    answer = applied.run("plan", code=1)
+    assert str(path.name) in answer.err
+
+
+def test_a_lost_key_file_is_named(applied: Project) -> None:
+    (applied.root / "state" / "engine" / "root.key").unlink()
+    assert "root.key" in applied.run("engine", "encrypt", "alias/orders", stdin="x", code=1).err
+
+
+def test_a_key_file_that_others_can_read_is_refused(applied: Project) -> None:
+    (applied.root / "state" / "engine" / "root.key").chmod(0o644)
+    assert "chmod 600" in applied.run("engine", "encrypt", "alias/orders", stdin="x", code=1).err
+
+
+def test_a_full_disk_loses_nothing_and_the_next_run_finishes(basic: Project) -> None:
+    def small_files() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    basic.write(
+        "kmsplan: 1\ninstances:\n  core: {type: software}\nkeys:\n"
+        + "".join(f"  k{number}: {{instance: core, description: '{'x' * 400}'}}\n" for number in range(100))
+    )
+    done = subprocess.run(
+        [KMSPLAN, "apply", "--auto-approve"],
+        cwd=basic.root,
+        env=basic.environment(),
+        preexec_fn=small_files,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode not in (0, -signal.SIGXFSZ)
+    assert "Traceback" not in done.stderr
+    basic.apply()
+    basic.run("plan", "--detailed-exitcode", code=0)
+    assert basic.run("drift", "--json").json()["drift"] == []
+    assert sum(basic.run("engine", "status", "--json").json()["keys"].values()) == 100
+
+
+@pytest.mark.parametrize("delay", [0.25, 0.4, 0.55, 0.7, 0.9])
+def test_a_killed_apply_is_finished_by_the_next_with_every_key_once(project: Project, delay: float) -> None:
+    keys = "".join(f"  k{number}: {{instance: core, aliases: [a{number}]}}\n" for number in range(300))
+    project.write(f"kmsplan: 1\ninstances:\n  core: {{type: software}}\nkeys:\n{keys}")
+    process = project.start("apply", "--auto-approve")
+    time.sleep(delay)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    project.apply()
+    project.run("plan", "--detailed-exitcode", code=0)
+    assert project.run("drift", "--json").json()["drift"] == []
+    assert sum(project.run("engine", "status", "--json").json()["keys"].values()) == 300
+    assert "verified" in project.run("engine", "audit", "verify").out
+
+
+def test_ctrl_c_finishes_what_is_in_flight_and_says_what_is_left(project: Project) -> None:
+    keys = "".join(f"  k{number}: {{instance: core, aliases: [a{number}]}}\n" for number in range(2000))
+    project.write(f"kmsplan: 1\ninstances:\n  core: {{type: software, key_quota: 5000}}\nkeys:\n{keys}")
+    process = project.start("apply", "--auto-approve")
+    journal = project.root / "state" / "journal.jsonl"
+    for _ in range(500):
+        if journal.exists() and journal.stat().st_size > 20_000:
+            break
+        time.sleep(0.01)
+    started = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert time.monotonic() - started < 5
+    assert process.returncode == 9, out + err
+    assert "Traceback" not in out + err
+    project.apply()
+    project.run("plan", "--detailed-exitcode", code=0)
+    assert sum(project.run("engine", "status", "--json").json()["keys"].values()) == 2000
+
+
+def test_nothing_runs_on_after_a_command_has_ended(applied: Project) -> None:
+    marker = str(applied.root)
+    applied.run("drift")
+    left = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if int(entry.name) != os.getpid() and str((entry / "cwd").readlink()) == marker:
+                left.append(entry)
+        except OSError:  # processes of others, and those that just ended
+            continue
+    assert left == []

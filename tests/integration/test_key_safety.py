@@ -1,0 +1,172 @@
+"""A key wrongly deleted is data lost for ever: every guard, and the sentence it says."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Project
+
+EMPTY = "kmsplan: 1\ninstances:\n  core: {type: software}\n"
+SIGNER = EMPTY + "keys:\n  signer: {instance: core, spec: EC_P256, deletion_protection: false}\n"
+
+
+@pytest.fixture
+def signer(project: Project) -> Project:
+    project.write(SIGNER)
+    project.apply()
+    return project
+
+
+def test_removing_a_protected_key_is_refused_and_says_what_to_do_first(applied: Project) -> None:
+    applied.write(EMPTY)
+    answer = applied.run("plan", code=4)
+    assert "deletion_protection: false" in answer.text
+    applied.apply("--allow-delete", "2", code=4)
+    assert len(applied.state()["records"]) == 4
+
+
+def test_a_deletion_needs_its_number(signer: Project) -> None:
+    signer.write(EMPTY)
+    assert "--allow-delete 1" in signer.apply(code=4).text
+    signer.apply("--allow-delete", "2", code=4)
+    signer.apply("--allow-delete", "1")
+    assert signer.state()["records"]["key.signer"]["status"] == "pending_deletion"
+
+
+def test_a_deleted_key_put_back_is_restored_and_not_made_again(signer: Project) -> None:
+    identity = signer.identity("key.signer")
+    signer.write(EMPTY)
+    signer.apply("--allow-delete", "1")
+    signer.write(SIGNER)
+    assert "restore" in signer.run("plan").out
+    signer.apply()
+    assert signer.identity("key.signer") == identity
+    signer.run("plan", "--detailed-exitcode", code=0)
+
+
+def test_a_restored_key_that_was_disabled_is_disabled_again(signer: Project) -> None:
+    disabled = SIGNER.replace("EC_P256,", "EC_P256, enabled: false,")
+    signer.write(disabled)
+    signer.apply()
+    signer.write(EMPTY)
+    signer.apply("--allow-delete", "1")
+    signer.write(disabled)
+    signer.apply()
+    signer.run("drift", code=0)
+    signer.run("plan", "--detailed-exitcode", code=0)
+
+
+def test_new_key_material_is_refused_unless_succession_is_asked_for(applied: Project) -> None:
+    text = (applied.root / "kmsplan.yaml").read_text()
+    changed = text.replace(
+        "orders: {instance: core, rotation: 90d,", "orders: {instance: core, spec: RSA_2048, usage: ENCRYPT/DECRYPT,"
+    )
+    applied.write(changed)
+    assert "on_replace: succeed" in applied.run("plan", code=4).text
+    before = applied.identity("key.orders")
+    applied.write(changed.replace("spec: RSA_2048,", "spec: RSA_2048, on_replace: succeed,"))
+    applied.apply()
+    records = applied.state()["records"]
+    assert records["key.orders"]["identity"] != before
+    assert (records["key.orders~1"]["identity"], records["key.orders~1"]["status"]) == (before, "retired")
+    assert records["key.orders~1"]["attributes"]["enabled"] is False
+    applied.run("plan", "--detailed-exitcode", code=0)
+    applied.run("drift", code=0)
+
+
+def test_a_lost_state_is_never_a_plan_to_create_everything_again(applied: Project) -> None:
+    (applied.root / "state" / "kmsplan.state.json").unlink()
+    answer = applied.run("plan", code=None)
+    assert answer.code in (1, 4)
+    assert "to add" not in answer.out
+
+
+def test_an_empty_state_folder_beside_owned_keys_is_refused(applied: Project) -> None:
+    for path in sorted((applied.root / "state").iterdir()):
+        if path.name != "engine":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    answer = applied.run("plan", code=4)
+    assert "owner" in answer.text or "owned" in answer.text
+    applied.apply(code=4)
+
+
+def test_another_engine_in_its_place_is_refused(applied: Project) -> None:
+    (applied.root / "state" / "engine").rename(applied.root / "elsewhere")
+    answer = applied.run("plan", code=4)
+    assert "Plan: 4 to add" not in answer.out
+
+
+@pytest.mark.parametrize("content", ["", "{", "null", "[]", '{"format_version": 99}'])
+def test_a_broken_state_is_refused_with_its_place_and_remedy(applied: Project, content: str) -> None:
+    (applied.root / "state" / "kmsplan.state.json").write_text(content)
+    answer = applied.run("plan", code=1)
+    assert "kmsplan.state.json" in answer.err
+    assert "history" in answer.err or "version" in answer.err
+
+
+def test_a_hand_edited_state_is_refused(applied: Project) -> None:
+    path = applied.root / "state" / "kmsplan.state.json"
+    document = json.loads(path.read_text())
+    document["records"]["key.orders"]["identity"] = "key-other"
+    path.write_text(json.dumps(document, indent=2))
+    assert "digest" in applied.run("plan", code=1).err
+
+
+def test_a_held_lock_shows_its_holder_and_plan_does_not_wait(applied: Project) -> None:
+    lock = applied.root / "state" / "kmsplan.lock"
+    assert lock.exists()
+    with lock.open("r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        answer = applied.apply(code=6)
+        assert "pid" in answer.err
+        applied.run("plan", code=0)
+        applied.run("drift", code=0)
+
+
+def test_more_than_a_third_of_many_keys_needs_a_word(project: Project) -> None:
+    keys = "".join(f"  k{number}: {{instance: core, tags: {{a: 'TAG'}}}}\n" for number in range(10))
+    text = f"kmsplan: 1\ninstances:\n  core: {{type: software}}\nkeys:\n{keys}"
+    project.write(text.replace("TAG", "x"))
+    project.apply()
+    project.write(text.replace("TAG", "y"))
+    assert "--allow-mass" in project.apply(code=4).text
+    project.apply("--allow-mass")
+
+
+def test_a_key_with_an_alias_is_not_disabled_in_passing(applied: Project) -> None:
+    text = (applied.root / "kmsplan.yaml").read_text()
+    applied.write(text.replace("orders: {instance: core,", "orders: {instance: core, enabled: false,"))
+    assert "--allow-in-use key.orders" in applied.apply(code=4).text
+    applied.apply("--allow-in-use", "key.orders")
+
+
+def test_an_instance_with_keys_pending_deletion_is_not_released(signer: Project) -> None:
+    signer.write(SIGNER.replace("type: software}", "type: software, deletion_protection: false}"))
+    signer.apply()
+    signer.run("destroy", "--auto-approve", "--allow-delete", "1", code=None)
+    assert "instance.core" in signer.state()["records"]
+    assert signer.state()["records"]["key.signer"]["status"] in ("pending_deletion", "ready")
+
+
+@pytest.mark.parametrize(
+    ("declaration", "what"),
+    [
+        ("default_key: {enabled: true}", "default_key"),
+        ("service_keys: {oss: {tags: {owner: storage}}}", "service_key"),
+        ("instances: {byo: {type: external, proxy: {url: 'https://x', access_key: {env: A}}}}", "external"),
+    ],
+)
+def test_what_the_engine_does_not_offer_yet_is_valid_and_refused_by_plan(
+    project: Project, declaration: str, what: str
+) -> None:
+    project.write(f"kmsplan: 1\n{declaration}\n")
+    project.run("validate")
+    answer = project.run("plan", code=4)
+    assert what in answer.text
+    assert "does not offer" in answer.text
