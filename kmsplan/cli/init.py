@@ -39,7 +39,7 @@ def init(session: Session) -> None:
     present = [path.name for pattern in ("*.yaml", "*.yml") for path in root.glob(pattern)] if root.exists() else []
     if present:
         raise UserError(
-            f"{root} already holds a configuration ({sorted(present)[0]})",
+            f"{root} already holds a configuration ({min(present)})",
             "init never changes one. Choose an empty folder: kmsplan -C NEW-FOLDER init",
         )
     (root / ".kmsplan").mkdir(parents=True, exist_ok=True)

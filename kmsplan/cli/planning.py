@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kmsplan.cli import kms
@@ -41,12 +41,9 @@ def reading(session: Session, configuration: Configuration) -> Iterator[Reader]:
 
 def observe(reader: Reader, configuration: Configuration, recorded: Recorded) -> Reading:
     """Read every object that is recorded or to be imported, and settle what an interrupted run left."""
-    from kmsplan.apply.settle import fold_settled, settle  # noqa: PLC0415
+    from kmsplan.apply.settle import fold_settled, settle, wanted  # noqa: PLC0415
 
-    identities = [record.identity for record in recorded.records.values()]
-    identities += [block.identity for block in configuration.imports]
-    identities += [pending.identity for pending in recorded.pending if pending.identity is not None]
-    observed = reader.observe(identities)
+    observed = reader.observe((*wanted(recorded), *(block.identity for block in configuration.imports)))
     if recorded.pending:
         recorded = fold_settled(recorded, settle(recorded, observed))
     return Reading(recorded=recorded, observed=observed)

@@ -52,6 +52,22 @@ class Session:
         if self.terminal.hints:
             self.note(text)
 
+    def write(self, path: Path, content: bytes) -> None:
+        """Write a file whole or not at all.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        from kmsplan.cli.failure import UserError  # noqa: PLC0415
+        from kmsplan.state import durable  # noqa: PLC0415
+
+        try:
+            durable.replace(path, content, mark=entropy(4).hex(), allowed=lambda: None)
+        except OSError as error:
+            raise UserError(
+                f"{path} cannot be written: {error.strerror}", "Name a file in a folder that you can write."
+            ) from error
+
     def configuration(self, variables: Variables) -> Configuration:
         """Read and check the configuration folder.
 

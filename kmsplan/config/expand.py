@@ -51,11 +51,7 @@ class Expanded:
             for section, entries in self.named.items()
         }
         ones = {section: entry.written for section, entry in self.one.items() if entry.written is not HOLE}
-        # A list keeps its holes' places, as null, so that an index means the same everywhere.
-        lists = {
-            section: [None if entry.written is HOLE else entry.written for entry in entries]
-            for section, entries in self.lists.items()
-        }
+        lists = {section: [entry.written for entry in entries] for section, entries in self.lists.items()}
         return {**named, **ones, **lists}
 
 
@@ -73,7 +69,8 @@ def expand(sections: Sections, variables: Mapping[str, Any], problems: Problems)
     for section, node in sections.one.items():
         expanded.one[section] = _filled(node, node.value, scope, problems, section)
     for section, items in sections.lists.items():
-        expanded.lists[section] = [_filled(node, node.value, scope, problems, None) for node in items]
+        filled = (_filled(node, node.value, scope, problems, None) for node in items)
+        expanded.lists[section] = [entry for entry in filled if entry.written is not HOLE]
     return expanded
 
 

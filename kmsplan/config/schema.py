@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from kmsplan.config.section import SECTIONS, VERSION
+from kmsplan.config.section import SECTIONS, VERSION, Form
 from kmsplan.config.template import VARIABLE_NAME
 from kmsplan.config.variable import TYPES
 from kmsplan.resource.address import NAME
@@ -128,16 +128,14 @@ _ROUND_LISTS: Final[Mapping[str, Schema]] = {
 
 def configuration_schema() -> Schema:
     """Return the schema of a file as users write it, for editors: references may stand where values do."""
-    properties = {name: _documented(name, _templated(schema)) for name, schema in _sections().items()}
-    properties["kmsplan"] = _documented("kmsplan", {"const": VERSION})
-    properties["variables"] = _documented("variables", _sections()["variables"])
+    properties = {"kmsplan": {"const": VERSION}, **{name: _in_file(name, part) for name, part in _sections().items()}}
     return {
         "$schema": DIALECT,
         "title": "kmsplan configuration",
         "description": "Declarative key management: one or more files like this make up a configuration folder.",
         "type": "object",
         "additionalProperties": False,
-        "properties": {name: properties[name] for name in SECTIONS},
+        "properties": {name: {"description": _DOCS[name], **properties[name]} for name in SECTIONS},
     }
 
 
@@ -150,8 +148,16 @@ def expanded_schema() -> Schema:
     return {"$schema": DIALECT, "type": "object", "properties": sections}
 
 
-def _documented(section: str, schema: Schema) -> Schema:
-    return {"description": _DOCS[section], **schema}
+def _in_file(section: str, schema: Schema) -> Schema:
+    """Return a section's schema as users write it: what names are made from may hold references, too."""
+    if section == "variables":
+        return schema
+    if SECTIONS[section] is Form.ONE:
+        return _templated(schema)
+    inner = {keyword: _inside(keyword, value) for keyword, value in schema.items()}
+    if "propertyNames" in inner:
+        inner["propertyNames"] = {"anyOf": [inner["propertyNames"], dict(_REFERENCE)]}
+    return inner
 
 
 def _sections() -> dict[str, Schema]:
@@ -191,7 +197,7 @@ def _defaults() -> Schema:
 
 
 def _templated(schema: Schema) -> Schema:
-    """Return a schema that also takes references, at every value below it and in every name of an object."""
+    """Return a schema that also takes references, here and at every value below."""
     inner = {name: _inside(name, value) for name, value in schema.items()}
     if _takes_any_text(schema):
         return inner
@@ -202,18 +208,12 @@ def _templated(schema: Schema) -> Schema:
 def _inside(keyword: str, value: Any) -> Any:
     if keyword == "properties":
         return {name: _templated(schema) for name, schema in value.items()}
-    if keyword == "propertyNames":
-        return {"anyOf": [value, dict(_REFERENCE)]}
     if keyword in ("additionalProperties", "items") and isinstance(value, dict):
         return _templated(value)
     if keyword == "oneOf":
-        return [_branch(schema) for schema in value]
+        # A reference for a whole branch would fit every branch, and so not exactly one.
+        return [{name: _inside(name, part) for name, part in branch.items()} for branch in value]
     return value
-
-
-def _branch(schema: Schema) -> Schema:
-    """Return one branch of a oneOf: what is below it takes references, but itself it stays apart from the others."""
-    return {name: _inside(name, value) for name, value in schema.items()}
 
 
 def _takes_any_text(schema: Schema) -> bool:

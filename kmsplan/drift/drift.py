@@ -120,7 +120,7 @@ def _of_present(
     ]
     drifted = [_attribute(name, record.attributes, attributes, declared) for name in names]
     drifted += _state(record, found, pending)
-    drifted += _owner(record, found, lineage)
+    drifted += [] if scheduled else _owner(record, found, lineage)
     by_others = scheduled and not _expected_deletion(record, pending)
     if not drifted and not by_others:
         return None

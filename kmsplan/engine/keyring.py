@@ -81,7 +81,7 @@ class Keyring:
         """
         what = f"the material of {binding.version_id}" if binding.version_id else f"{binding.table} {binding.row}"
         if term not in self._terms:
-            raise _corrupt(what)
+            raise corrupt(what)
         return SecretBytes(
             _open(self._terms[term], wrapped, binding.associated_data(self._engine_id), what)
         )
@@ -103,11 +103,12 @@ def _open(opener: AESGCM, blob: bytes, associated_data: bytes, what: str) -> byt
     try:
         return opener.decrypt(blob[:IV_BYTES], blob[IV_BYTES:], associated_data)
     except (InvalidTag, ValueError) as error:  # ValueError: too short to hold an IV
-        raise _corrupt(what) from error
+        raise corrupt(what) from error
 
 
-def _corrupt(what: str) -> MaterialCorruptError:
+def corrupt(what: str) -> MaterialCorruptError:
+    """Return the error of a secret that does not open."""
     return MaterialCorruptError(
-        f"{what} does not open: its row in the keystore was damaged, moved from another row, or put back from an older "
-        "state. It was not used. Restore the engine's folder from its newest backup"
+        f"{what} does not open: its row in the keystore was damaged, removed, moved from another row, or put back from "
+        "an older state. It was not used. Restore the engine's folder from its newest backup"
     )

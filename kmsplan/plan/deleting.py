@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.plan import rules
-from kmsplan.plan.diff import complete
+from kmsplan.plan.diff import complete, learned
 from kmsplan.plan.plan import Action, Change, Reason
 from kmsplan.plan.replacing import retire
+from kmsplan.plan.updating import owner_steps
 from kmsplan.plan.verdict import Verdict, blocked, refused
 from kmsplan.resource.kinds import KINDS
 from kmsplan.resource.step import Effect, Status
 
 if TYPE_CHECKING:
     from kmsplan.plan.situation import Situation
+    from kmsplan.resource.step import Step
     from kmsplan.resource.value import Present
     from kmsplan.state.record import Record
 
@@ -56,18 +58,26 @@ def leave(situation: Situation, record: Record, present: Present) -> Verdict:
     if record.status is Status.RETIRED:
         return _retired(change, record, present, before)
     if present.state == KeyState.PENDING_DELETION:
-        return Verdict(_waiting(change, record, present))
-    return _deleted(change, record, present, before)
+        return Verdict(_waiting(change, record, present, learned(kind, record.attributes, before, ("enabled",))))
+    # It waits for its deletion with the owner tag on, so that it is found again if the state is lost.
+    return _deleted(change, record, present, before, owner_steps(situation, record.address, present, "restored"))
 
 
-def _deleted(change: Change, record: Record, present: Present, before: dict[str, Any]) -> Verdict:
+def _deleted(
+    change: Change, record: Record, present: Present, before: dict[str, Any], owner: tuple[Step, ...]
+) -> Verdict:
     # The KMS may be unprotected behind the record's back; that was not one of the two reviewed steps.
     if before.get("deletion_protection") or record.attributes.get("deletion_protection"):
         return refused(change, rules.protected(change.address))
     if present.state == KeyState.UNAVAILABLE:
         return Verdict(blocked(change, "the key is Unavailable: the HSM or key manager behind it does not answer"))
-    steps = KINDS[present.kind].delete(present.identity, before)
-    return Verdict(replace(change, steps=steps, note=_loss(present.kind, before)))
+    kind = KINDS[present.kind]
+    steps = kind.delete(present.identity, before)
+    if kind.restore is None:
+        return Verdict(replace(change, steps=steps, note=_loss(kind.name, before)))
+    seen = learned(kind, record.attributes, before)  # its record stays, pending
+    effect = Effect(attributes=seen) if seen else None
+    return Verdict(replace(change, steps=(*owner, *steps), effect=effect, note=_loss(kind.name, before)))
 
 
 def _loss(kind: str, before: dict[str, Any]) -> str | None:
@@ -81,13 +91,14 @@ def _loss(kind: str, before: dict[str, Any]) -> str | None:
             return None
 
 
-def _waiting(change: Change, record: Record, present: Present) -> Change:
+def _waiting(change: Change, record: Record, present: Present, seen: dict[str, Any]) -> Change:
     date = present.computed.get("delete_date")
+    status = None if record.status is Status.PENDING_DELETION else Status.PENDING_DELETION
     return replace(
         change,
         action=Action.NO_OP,
         reason=Reason.WAITING,
-        effect=None if record.status is Status.PENDING_DELETION else Effect(status=Status.PENDING_DELETION),
+        effect=Effect(attributes=seen, status=status) if seen or status else None,
         note=f"its deletion is scheduled{f' for {date}' if date else ''}; declare it again to restore it",
     )
 

@@ -10,7 +10,7 @@ from kmsplan.resource.attribute import Mutability
 from kmsplan.resource.kinds import KINDS, REFERENCES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Mapping
 
     from kmsplan.resource.attribute import Attributes, Kind
 
@@ -81,6 +81,12 @@ def comparison(kind: Kind, addresses: Mapping[str, str]) -> Callable[[Attributes
 def setting_differences(kind: Kind, before: Attributes, after: Attributes) -> tuple[str, ...]:
     """Return the names of kmsplan's own settings that differ."""
     return _differing(SETTINGS[kind.name], before, after)
+
+
+def learned(kind: Kind, recorded: Attributes, observed: Attributes, except_for: Container[str] = ()) -> dict[str, Any]:
+    """Return what the record takes over from the KMS where no operation will change it: accepted drift."""
+    names = differences(kind, recorded, observed)
+    return {name: observed[name] for name in names if name not in except_for}
 
 
 def complete(kind: Kind, attributes: Attributes) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from kmsplan.resource.value import Present, Unreadable
+from kmsplan.state.plain import plain
 
 if TYPE_CHECKING:
     from kmsplan.resource.value import Observation
@@ -32,4 +33,4 @@ def object_digest(observation: Observation) -> str:
         observation.owner,
         dict(observation.attributes),
     ]
-    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=plain)).hexdigest()

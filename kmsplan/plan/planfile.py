@@ -13,6 +13,7 @@ import orjson
 
 from kmsplan import __version__
 from kmsplan.plan import codec
+from kmsplan.state.plain import plain
 
 if TYPE_CHECKING:
     from kmsplan.plan.plan import Plan
@@ -35,7 +36,7 @@ def digest(plan: Plan) -> str:
 def dump(plan: Plan) -> bytes:
     """Return the file of a plan. Unchanged objects are left out, so that it is as small as what it does."""
     body = _body(plan)
-    return orjson.dumps({"digest": _digest(body), **body}, option=_OPTIONS)
+    return orjson.dumps({"digest": _digest(body), **body}, option=_OPTIONS, default=plain)
 
 
 def load(data: bytes) -> Plan:
@@ -82,4 +83,4 @@ def _body(plan: Plan) -> dict[str, Any]:
 
 
 def _digest(body: dict[str, Any]) -> str:
-    return hashlib.sha256(orjson.dumps(body, option=_OPTIONS)).hexdigest()
+    return hashlib.sha256(orjson.dumps(body, option=_OPTIONS, default=plain)).hexdigest()

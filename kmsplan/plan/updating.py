@@ -9,7 +9,7 @@ from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.naming import OWNER_TAG
 from kmsplan.kms.operation import TagResources
 from kmsplan.plan import rules
-from kmsplan.plan.diff import complete, differences, setting_differences
+from kmsplan.plan.diff import complete, differences, learned, setting_differences
 from kmsplan.plan.plan import Action, Change, Reason
 from kmsplan.plan.replacing import replacement
 from kmsplan.plan.verdict import Verdict, blocked, refused, rejection
@@ -105,6 +105,8 @@ def _updated(situation: Situation, change: Change, kind: Kind, present: Present,
     owner = owner_steps(situation, change.address, present, "restored")
     steps = kind.update(present.identity, before, after) if names else ()
     effect = _record_effect(kind, record, before, after, names)
+    if record.status is Status.PENDING_DELETION:  # somebody cancelled it, and the key is wanted
+        effect = Effect(attributes=effect.attributes if effect else {}, status=Status.READY)
     settings = setting_differences(kind, record.attributes, after)
     action = Action.UPDATE if names or owner else Action.NO_OP
     attributes = (*names, *((OWNER,) if owner else ()), *settings)
@@ -129,18 +131,21 @@ def _restored(situation: Situation, change: Change, kind: Kind, present: Present
     if kind.restore is None:
         return Verdict(blocked(change, f"its deletion is scheduled, and a {kind.name} cannot be restored"))
     before, after = dict(change.before or {}), dict(change.after or {})
-    settings = setting_differences(kind, record.attributes, after)
+    # A key that waits for its deletion is neither enabled nor disabled, and comes back enabled.
+    before["enabled"] = False
+    names = differences(kind, before, after)
     return Verdict(
         replace(
             change,
             action=Action.RESTORE,
             reason=Reason.PENDING_DELETION,
-            attributes=(*differences(kind, before, after), *settings),
+            before=before,
+            attributes=(*names, *setting_differences(kind, record.attributes, after)),
             steps=(
                 *kind.restore(present.identity, before, after),
                 *owner_steps(situation, change.address, present, "restored"),
             ),
-            effect=Effect(attributes={name: after[name] for name in settings}) if settings else None,
+            effect=_record_effect(kind, record, before, after, (*names, "enabled")),
         )
     )
 
@@ -148,15 +153,10 @@ def _restored(situation: Situation, change: Change, kind: Kind, present: Present
 def _record_effect(
     kind: Kind, record: Record, before: dict[str, Any], after: dict[str, Any], names: tuple[str, ...]
 ) -> Effect | None:
-    """Return what the record takes without an operation: settings, what was seen to differ, an undone deletion."""
-    learned = {name: after[name] for name in setting_differences(kind, record.attributes, after)}
-    learned |= {
-        name: before[name]
-        for name in kind.compared
-        if name not in names and record.attributes.get(name, before[name]) != before[name]
-    }
-    status = Status.READY if record.status is Status.PENDING_DELETION else None
-    return Effect(attributes=learned, status=status) if learned or status else None
+    """Return what the record takes without an operation: settings, and what was seen to differ and stays so."""
+    settings = setting_differences(kind, record.attributes, after)
+    attributes = {name: after[name] for name in settings} | learned(kind, record.attributes, before, names)
+    return Effect(attributes=attributes) if attributes else None
 
 
 def _reason(

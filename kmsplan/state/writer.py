@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from kmsplan.state import durable
 from kmsplan.state.entry import BeginEntry, EndEntry, RecordEntry, RunEntry
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Sync: TypeAlias = "Callable[[int], None]"
 """Flushes a file's content to disk: os.fdatasync."""
+
+_AGAIN: Final = "No further operation was sent to the KMS. Run kmsplan again: it settles what was begun."
 
 
 class JournalWriter:
@@ -165,7 +167,9 @@ class JournalWriter:
             return self._folding.recorded()
 
     def close(self) -> None:
-        """Close the file without flushing; a second call does nothing."""
+        """Close the file without flushing; nothing can be written afterwards. A second call does nothing."""
+        if self._failure is None:
+            self._failure = StateAccessError(f"{self._path} is closed", "This is a bug in kmsplan.")
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -194,9 +198,10 @@ class JournalWriter:
         with self._appending:
             bodies, self._buffer = self._buffer, []
             last = self._sequence
-        failure = None
+        failure: StateError | None = StateAccessError(f"writing {self._path} was interrupted", _AGAIN)
         try:
             self._write(bodies)
+            failure = None
         except StateError as error:
             failure = error
             raise
@@ -233,8 +238,7 @@ class JournalWriter:
         except OSError as error:
             raise StateAccessError(
                 f"the journal {self._path} cannot be written: {error.strerror}",
-                "No further operation was sent to the KMS. Make space, or the folder writable, and run kmsplan again: "
-                "it settles what was begun.",
+                f"Make space, or the folder writable. {_AGAIN}",
             ) from error
         self._check = check
 

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from typing import IO, TYPE_CHECKING
+from contextlib import ExitStack, closing
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -24,7 +25,7 @@ from kmsplan.kms.spec import KeySpec, KeyUsage
 from tests.softhsm import SoftHsm, ended, random_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from kmsplan.engine.protection.pkcs11 import Pkcs11Protection
@@ -69,36 +70,57 @@ class _Client:
         )
         self.worker = int(self.says())
 
+    @property
+    def _output(self) -> IO[str]:
+        assert self._process.stdout is not None
+        return self._process.stdout
+
     def says(self) -> str:
         """Return the next line it prints."""
-        output: IO[str] | None = self._process.stdout
-        assert output is not None
-        return output.readline().strip()
+        return self._output.readline().strip()
+
+    def unread(self) -> list[str]:
+        """Return the whole lines it printed until its end and nobody read."""
+        return [line for line in self._output.read().splitlines(keepends=True) if line.endswith("\n")]
 
     def kill(self) -> None:
         """SIGKILL, as the kernel does when memory is short."""
         self._process.kill()
-        self.wait()
+        self._process.wait(30)
 
     def wait(self) -> int:
         """Return its exit status."""
-        with self._process:
-            return self._process.wait(30)
+        return self._process.wait(30)
+
+    def close(self) -> None:
+        """Leave nothing of it."""
+        self.kill()
+        self._output.close()
 
 
-def test_the_worker_ends_when_its_client_is_killed(softhsm: SoftHsm) -> None:
-    client = _Client(softhsm, "time.sleep(60)")
+Start: TypeAlias = "Callable[[str], _Client]"
+
+
+@pytest.fixture
+def start(softhsm: SoftHsm) -> Iterator[Start]:
+    """Start a client whose worker is logged in, to go on with a script."""
+    with ExitStack() as clients:
+        yield lambda script: clients.enter_context(closing(_Client(softhsm, script)))
+
+
+def test_the_worker_ends_when_its_client_is_killed(start: Start) -> None:
+    client = start("time.sleep(60)")
     client.kill()
     assert ended(client.worker)
 
 
-def test_the_worker_ends_when_its_client_forgets_to_close(softhsm: SoftHsm) -> None:
-    client = _Client(softhsm, "")
+def test_the_worker_ends_when_its_client_forgets_to_close(start: Start) -> None:
+    client = start("")
     assert client.wait() == 0
     assert ended(client.worker)
 
 
-def test_the_worker_ends_with_its_client_though_a_forked_child_keeps_the_lanes(softhsm: SoftHsm) -> None:
+def test_the_worker_ends_with_its_client_though_a_forked_child_keeps_the_lanes(start: Start) -> None:
     script = """
 os.register_at_fork  # the children's copies are closed by a hook; a child made by C code has no such hook
 import ctypes
@@ -109,7 +131,7 @@ if child == 0:
 tell(child)
 time.sleep(60)
 """
-    client = _Client(softhsm, script)
+    client = start(script)
     child = int(client.says())
     client.kill()
     try:
@@ -119,7 +141,7 @@ time.sleep(60)
         os.kill(child, signal.SIGKILL)
 
 
-def test_a_worker_busy_with_a_long_call_ends_with_its_client_too(softhsm: SoftHsm) -> None:
+def test_a_worker_busy_with_a_long_call_ends_with_its_client_too(start: Start) -> None:
     script = """
 import threading
 make = lambda: protection._supervisor.worker().call(4, b"RSA_4096", b"SIGN/VERIFY", os.urandom(16))
@@ -128,7 +150,7 @@ time.sleep(0.1)
 tell("busy")
 time.sleep(60)
 """
-    client = _Client(softhsm, script)
+    client = start(script)
     assert client.says() == "busy"
     client.kill()
     assert ended(client.worker)
@@ -151,7 +173,7 @@ def test_nothing_is_left_running_after_close(protection: Pkcs11Protection) -> No
     assert ended(worker, within=0)
 
 
-def test_a_forked_process_starts_a_worker_of_its_own(softhsm: SoftHsm) -> None:
+def test_a_forked_process_starts_a_worker_of_its_own(start: Start) -> None:
     script = """
 child = os.fork()
 protection.prepare()
@@ -160,7 +182,7 @@ protection.close()
 if child:
     os.waitpid(child, 0)
 """
-    client = _Client(softhsm, script)
+    client = start(script)
     workers = {int(client.says()), int(client.says())}
     assert client.wait() == 0
     assert len(workers) == 2
@@ -182,7 +204,7 @@ def test_a_worker_killed_in_the_middle_of_a_generation_is_reported_and_the_repea
     assert protection.missing([reference]) == frozenset()
 
 
-def test_kills_at_any_moment_of_creation_leave_a_token_that_works(softhsm: SoftHsm) -> None:
+def test_kills_at_any_moment_of_creation_leave_a_token_that_works(start: Start, protection: Pkcs11Protection) -> None:
     """What was acknowledged is there afterwards; what was not is repeated with the same reference."""
     script = """
 for _ in range(1000):
@@ -194,22 +216,21 @@ for _ in range(1000):
     begun: set[bytes] = set()
     ready: set[bytes] = set()
     for round_ in range(6):
-        client = _Client(softhsm, script)
+        client = start(script)
         sorts = {"begin": begun, "end": ready}
-        for _ in range(3):
-            sort, name = client.says().split()
-            sorts[sort].add(bytes.fromhex(name))
+        said = [client.says() for _ in range(3)]
         time.sleep(0.004 * round_)
         os.kill(client.worker, signal.SIGKILL)
         client.kill()
-    protection = softhsm.protection()
+        for line in (*said, *client.unread()):
+            sort, name = line.split()
+            sorts[sort].add(bytes.fromhex(name))
     assert protection.missing(ready) == frozenset()
     for reference in begun:
         protection.generate(KeySpec.EC_P256, KeyUsage.SIGN, reference)
     assert protection.missing(begun) == frozenset()
     report = protection.probe()
     assert (report.keys, report.strays) == (len(begun), ())
-    protection.close()
 
 
 def test_eight_threads_encrypt_and_sign_at_once_without_a_wrong_answer(protection: Pkcs11Protection) -> None:

@@ -73,6 +73,7 @@ class Driver:
         self._lock = Lock()
         # A survey replaces the whole index; handles are trusted until the token refuses one.
         self._index: dict[bytes, Objects] | None = None
+        self._sentinel_proven = False
 
     def session(self) -> Session:
         """Open a session for one thread; it is logged in because the process is."""
@@ -103,10 +104,13 @@ class Driver:
             return _stands(index, SENTINEL), [wanted for wanted in references if not _stands(index, wanted)]
 
     def prepare(self) -> None:
-        """Make the sentinel if there is none."""
+        """Make the sentinel if there is none, or only the half of one that a killed process left."""
         with self._lock:
-            if not _stands(self._objects(), SENTINEL):
+            standing = _stands(self._objects(), SENTINEL)
+            if not standing or not (self._sentinel_proven or self._sentinel_error(self._login) is None):
+                self._destroy(self._objects().get(SENTINEL, Objects()))
                 self._make(KeySpec.AES_256, KeyUsage.ENCRYPT, SENTINEL)
+            self._sentinel_proven = True
 
     def generate(self, spec: KeySpec, usage: KeyUsage, reference: bytes) -> tuple[bool, list[bytes]]:
         """Make the key of a reference unless it is complete already; say whether it was, and return its public parts.

@@ -135,11 +135,11 @@ class Keystore:
         except sqlite3.Error as error:
             raise translate(error, self.path) from error
 
-    def write(
-        self, work: Callable[[Transaction], T], refused: Callable[[Transaction, Exception], None] | None = None
-    ) -> T:
+    def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in the writing thread; see `Writer.write`."""
-        return self._started().write(work, refused)
+        if self._writer is None:
+            raise RuntimeError("the keystore was not opened for writing")
+        return self._writer.write(work)
 
     def start(self) -> None:
         """Start the writing thread; before that nothing can be written."""
@@ -154,11 +154,6 @@ class Keystore:
         with suppress(Empty):
             while True:
                 self._readers.get_nowait().close()
-
-    def _started(self) -> Writer:
-        if self._writer is None:
-            raise RuntimeError("the keystore was not opened for writing")
-        return self._writer
 
     def _connect_writer(self) -> sqlite3.Connection:
         return _connect(f"{self.path.absolute().as_uri()}?mode=rw", writes=True)

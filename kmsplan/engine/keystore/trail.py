@@ -44,3 +44,9 @@ def add_checkpoint(db: sqlite3.Connection, seq: int, body: bytes, signature: byt
 def checkpoints(db: sqlite3.Connection) -> list[tuple[int, bytes, bytes]]:
     """Return every checkpoint: number of the entry, body, signature."""
     return db.execute("SELECT seq, body, signature FROM checkpoint ORDER BY seq").fetchall()
+
+
+def entry(db: sqlite3.Connection, seq: int) -> bytes:
+    """Return the canonical bytes of one entry."""
+    content: bytes = db.execute("SELECT entry FROM audit WHERE seq = ?", (seq,)).fetchone()[0]
+    return content

@@ -75,10 +75,11 @@ def ready(db: sqlite3.Connection, row: VersionRow) -> bool:
     return changed.rowcount == 1
 
 
-def condemn(db: sqlite3.Connection, key_id: str, version_id: str) -> None:
-    """Note that HSM material is to be destroyed."""
+def abandon(db: sqlite3.Connection, key_id: str, version_id: str) -> None:
+    """Note that HSM material whose making went wrong is to be destroyed; a ready version stays as it is."""
     db.execute(
-        "UPDATE key_version SET status = 'destroying' WHERE key_id = ? AND version_id = ?", (key_id, version_id)
+        "UPDATE key_version SET status = 'destroying' WHERE key_id = ? AND version_id = ? AND status = 'creating'",
+        (key_id, version_id),
     )
 
 

@@ -36,13 +36,10 @@ class Transaction:
 class Job:
     """A write that waits for its turn."""
 
-    __slots__ = ("_done", "error", "refused", "result", "work")
+    __slots__ = ("_done", "error", "result", "work")
 
-    def __init__(
-        self, work: Callable[[Transaction], Any], refused: Callable[[Transaction, Exception], None] | None
-    ) -> None:
+    def __init__(self, work: Callable[[Transaction], Any]) -> None:
         self.work = work
-        self.refused = refused
         self.result: Any = None
         self.error: BaseException | None = None
         self._done = Lock()
@@ -87,14 +84,10 @@ class Writer:
         self._thread = Thread(target=self._serve, name="kmsplan keystore writer", daemon=True)
         self._thread.start()
 
-    def write(
-        self, work: Callable[[Transaction], T], refused: Callable[[Transaction, Exception], None] | None = None
-    ) -> T:
+    def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in a transaction and return its result once that is committed.
 
-        Args:
-            work: reads and writes through the transaction; its effects vanish if it raises.
-            refused: called in the same transaction after `work` raised and was undone.
+        What `work` did vanishes if it raises, and the caller gets its exception.
 
         Raises:
             KeystoreError: the transaction failed; nothing of it was done, unless the error is in doubt.
@@ -102,7 +95,7 @@ class Writer:
         """
         if self._closed:
             raise RuntimeError("the engine is closed")
-        job = Job(work, refused)
+        job = Job(work)
         self._jobs.put(job)
         result: T = job.wait()
         return result
@@ -173,6 +166,4 @@ def _run(transaction: Transaction, job: Job) -> None:
         db.execute("ROLLBACK TO job")
         del transaction.entries[mark:]
         job.error = error
-        if job.refused is not None:
-            job.refused(transaction, error)
     db.execute("RELEASE job")

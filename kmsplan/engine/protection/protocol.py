@@ -23,6 +23,10 @@ class ProtectionUnavailableError(Exception):
     """The backend cannot be reached or lost its material: nothing is known, nothing was changed."""
 
 
+class NotOfferedError(Exception):
+    """The backend works and cannot do this: another spec or algorithm has to be chosen, waiting does not help."""
+
+
 @dataclass(frozen=True, slots=True)
 class Generated:
     """What making material yields."""
@@ -53,7 +57,11 @@ class Signer(Protocol):
     """Signatures over a digest: RSA PSS (salt 32) and PKCS#1 v1.5, ECDSA as ASN.1 DER."""
 
     def sign(self, algorithm: str, digest: bytes) -> bytes:
-        """Return the signature."""
+        """Return the signature.
+
+        Raises:
+            NotOfferedError: the backend does not know the algorithm.
+        """
 
 
 @runtime_checkable
@@ -65,6 +73,7 @@ class AsymmetricDecrypter(Protocol):
 
         Raises:
             InvalidCiphertextError: anything about it is wrong.
+            NotOfferedError: the backend does not know the algorithm.
         """
 
 
@@ -82,6 +91,7 @@ class Protection(Protocol):
         """Make material. `reference` (16 random bytes) is committed to the keystore before the call.
 
         Raises:
+            NotOfferedError: it cannot make such material.
             ProtectionUnavailableError: it does not answer.
         """
 

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from kmsplan.engine.offer import HARDWARE_SPECS
+from kmsplan.engine.offer import HARDWARE_SPECS, SOFTWARE_SPECS
 from kmsplan.engine.protection.protocol import Generated, InvalidCiphertextError
 from kmsplan.engine.protection.publickey import OAEP_PADDINGS, SHA256, SIGNATURE_PADDINGS
 from kmsplan.kms.secret import SecretBytes
@@ -97,7 +97,7 @@ class SoftwareProtection:
 
     def specs(self) -> frozenset[KeySpec]:
         """Return everything that this backend can make; what an instance offers of it is the KMS's table."""
-        return frozenset(HARDWARE_SPECS)
+        return frozenset((*SOFTWARE_SPECS, *HARDWARE_SPECS))
 
     def generate(self, spec: KeySpec, usage: KeyUsage, reference: bytes) -> Generated:
         """Make material and hand it out for wrapping."""

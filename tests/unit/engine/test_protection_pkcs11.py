@@ -130,6 +130,18 @@ def test_a_complete_looking_key_that_does_not_work_is_made_again(
     assert handle.decrypt(handle.encrypt(b"page", b""), b"") == b"page"
 
 
+def test_a_sentinel_that_does_not_work_is_made_again_by_who_writes(
+    protection: Pkcs11Protection, softhsm: SoftHsm
+) -> None:
+    softhsm.behind_our_back(
+        "session.generate_key(KeyType.AES, 256, id=b'kmsplan-sentinel', store=True, capabilities=0)"
+    )
+    assert protection.probe().sentinel is False
+    protection.prepare()
+    assert protection.probe().sentinel is True
+    assert softhsm.behind_our_back("print(len(list(session.get_objects())))") == "1\n"
+
+
 def test_nothing_of_a_half_written_store_breaks_the_search(protection: Pkcs11Protection, softhsm: SoftHsm) -> None:
     reference, handle = _aes(protection)
     protection.generate(KeySpec.EC_P256, KeyUsage.SIGN, random_reference())

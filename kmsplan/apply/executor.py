@@ -1,0 +1,136 @@
+"""Executing a plan: workers take changes in order and carry each out; the outcome names every one of them.
+
+Each worker takes the next change itself, so that a change costs no hand-over between threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from kmsplan.apply.attempt import Attempts
+from kmsplan.apply.change import ChangeRun, Context
+from kmsplan.apply.event import Event, EventKind, Reporter
+from kmsplan.apply.outcome import Outcome, Result, ResultStatus
+from kmsplan.apply.schedule import Schedule
+from kmsplan.plan.plan import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from kmsplan.apply.stop import StopSignal
+    from kmsplan.plan.plan import Change, Plan
+    from kmsplan.provider.protocol import Provider
+    from kmsplan.state.error import StateError
+    from kmsplan.state.protocol import Journal
+    from kmsplan.state.record import Recorded
+
+
+def to_do(plan: Plan) -> tuple[Change, ...]:
+    """Return the changes that an apply carries out: those that do something, and pure moves."""
+    return tuple(change for change in plan.changes if change.action is not Action.NO_OP or change.moved_from)
+
+
+def execute(
+    plan: Plan,
+    *,
+    recorded: Recorded,
+    provider: Provider,
+    journal: Journal,
+    parallelism: int,
+    events: Callable[[Event], None],
+    clock: Callable[[], datetime],
+    entropy: Callable[[int], bytes],
+    sleep: Callable[[float], object],
+    stop: StopSignal,
+) -> Outcome:
+    """Carry out a plan.
+
+    Args:
+        plan: What to do.
+        recorded: The state that the journal continues.
+        provider: The KMS.
+        journal: Where everything is written down first.
+        parallelism: So many changes at a time, at least one.
+        events: Told of progress, one event at a time, from several threads.
+        clock: The time now.
+        entropy: Randomness, for tokens and jitter.
+        sleep: Waits so many seconds before another attempt.
+        stop: Once set, nothing new begins.
+
+    Raises:
+        ValueError: the plan breaks a rule; it must not be carried out.
+    """
+    if plan.violations:
+        raise ValueError(f"the plan breaks a rule: {plan.violations[0].summary}")
+    started = clock()
+    identities: dict[str, str] = {address: record.identity for address, record in recorded.records.items()}
+    attempts = Attempts(
+        provider, lineage=recorded.lineage, identities=identities, entropy=entropy, sleep=sleep, stop=stop
+    )
+    context = Context(
+        lineage=recorded.lineage,
+        journal=journal,
+        attempts=attempts,
+        identities=identities,
+        reporter=Reporter(events),
+        entropy=entropy,
+        clock=clock,
+        stop=stop,
+    )
+    crew = _Crew(Schedule(to_do(plan)), context)
+    crew.work_together(parallelism)
+    return Outcome(
+        results=tuple(sorted(crew.results, key=lambda result: result.address)),
+        error=crew.broken,
+        report_failure=context.reporter.failure,
+        elapsed=(clock() - started).total_seconds(),
+    )
+
+
+class _Crew:
+    """The workers of one run."""
+
+    def __init__(self, schedule: Schedule, context: Context) -> None:
+        self._schedule = schedule
+        self._context = context
+        self.results: list[Result] = []
+        self.broken: StateError | None = None
+        self._lock = threading.Lock()
+
+    def work_together(self, workers: int) -> None:
+        """Return when every change has its result."""
+        with ThreadPoolExecutor(max(1, workers), thread_name_prefix="kmsplan-apply") as pool:
+            try:
+                for worker in [pool.submit(self._work) for _ in range(max(1, workers))]:
+                    worker.result()
+            except BaseException:
+                self._context.stop.set()
+                raise
+
+    def _work(self) -> None:
+        try:
+            while (change := self._schedule.take()) is not None:
+                result = self._result(change)
+                self.results.append(result)
+                self._context.reporter.report(Event(kind=EventKind.FINISHED, change=change, result=result))
+                self._schedule.finish(change, done=result.status is ResultStatus.DONE)
+        except BaseException:
+            self._schedule.abandon()
+            raise
+
+    def _result(self, change: Change) -> Result:
+        run = ChangeRun(change, self._context)
+        if (missing := self._schedule.unmet(change)) is not None:
+            return run.finish(ResultStatus.SKIPPED, f"{missing}, which it depends on, was not done")
+        if change.blocked is not None:
+            return run.finish(ResultStatus.SKIPPED, change.blocked)
+        if self._context.stop.is_set or self.broken is not None:
+            return run.finish(ResultStatus.CANCELLED)
+        self._context.reporter.report(Event(kind=EventKind.STARTED, change=change))
+        result = run.run()
+        with self._lock:
+            self.broken = self.broken or run.broken
+        return result

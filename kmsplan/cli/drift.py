@@ -1,0 +1,44 @@
+"""`kmsplan drift`: what changed behind its back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kmsplan.cli.exitcode import ExitCode
+from kmsplan.cli.options import Variables, json_option, variable_options
+from kmsplan.cli.planning import drift_of, observe, reading
+from kmsplan.cli.session import Session, now, pass_session
+
+
+@click.command()
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="[default: text]")
+@click.option(
+    "--output", "target", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to this file."
+)
+@json_option
+@variable_options
+@pass_session
+def drift(session: Session, variables: Variables, form: str, target: Path | None, *, as_json: bool) -> ExitCode:
+    """Report what differs from the state. Exits with 2 where anything does; cannot change anything."""
+    configuration = session.configuration(variables)
+    recorded = session.store(configuration).load()
+    with reading(session, configuration) as reader:
+        read = observe(reader, configuration, recorded)
+    found = drift_of(configuration, read)
+    if as_json or form == "json":
+        from kmsplan.report.drift_json import drift_json  # noqa: PLC0415
+
+        report = drift_json(found, checked=len(read.recorded.records), at=now())
+    else:
+        from kmsplan.report.drift_text import drift_text  # noqa: PLC0415
+        from kmsplan.report.style import Style  # noqa: PLC0415
+
+        style = Style(color=session.terminal.color and target is None)
+        report = drift_text(found, style, checked=len(read.recorded.records))
+    if target is None:
+        session.say(report.rstrip("\n"))
+    else:
+        session.write(target, report.encode())
+    return ExitCode.CHANGES if found else ExitCode.DONE

@@ -1,0 +1,88 @@
+"""`kmsplan plan`: what apply would do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kmsplan.cli.exitcode import ExitCode
+from kmsplan.cli.options import Planning, destroy_option, json_option, planning_options
+from kmsplan.cli.planning import make, observe, plan_options, reading
+from kmsplan.cli.session import Session, entropy, pass_session
+
+if TYPE_CHECKING:
+    from kmsplan.config.configuration import Configuration
+    from kmsplan.plan.plan import Plan
+    from kmsplan.state.record import Recorded
+
+
+@click.command()
+@click.option("-o", "--out", "target", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan for apply.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes.")
+@json_option
+@destroy_option
+@planning_options
+@pass_session
+def plan(
+    session: Session, planning: Planning, target: Path | None, *, detailed_exitcode: bool, as_json: bool, destroy: bool
+) -> ExitCode:
+    """Show what apply would do. Changes nothing; takes no lock."""
+    planning = replace(planning, destroy=destroy)
+    configuration = session.configuration(planning.variables)
+    made = _make(session, configuration, planning, _recorded(session, configuration, bind=target is not None))
+    if target is not None and made.lineage:
+        from kmsplan.plan.planfile import dump  # noqa: PLC0415
+
+        session.write(target, dump(made))
+    show_plan(session, made, as_json=as_json)
+    if target is not None and not as_json and not made.violations:
+        session.hint(f"Saved the plan to {target}. To carry out exactly this: kmsplan apply {target}")
+    return exit_code(made, detailed=detailed_exitcode)
+
+
+def _recorded(session: Session, configuration: Configuration, *, bind: bool) -> Recorded:
+    """Read the state; a plan that is to be saved is bound to one, so that it is made where there is none."""
+    from kmsplan.state.local import new_lineage  # noqa: PLC0415
+
+    store = session.store(configuration)
+    recorded = store.load()
+    return store.init(new_lineage(entropy)) if bind and not recorded.exists else recorded
+
+
+def _make(session: Session, configuration: Configuration, planning: Planning, recorded: Recorded) -> Plan:
+    with reading(session, configuration) as reader:
+        if not planning.refresh:
+            from kmsplan.provider.recorded import RecordedReader  # noqa: PLC0415
+
+            session.note("The KMS is not read: this plan trusts the state.")
+            source = RecordedReader(recorded, reader.offer)
+            return make(configuration, observe(source, configuration, recorded), source, plan_options(planning))
+        return make(configuration, observe(reader, configuration, recorded), reader, plan_options(planning))
+
+
+def show_plan(session: Session, made: Plan, *, as_json: bool) -> None:
+    """Print a plan."""
+    if as_json:
+        from kmsplan.report.plan_json import plan_json  # noqa: PLC0415
+
+        session.say(plan_json(made))
+        return
+    from kmsplan.report.plan_text import plan_text  # noqa: PLC0415
+    from kmsplan.report.style import Style  # noqa: PLC0415
+
+    session.say(plan_text(made, Style(color=session.terminal.color)).rstrip("\n"))
+
+
+def exit_code(made: Plan, *, detailed: bool) -> ExitCode:
+    """Return what a plan means to a pipeline.
+
+    Rules that nothing releases refuse the plan; brakes do not: they stop the apply, and the plan says so.
+    """
+    if any(not violation.brake for violation in made.violations):
+        return ExitCode.REFUSED
+    if made.blocked:
+        return ExitCode.ERROR
+    return ExitCode.CHANGES if detailed and not made.empty else ExitCode.DONE

@@ -1,0 +1,35 @@
+"""`kmsplan show`: the state, or a saved plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kmsplan.cli.options import Variables, json_option, variable_options
+from kmsplan.cli.plan import show_plan
+from kmsplan.cli.session import Session, pass_session
+
+
+@click.command()
+@click.argument("planfile", required=False, type=click.Path(path_type=Path))
+@json_option
+@variable_options
+@pass_session
+def show(session: Session, variables: Variables, planfile: Path | None, *, as_json: bool) -> None:
+    """Show the state, or the plan saved in PLANFILE."""
+    if planfile is not None:
+        from kmsplan.plan.planfile import load  # noqa: PLC0415
+
+        show_plan(session, load(planfile.read_bytes()), as_json=as_json)
+        return
+    recorded = session.store(session.configuration(variables)).load()
+    if as_json:
+        from kmsplan.report.state_json import state_json  # noqa: PLC0415
+
+        session.say(state_json(recorded))
+    else:
+        from kmsplan.report.state_text import state_text  # noqa: PLC0415
+        from kmsplan.report.style import Style  # noqa: PLC0415
+
+        session.say(state_text(recorded, Style(color=session.terminal.color)).rstrip("\n"))

@@ -1,0 +1,246 @@
+"""What a JSON Schema error means, in words: which code, what is wrong, what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from kmsplan.config.problems import listed, near, shown
+from kmsplan.config.schema import ADDRESS_PATTERN, NAME_PATTERN
+from kmsplan.config.template import VARIABLE_NAME
+from kmsplan.kms.naming import ALIAS_PREFIX, DESCRIPTION_LENGTH, OWNER_TAG, TAG_LIMIT, alias_problem, tag_problem
+from kmsplan.resource.key import ALIAS_NAME_SCHEMA, DURATION
+from kmsplan.resource.kinds import KINDS
+from kmsplan.resource.tag import TAGS_SCHEMA
+
+
+class Fault(NamedTuple):
+    """One thing that the schema refuses."""
+
+    code: str
+    detail: str
+    path: tuple[Any, ...]
+    """In the document; the last step may be a name that should not be there."""
+    key: bool = False
+    """Whether the key at `path` is meant rather than its value."""
+    missing: str | None = None
+    """The attribute that is not there."""
+
+
+Told = tuple[str, str]
+_NORWAY: Final = frozenset({"yes", "no", "on", "off", "y", "n", "true", "false", "0", "1"})
+_NOT_YET: Final[Mapping[str, str]] = {
+    "state": "State can be kept in `local: {path: ...}`; other stores are not offered yet.",
+    "engine": "Engines are `embedded: {path: ...}` and `alibaba: {region: ...}`; others are not offered yet.",
+}
+_TYPES: Final[Mapping[str, str]] = {
+    "string": "text",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "null",
+}
+
+
+def explain(error: Any) -> Iterator[Fault]:
+    """Yield what one error of jsonschema says; an error about several names yields one fault for each."""
+    path = tuple(error.absolute_path)
+    if "propertyNames" in error.absolute_schema_path:
+        yield Fault(*_pattern(error, "name"), (*path, error.instance), key=True)
+    elif error.validator == "additionalProperties":
+        for name in error.instance.keys() - error.schema["properties"].keys():
+            yield Fault(*_unknown(error, name, path), (*path, name), key=True)
+    elif error.validator == "required":
+        yield from _missing(error, path)
+    else:
+        name = next((step for step in reversed(path) if isinstance(step, str)), "")
+        told = _secret if _about_secret(error, path) else _KEYWORDS[error.validator]
+        yield Fault(*told(error, name), path)
+
+
+def _about_secret(error: Any, path: tuple[Any, ...]) -> bool:
+    """Return whether the refused value may be a secret, and so must not be repeated."""
+    inside = path[1:] if path[0] == "default_key" else path[2:]
+    return error.validator == "oneOf" or (inside[:1] == ("material",) and inside[1:] != ("expires",))
+
+
+_LITERAL: Final = (
+    "`{name}` takes no secret, only where one is found: {{env: NAME}} or {{file: PATH}}. A secret that has been in a file "
+    "of the configuration is known to whoever can read it: change it."
+)
+_REFERENCE_FORM: Final = "`{name}` is {{env: NAME}} or {{file: PATH}}: exactly one of the two, and nothing else."
+
+
+def _unknown(error: Any, name: str, path: tuple[Any, ...]) -> Told:
+    if path in {("state",), ("engine",)}:
+        return "K208", f"`{path[0]}` cannot be {name!r}. {_NOT_YET[path[0]]}"
+    known = error.schema["properties"]
+    return "K201", f"{name!r} is not known here.{near(name, known)} Known: {listed(known)}."
+
+
+def _missing(error: Any, path: tuple[Any, ...]) -> Iterator[Fault]:
+    for name in error.validator_value:
+        if name not in error.instance:
+            needed = " and ".join(f"`{each}`" for each in error.validator_value)
+            yield Fault("K205", f"`{name}` is missing; {needed} must be given here.", path, missing=name)
+
+
+def _type(error: Any, name: str) -> Told:
+    kinds = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
+    value = error.instance
+    if "boolean" in kinds and str(value).lower() in _NORWAY:
+        return "K206", f"`{name}` is {shown(value)}. Write true or false, without quotes."
+    wanted = " or ".join(_TYPES[kind] for kind in kinds)
+    hint = _type_hint(error, kinds)
+    return "K202", f"`{name}` is {shown(value)}, but takes {wanted}.{hint}"
+
+
+def _type_hint(error: Any, kinds: list[str]) -> str:
+    value = error.instance
+    if error.schema.get("pattern") == DURATION and isinstance(value, int):
+        return f" A duration has a unit: {value}d, {value}h, {value}m or {value}s."
+    if "string" in kinds and isinstance(value, int | float):
+        return " Put it into quotes."
+    return ""
+
+
+def _choice(error: Any, name: str) -> Told:
+    allowed = error.validator_value
+    hint = near(error.instance, [word for word in allowed if isinstance(word, str)]) if _is_text(error) else ""
+    if _is_text(error) and error.instance in map(str, allowed):
+        hint = " Write it without quotes."
+    return "K203", f"`{name}` cannot be {shown(error.instance)}.{hint} Allowed: {listed(allowed)}."
+
+
+def _is_text(error: Any) -> bool:
+    return isinstance(error.instance, str)
+
+
+def _constant(error: Any, name: str) -> Told:
+    wanted = str(error.validator_value).lower()
+    return "K203", f"`{name}` can only be {wanted}, not {shown(error.instance)}."
+
+
+def _pattern(error: Any, name: str) -> Told:
+    told = _PATTERNS.get(error.validator_value)
+    return told(error.instance) if told else ("K204", f"`{name}` cannot be {shown(error.instance)}.")
+
+
+def _name(text: str) -> Told:
+    form = "letters, digits, '_' and '-', starts with a letter or digit, and has at most 64 characters"
+    return "K209", f"{shown(text)} is no name. A name is made of {form}."
+
+
+def _variable_name(text: str) -> Told:
+    form = "letters, digits, '_' and '-', starts with a letter or '_', and has at most 64 characters"
+    return "K209", f"{shown(text)} is no name of a variable. It is made of {form}."
+
+
+def _alias(text: str) -> Told:
+    problem = alias_problem(ALIAS_PREFIX + text) or "an alias is made of letters, digits, '_', '-' and '/'"
+    return "K408", f"{shown(text)} cannot be an alias: {problem}."
+
+
+def _duration(text: str) -> Told:
+    return "K204", f"{shown(text)} is no duration. A duration is a whole number and a unit: 90d, 12h, 30m or 45s."
+
+
+def _tag_key(text: str) -> Told:
+    if text.startswith(OWNER_TAG.partition(":")[0] + ":"):
+        return "K411", f"The tag {shown(text)} is kmsplan's own: tags that begin with `kmsplan:` say who owns an object."
+    return "K409", f"{tag_problem(text, '') or 'a tag key has another form'}."
+
+
+def _tag_value(text: str) -> Told:
+    return "K409", f"{tag_problem('key', text) or 'a tag value has another form'}."
+
+
+def _address(text: str) -> Told:
+    kinds = listed(KINDS)
+    return "K503", f"{shown(text)} is no address. An address is KIND.NAME, such as key.orders; kinds: {kinds}."
+
+
+def _url(text: str) -> Told:
+    return "K204", f"{shown(text)} is no URL of a proxy; it begins with https:// or http://."
+
+
+def _date(text: str) -> Told:
+    return "K204", f"{shown(text)} is no date. Write 2027-12-31 or 2027-12-31T12:00:00Z."
+
+
+def _patterns() -> dict[str, Callable[[str], Told]]:
+    """Return who explains which pattern; the patterns are the attribute tables' own."""
+    instance, key = KINDS["instance"].by_name, KINDS["key"].by_name
+    tags: Any = TAGS_SCHEMA
+    return {
+        NAME_PATTERN: _name,
+        f"^{VARIABLE_NAME}$": _variable_name,
+        str(ALIAS_NAME_SCHEMA["pattern"]): _alias,
+        DURATION: _duration,
+        tags["propertyNames"]["pattern"]: _tag_key,
+        tags["additionalProperties"]["pattern"]: _tag_value,
+        ADDRESS_PATTERN: _address,
+        instance["proxy"].schema["properties"]["url"]["pattern"]: _url,
+        key["material"].schema["properties"]["expires"]["pattern"]: _date,
+    }
+
+
+_PATTERNS: Final = MappingProxyType(_patterns())
+
+
+def _length(error: Any, name: str) -> Told:
+    if error.validator == "minLength":
+        return "K204", f"`{name}` is empty."
+    code = "K418" if error.validator_value == DESCRIPTION_LENGTH else "K204"
+    return code, f"`{name}` has {len(error.instance)} characters; at most {error.validator_value} are allowed."
+
+
+def _range(error: Any, name: str) -> Told:
+    low, high = error.schema.get("minimum"), error.schema.get("maximum")
+    return "K204", f"`{name}` is {error.instance}; it can be {low} to {high}."
+
+
+def _too_many(error: Any, name: str) -> Told:
+    if name == "tags":
+        limit = error.validator_value
+        detail = f"{len(error.instance)} tags are written; {limit} are allowed, because an object has {TAG_LIMIT}"
+        return "K410", f"{detail} and one is kmsplan's owner tag."
+    return "K204", f"`{name}` names {listed(error.instance)}; it takes exactly one."
+
+
+def _too_few(error: Any, name: str) -> Told:
+    known = error.schema.get("properties")
+    return "K204", f"`{name}` is empty.{f' It takes one of {listed(known)}.' if known else ''}"
+
+
+def _repeated(error: Any, name: str) -> Told:
+    items = error.instance
+    twice = next(item for index, item in enumerate(items) if item in items[:index])
+    return "K210", f"`{name}` lists {shown(twice)} more than once."
+
+
+def _secret(error: Any, name: str) -> Told:
+    if isinstance(error.instance, str | int | float):
+        return "K601", _LITERAL.format(name=name)
+    return "K602", _REFERENCE_FORM.format(name=name)
+
+
+_KEYWORDS: Final[Mapping[str, Callable[[Any, str], Told]]] = MappingProxyType(
+    {
+        "type": _type,
+        "enum": _choice,
+        "const": _constant,
+        "pattern": _pattern,
+        "minLength": _length,
+        "maxLength": _length,
+        "minimum": _range,
+        "maximum": _range,
+        "minProperties": _too_few,
+        "maxProperties": _too_many,
+        "minItems": _too_few,
+        "uniqueItems": _repeated,
+        "oneOf": _secret,
+    }
+)

@@ -1,0 +1,118 @@
+"""The audit trail: who did what with which key, and how that ended.
+
+An entry is canonical JSON. It holds the SHA-256 hash of the entry before it, so that the entries are a chain. Entries are
+appended in the transaction of the change that they tell of: neither is there without the other. What they hold is named
+here; material, plaintext, digests, signatures and encryption contexts are not among it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from kmsplan.engine import checkpoint
+from kmsplan.engine.keystore import trail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+    import sqlite3
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from kmsplan.engine.keystore.writer import Transaction
+
+OK: Final = "OK"
+ACCEPTED: Final = "Accepted"
+"""Begun outside the database (in an HSM); how it ended, another entry tells."""
+_LONG: Final = ("Policy", "Description")
+"""Parameters that are kept as their hash: they are long, and free text may hold anything."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Request:
+    """One call, or one thing that the engine does by itself."""
+
+    action: str
+    resource: str | None
+    """The id, alias or ARN that it is about; what it makes, once that has an id."""
+    time: str
+    request_id: str
+    actor: str
+    source: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def entry(self, result: str) -> dict[str, Any]:
+        """Return the entry that tells of it; its place in the chain is filled in when it is appended."""
+        entry: dict[str, Any] = {
+            "action": self.action,
+            "actor": self.actor,
+            "request_id": self.request_id,
+            "resource": self.resource,
+            "result": result,
+            "source": self.source,
+            "time": self.time,
+        }
+        if self.parameters:
+            entry["parameters"] = {name: _shown(name, value) for name, value in self.parameters.items()}
+        return entry
+
+
+def _shown(name: str, value: Any) -> Any:
+    if name in _LONG and value:
+        return {"sha256": hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()}
+    return value
+
+
+class Trail:
+    """Appends entries and makes checkpoints.
+
+    Args:
+        folder: where the newest checkpoint is kept beside the database.
+        engine_id: named in every checkpoint.
+    """
+
+    def __init__(self, folder: Path, engine_id: str) -> None:
+        self.key: Ed25519PrivateKey | None = None
+        """Signs checkpoints; None while the engine is sealed, and then they wait."""
+        self._folder = folder
+        self._engine_id = engine_id
+
+    def conclude(self, transaction: Transaction) -> Callable[[], None] | None:
+        """Append a transaction's entries, and a checkpoint where one is due; return what writes that to its file."""
+        if not transaction.entries and not transaction.wants_checkpoint:
+            return None
+        head = trail.head(transaction.db)
+        rows = list(_chain(transaction.entries, head.seq, head.hash))
+        trail.append(transaction.db, rows)
+        seq, _, entry_hash = rows[-1] if rows else (head.seq, b"", head.hash)
+        gap = seq - head.checkpoint
+        due = gap >= checkpoint.EVERY or (gap > 0 and transaction.wants_checkpoint)
+        if self.key is None or not due:
+            return None
+        signed = checkpoint.sign(self.key, self._engine_id, seq, entry_hash, _time(transaction.db, seq))
+        trail.add_checkpoint(transaction.db, seq, signed.body, signed.signature)
+        return lambda: checkpoint.write(self._folder, signed)
+
+
+def _time(db: sqlite3.Connection, seq: int) -> str:
+    """Return the time of an entry: a checkpoint says how things stood then."""
+    time: str = orjson.loads(trail.entry(db, seq))["time"]
+    return time
+
+
+def _chain(entries: list[dict[str, Any]], seq: int, previous: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    for number, entry in enumerate(entries, seq + 1):
+        entry["seq"], entry["previous"] = number, previous.hex()
+        content = orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)
+        previous = hashlib.sha256(content).digest()
+        yield number, content, previous
+
+
+def entries(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
+    """Yield every entry with its hash, oldest first."""
+    for _, content, entry_hash in trail.entries(db):
+        yield {**orjson.loads(content), "hash": entry_hash.hex()}

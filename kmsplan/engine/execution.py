@@ -1,0 +1,68 @@
+"""The execution path, written once: authorise, load, check the state table, do, persist, audit.
+
+What an operation does in the database, it does in one transaction with its audit entry. What it does outside, in an HSM or
+with an unwrapped key, it does before, and the transaction checks again what may have changed meanwhile.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from kmsplan.engine.audit import OK
+from kmsplan.engine.core import sealed
+from kmsplan.engine.error import KeystoreError
+from kmsplan.engine.keystore import setting
+from kmsplan.kms.error import KmsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kmsplan.engine.audit import Request
+    from kmsplan.engine.core import Core
+    from kmsplan.engine.keystore.writer import Transaction
+
+T = TypeVar("T")
+SEALED: str = "sealed"
+"""The setting that keeps an engine sealed, for every process and every later one."""
+
+
+@contextmanager
+def admitted(core: Core, request: Request) -> Iterator[None]:
+    """Authorise a request, and audit it where it fails.
+
+    Raises:
+        KmsError: it is refused.
+    """
+    try:
+        core.world.authorise(request)
+        yield
+    except KeystoreError:
+        raise  # nothing can be written now, so nothing was done
+    except Exception as error:
+        result = error.code if isinstance(error, KmsError) else type(error).__name__.removesuffix("Error")
+        if isinstance(error, KmsError):
+            error.request_id = request.request_id
+        core.store.write(lambda transaction: transaction.entries.append(request.entry(result)))
+        raise
+
+
+def commit(core: Core, request: Request, work: Callable[[Transaction], T], *, uses_keys: bool = False) -> T:
+    """Run `work` and audit its success in one transaction; return when both are on disk.
+
+    Args:
+        core: the engine.
+        request: what is audited.
+        work: checks what must be true and changes the database.
+        uses_keys: whether a seal, by whatever process, forbids it.
+    """
+
+    def run(transaction: Transaction) -> T:
+        if uses_keys and setting.load(transaction.db, SEALED) is not None:
+            core.seal()
+            raise sealed()
+        result = work(transaction)
+        transaction.entries.append(request.entry(OK))
+        return result
+
+    return core.store.write(run)

@@ -1,0 +1,154 @@
+"""HSM material and the database, kept together through crashes.
+
+An HSM knows no transactions. So the reference is committed as `creating` before the HSM makes material, the version becomes
+`ready` after it was proven, and a version that is not wanted is committed as `destroying` before the HSM destroys it and
+forgotten after. Whatever a crash leaves, `settle` finishes: destroying twice is harmless.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from kmsplan.engine.audit import ACCEPTED
+from kmsplan.engine.execution import commit
+from kmsplan.engine.keystore import instance as instances
+from kmsplan.engine.keystore import version as versions
+from kmsplan.engine.keystore.version import VersionRow
+from kmsplan.engine.protection.protocol import NotOfferedError, ProtectionUnavailableError
+from kmsplan.kms.error import KmsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from kmsplan.engine.audit import Request
+    from kmsplan.engine.core import Core
+    from kmsplan.engine.keystore.version import Unsettled
+    from kmsplan.engine.keystore.writer import Transaction
+    from kmsplan.engine.material import Design
+
+SCHEDULE: Final = "schedule"
+"""Source of what the engine does by itself."""
+
+
+@contextmanager
+def made(core: Core, request: Request, design: Design, version_id: str) -> Iterator[VersionRow]:
+    """Make a version in an HSM; see `material.made`."""
+    reference, place = core.world.entropy(16), (design.key_id, version_id)
+    core.creating.add(version_id)
+    try:
+        core.store.write(lambda transaction: _begin(transaction, request, design, version_id, reference))
+        try:
+            yield _generate(core, design, version_id, reference)
+        except BaseException:
+            core.store.write(lambda transaction: versions.abandon(transaction.db, *place))
+            _destroy(core, [one for one in _unsettled(core) if one.version_id == version_id])
+            raise
+    finally:
+        core.creating.discard(version_id)
+
+
+def _begin(transaction: Transaction, request: Request, design: Design, version_id: str, reference: bytes) -> None:
+    versions.begin(
+        transaction.db, design.key_id, version_id, design.instance.instance_id, reference, request.time
+    )
+    entry = request.entry(ACCEPTED)
+    entry["reference"] = reference.hex()
+    transaction.entries.append(entry)
+
+
+def _generate(core: Core, design: Design, version_id: str, reference: bytes) -> VersionRow:
+    """Make and prove material.
+
+    Raises:
+        KmsError: the HSM cannot make it, or does not answer.
+    """
+    from kmsplan.engine.proof import prove  # noqa: PLC0415 - settling needs no cryptography
+
+    try:
+        protection = core.protection(design.instance)
+        if design.spec not in protection.specs():
+            raise KmsError(
+                "UnsupportedOperation",
+                f"Token {design.instance.token!r} cannot make and use {design.spec} keys. It can "
+                f"{', '.join(sorted(protection.specs())) or 'make none'}.",
+            )
+        generated = protection.generate(design.spec, design.usage, reference)
+        prove(protection.open(design.spec, reference, None), design.spec, design.usage, generated.public_key)
+    except NotOfferedError as error:
+        raise KmsError("UnsupportedOperation", str(error)) from error
+    except ProtectionUnavailableError as error:
+        raise KmsError("Forbidden.DKMSInstanceStateInvalid", f"The HSM is not ready: {error}") from error
+    return VersionRow(
+        key_id=design.key_id,
+        version_id=version_id,
+        instance_id=design.instance.instance_id,
+        reference=reference,
+        public_key=generated.public_key,
+        generation=0,
+        created=core.now(),
+        term=None,
+        wrapped=None,
+    )
+
+
+def settle(core: Core) -> dict[str, str]:
+    """Destroy what interrupted creations left in HSMs, and what deletions have to destroy there.
+
+    Returns:
+        By key, why its material could not be destroyed now; the next call tries again.
+    """
+    if any(one.status == "creating" for one in _unsettled(core)):
+        _abandon_orphans(core)
+    return _destroy(core, _unsettled(core))
+
+
+def _abandon_orphans(core: Core) -> None:
+    """Mark what nobody is making any more. While another process is there, it may be that process's."""
+    if core.presence is None:
+        return
+    with core.presence.alone() as alone:
+        orphans = [one for one in _unsettled(core) if one.status == "creating" and one.version_id not in core.creating]
+        if alone and orphans:
+            core.store.write(
+                lambda transaction: [versions.abandon(transaction.db, one.key_id, one.version_id) for one in orphans]
+            )
+
+
+def _destroy(core: Core, unsettled: Iterable[Unsettled]) -> dict[str, str]:
+    """Destroy condemned material and forget its versions."""
+    failed: dict[str, str] = {}
+    silent: dict[str, str] = {}
+    for one in unsettled:
+        if one.status != "destroying":
+            continue
+        reason = silent.get(one.instance_id) or _destroy_material(core, one)
+        if reason:
+            # An HSM that does not answer is not asked again for each of many keys.
+            failed[one.key_id] = silent[one.instance_id] = reason
+        else:
+            _forget(core, one)
+    return failed
+
+
+def _destroy_material(core: Core, condemned: Unsettled) -> str | None:
+    """Destroy the material; return why that cannot be done now, or None."""
+    with core.store.read() as db:
+        row = instances.load(db, condemned.instance_id)
+    if row is None:
+        return f"instance {condemned.instance_id} is gone, and with it the way to its HSM"
+    try:
+        core.protection(row).destroy(condemned.reference)
+    except Exception as error:  # noqa: BLE001 - also what is wrong with PIN and configuration; it waits, and is told
+        return str(error)
+    return None
+
+
+def _forget(core: Core, condemned: Unsettled) -> None:
+    request = core.request("DestroyMaterial", condemned.key_id, {}, SCHEDULE)
+    commit(core, request, lambda transaction: versions.forget(transaction.db, condemned.key_id, condemned.version_id))
+
+
+def _unsettled(core: Core) -> list[Unsettled]:
+    with core.store.read() as db:
+        return versions.unsettled(db)

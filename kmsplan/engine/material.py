@@ -1,0 +1,100 @@
+"""Key versions: made, proven, and opened."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kmsplan.engine import hardware
+from kmsplan.engine.keyring import Binding, corrupt
+from kmsplan.engine.keystore.version import VersionRow
+from kmsplan.engine.proof import prove
+from kmsplan.kms.naming import key_version_id
+from kmsplan.kms.spec import KeySpec, KeyType, KeyUsage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kmsplan.engine.audit import Request
+    from kmsplan.engine.core import Core
+    from kmsplan.engine.keystore.instance import InstanceRow
+    from kmsplan.engine.protection.protocol import AsymmetricDecrypter, Encrypter, Signer
+
+FIRST_GENERATION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """What is fixed of a key before it has material."""
+
+    key_id: str
+    spec: KeySpec
+    usage: KeyUsage
+    instance: InstanceRow
+
+
+@contextmanager
+def made(core: Core, request: Request, design: Design) -> Iterator[VersionRow]:
+    """Make a version, for the body to commit; if that fails, the material is destroyed.
+
+    Raises:
+        KmsError: sealed, or the backend cannot make it now.
+    """
+    core.opened()
+    version_id = key_version_id(design.key_id, core.world.entropy(10))
+    if design.instance.type == KeyType.HARDWARE:
+        with hardware.made(core, request, design, version_id) as version:
+            yield version
+    else:
+        yield software_version(core, design, version_id)
+
+
+def software_version(core: Core, design: Design, version_id: str) -> VersionRow:
+    """Make a version whose material the keystore keeps wrapped; nothing is written yet."""
+    protection, reference = core.protection(design.instance), core.world.entropy(16)
+    generated = protection.generate(design.spec, design.usage, reference)
+    if generated.secret is None:
+        raise TypeError("a software backend hands its material out")
+    prove(protection.open(design.spec, reference, generated.secret), design.spec, design.usage, generated.public_key)
+    binding = _binding(design.key_id, version_id, design.spec, design.usage, FIRST_GENERATION)
+    term, wrapped = core.opened().wrap(binding, generated.secret)
+    return VersionRow(
+        key_id=design.key_id,
+        version_id=version_id,
+        instance_id=design.instance.instance_id,
+        reference=reference,
+        public_key=generated.public_key,
+        generation=FIRST_GENERATION,
+        created=core.now(),
+        term=term,
+        wrapped=wrapped,
+    )
+
+
+def opened(core: Core, version: VersionRow, design: Design) -> Encrypter | Signer | AsymmetricDecrypter:
+    """Return a handle on a version.
+
+    Raises:
+        MaterialCorruptError: its wrapped material does not open.
+        ProtectionUnavailableError: its HSM does not answer, or does not have it.
+    """
+    keyring, protection = core.opened(), core.protection(design.instance)
+    if design.instance.type == KeyType.HARDWARE:
+        return protection.open(design.spec, version.reference, None)
+    if version.wrapped is None or version.term is None:
+        raise corrupt(f"the material of {version.version_id}")
+    binding = _binding(version.key_id, version.version_id, design.spec, design.usage, version.generation)
+    return protection.open(design.spec, version.reference, keyring.unwrap(binding, version.term, version.wrapped))
+
+
+def _binding(key_id: str, version_id: str, spec: KeySpec, usage: KeyUsage, generation: int) -> Binding:
+    return Binding(
+        table="material",
+        row=version_id,
+        key_id=key_id,
+        version_id=version_id,
+        spec=spec,
+        usage=usage,
+        generation=generation,
+    )

@@ -1,0 +1,48 @@
+"""Whether another process has the engine open for writing.
+
+What a process is making in an HSM looks, to others, like what a dead process left behind. Each writer holds a shared lock;
+who gets it alone knows that everybody else is gone. The lock is the kernel's, so that it goes with its process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FILE: Final = "engine.lock"
+
+
+class Presence:
+    """This process's mark that it is there.
+
+    Args:
+        folder: the engine's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._descriptor = os.open(folder / FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Say whether no other process is there; if so, those that come wait until the context ends."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH)  # a conversion that fails may lose the lock: flock(2)
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def close(self) -> None:
+        """Take the mark away."""
+        os.close(self._descriptor)

@@ -1,0 +1,44 @@
+"""Text of others, made safe for a terminal: a description must not move the cursor, forge a line or turn text around."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+_UNSAFE: Final = re.compile(
+    "["
+    "\x00-\x1f\x7f-\x9f"  # controls, ESC and CSI among them
+    "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # invisible, bidi marks, line breaks
+    "\ud800-\udfff"  # lone surrogates
+    "\U000e0000-\U000e0fff"  # tags and variation selectors
+    "]"
+)
+_WIDE: Final = frozenset("WF")
+
+
+def escape(text: str) -> str:
+    """Return the text with everything that a terminal would act on, or hide, as an escape such as `\\x1b`."""
+    return _UNSAFE.sub(_escaped, text)
+
+
+def quote(text: str) -> str:
+    """Return the text in double quotes, safe."""
+    plain = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escape(plain)}"'
+
+
+def width(text: str) -> int:
+    """Return how many columns of a terminal escaped text takes (Unicode Standard Annex 11)."""
+    return sum(
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in _WIDE else 1
+        for character in text
+    )
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    short = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(match[0])
+    if short:
+        return short
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - the sizes of the escapes
