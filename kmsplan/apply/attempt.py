@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -82,7 +83,7 @@ class Attempts:
         or where the KMS shows that it did not happen.
         """
         facts = facts_of(operation)
-        for attempt in range(TRIES):
+        for attempt in itertools.count():
             answer = self._execute(operation, facts)
             if isinstance(answer, Executed):
                 return Attempted(Ending.DONE, answer.identity)
@@ -94,8 +95,8 @@ class Attempts:
                 if settled.found is not Found.NOT_DONE:
                     return _from_settled(settled, answer)
             if not again:
-                break
-        return Attempted(Ending.FAILED, error=answer)
+                return Attempted(Ending.FAILED, error=answer)
+        raise AssertionError("the last attempt returns")
 
     def _execute(self, operation: Operation, facts: OperationFacts) -> Executed | Exception:
         try:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from kmsplan.apply.event import Event, EventKind
 from kmsplan.apply.outcome import Result, ResultStatus
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 _TOKEN_BYTES: Final = 8
 _ACTED_ON: Final = ("alias", "key", "resource", "instance")
 """Where an operation names the object it acts on; an alias's operations name its key too."""
-_SETTING: Final = frozenset({Action.UPDATE, Action.RESTORE, Action.ADOPT})
-"""Actions after which the record takes what no operation carries: settings of kmsplan's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +93,7 @@ class ChangeRun:
         )
 
     def _carry_out(self) -> Result:
-        self._record_before()
+        self._record()
         for step in self._change.steps:
             if self._context.stop.is_set:
                 return self.finish(ResultStatus.CANCELLED)
@@ -105,7 +103,6 @@ class ChangeRun:
             if attempted.ending is not Ending.DONE:
                 return self.finish(ResultStatus.FAILED, attempted.error)
             self._done += 1
-        self._record_after()
         return self.finish(ResultStatus.DONE)
 
     def _operate(self, step: Step) -> Attempted:
@@ -150,40 +147,23 @@ class ChangeRun:
             identities[effect.retires] = identities[address]
         identities[address] = identity
 
-    def _record_before(self) -> None:
-        """Write down what no operation does: a move, an adoption."""
-        change, journal, identities = self._change, self._context.journal, self._context.identities
-        if change.moved_from is not None:
-            journal.record(change.address, Effect(), moved_from=change.moved_from)
-            if change.moved_from in identities:
-                identities[change.address] = identities.pop(change.moved_from)
-        if change.action is Action.ADOPT and change.identity is not None:
-            journal.record(change.address, Effect(attributes=_adopted(change)), identity=change.identity)
-            identities[change.address] = change.identity
-
-    def _record_after(self) -> None:
-        """Write down what no operation did: a setting, a record that is forgotten."""
-        change, journal = self._change, self._context.journal
-        if change.action is Action.FORGET or (change.action is Action.DELETE and not change.steps):
-            journal.record(change.address, Effect(removes=True))
-        elif change.action in _SETTING and (settings := _settings(change)):
-            journal.record(change.address, Effect(attributes=settings))
+    def _record(self) -> None:
+        """Write down what becomes of the record without any operation: it moves, is adopted, changed or forgotten."""
+        change, identities = self._change, self._context.identities
+        if change.moved_from is None and change.effect is None:
+            return
+        effect = change.effect or Effect()
+        adopted = change.identity if change.action is Action.ADOPT else None
+        self._context.journal.record(change.address, effect, identity=adopted, moved_from=change.moved_from)
+        if change.moved_from is not None and change.moved_from in identities:
+            identities[change.address] = identities.pop(change.moved_from)
+        if adopted is not None:
+            identities[change.address] = adopted
+        elif effect.removes:
+            identities.pop(change.address, None)
 
     def _retrying(self, message: str) -> None:
         self._context.reporter.report(Event(kind=EventKind.RETRYING, change=self._change, message=message))
-
-
-def _adopted(change: Change) -> Mapping[str, Any]:
-    """Return the attributes to adopt: what is there, where operations will still bring it to what is wanted."""
-    after = change.after or {}
-    return {**after, **(change.before or {})} if change.steps else after
-
-
-def _settings(change: Change) -> dict[str, Any]:
-    """Return the differing attributes that no step's effect holds."""
-    covered = {name for step in change.steps for name in step.effect.attributes}
-    after = change.after or {}
-    return {name: after[name] for name in change.attributes if name in after and name not in covered}
 
 
 def _acted_on(operation: Operation) -> str | None:

@@ -14,7 +14,6 @@ from kmsplan.apply.change import ChangeRun, Context
 from kmsplan.apply.event import Event, EventKind, Reporter
 from kmsplan.apply.outcome import Outcome, Result, ResultStatus
 from kmsplan.apply.schedule import Schedule
-from kmsplan.plan.plan import Action
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +27,20 @@ if TYPE_CHECKING:
     from kmsplan.state.record import Recorded
 
 
-def to_do(plan: Plan) -> tuple[Change, ...]:
-    """Return the changes that an apply carries out: those that do something, and pure moves."""
-    return tuple(change for change in plan.changes if change.action is not Action.NO_OP or change.moved_from)
+def blocked_results(plan: Plan) -> tuple[Result, ...]:
+    """Return the results of the changes that cannot be carried out now."""
+    return tuple(
+        Result(
+            address=change.address,
+            action=change.action,
+            status=ResultStatus.SKIPPED,
+            done=0,
+            planned=0,
+            identity=change.identity,
+            error=change.blocked,
+        )
+        for change in plan.blocked
+    )
 
 
 def execute(
@@ -80,10 +90,10 @@ def execute(
         clock=clock,
         stop=stop,
     )
-    crew = _Crew(Schedule(to_do(plan)), context)
+    crew = _Crew(Schedule(plan.effective), context)
     crew.work_together(parallelism)
     return Outcome(
-        results=tuple(sorted(crew.results, key=lambda result: result.address)),
+        results=tuple(sorted((*crew.results, *blocked_results(plan)), key=lambda result: result.address)),
         error=crew.broken,
         report_failure=context.reporter.failure,
         elapsed=(clock() - started).total_seconds(),
@@ -123,12 +133,10 @@ class _Crew:
 
     def _result(self, change: Change) -> Result:
         run = ChangeRun(change, self._context)
-        if (missing := self._schedule.unmet(change)) is not None:
-            return run.finish(ResultStatus.SKIPPED, f"{missing}, which it depends on, was not done")
-        if change.blocked is not None:
-            return run.finish(ResultStatus.SKIPPED, change.blocked)
         if self._context.stop.is_set or self.broken is not None:
             return run.finish(ResultStatus.CANCELLED)
+        if (missing := self._schedule.unmet(change)) is not None:
+            return run.finish(ResultStatus.SKIPPED, f"{missing}, which it depends on, was not done")
         self._context.reporter.report(Event(kind=EventKind.STARTED, change=change))
         result = run.run()
         with self._lock:

@@ -143,7 +143,7 @@ def _unread(pending: Pending, why: str) -> Settled:
 
 
 def _find(identity: str | None, observed: Observed) -> Observation | None:
-    if identity in observed.objects:
+    if identity is not None and identity in observed.objects:
         return observed.objects[identity]
     return next((present for present in observed.others if present.identity == identity), None)
 

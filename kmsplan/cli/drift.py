@@ -9,7 +9,7 @@ import click
 from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.options import Variables, json_option, variable_options
 from kmsplan.cli.planning import drift_of, observe, reading
-from kmsplan.cli.session import Session, now, pass_session
+from kmsplan.cli.session import Session, pass_session
 
 
 @click.command()
@@ -30,15 +30,15 @@ def drift(session: Session, variables: Variables, form: str, target: Path | None
     if as_json or form == "json":
         from kmsplan.report.drift_json import drift_json  # noqa: PLC0415
 
-        report = drift_json(found, checked=len(read.recorded.records), at=now())
+        report = drift_json(found, checked=len(read.recorded.records))
     else:
         from kmsplan.report.drift_text import drift_text  # noqa: PLC0415
         from kmsplan.report.style import Style  # noqa: PLC0415
 
         style = Style(color=session.terminal.color and target is None)
-        report = drift_text(found, style, checked=len(read.recorded.records))
+        report = drift_text(found, style)
     if target is None:
-        session.say(report.rstrip("\n"))
+        session.print(report)
     else:
         session.write(target, report.encode())
     return ExitCode.CHANGES if found else ExitCode.DONE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 import click
@@ -33,7 +34,6 @@ IGNORE: Final = "/state/\n"
 def init(session: Session) -> None:
     """Write a starter configuration into an empty folder."""
     from kmsplan.config.schema import configuration_schema  # noqa: PLC0415 - only this command needs it
-    from kmsplan.report.canonical import pretty  # noqa: PLC0415
 
     root = session.directory
     present = [path.name for pattern in ("*.yaml", "*.yml") for path in root.glob(pattern)] if root.exists() else []
@@ -43,7 +43,7 @@ def init(session: Session) -> None:
             "init never changes one. Choose an empty folder: kmsplan -C NEW-FOLDER init",
         )
     (root / ".kmsplan").mkdir(parents=True, exist_ok=True)
-    (root / ".kmsplan" / "configuration.json").write_text(pretty(configuration_schema()))
+    (root / ".kmsplan" / "configuration.json").write_text(json.dumps(configuration_schema(), indent=2) + "\n")
     (root / "kmsplan.yaml").write_text(STARTER)
     if not (root / ".gitignore").exists():
         (root / ".gitignore").write_text(IGNORE)

@@ -117,14 +117,18 @@ def reader(session: Session, configuration: Configuration) -> Reader:
 
 
 def provider(session: Session, configuration: Configuration) -> Provider:
-    """Open the KMS for changes, making an embedded engine at its first use, and carry out what is due."""
+    """Open the KMS for changes and carry out what is due; an embedded engine is made when it is first needed."""
     from kmsplan.provider.embedded import EmbeddedProvider  # noqa: PLC0415
 
-    if not exists(configuration):
+    def make() -> Engine:
         create_engine(session, configuration)
+        return open_engine(session, configuration, read_only=False)
+
+    if not exists(configuration):
+        return EmbeddedProvider(None, make)
     engine = open_engine(session, configuration, read_only=False)
     engine.tick()
-    return EmbeddedProvider(engine)
+    return EmbeddedProvider(engine, make)
 
 
 def _hardware(session: Session, configuration: Configuration) -> _Hardware:

@@ -68,12 +68,12 @@ def show_plan(session: Session, made: Plan, *, as_json: bool) -> None:
     if as_json:
         from kmsplan.report.plan_json import plan_json  # noqa: PLC0415
 
-        session.say(plan_json(made))
+        session.print(plan_json(made))
         return
     from kmsplan.report.plan_text import plan_text  # noqa: PLC0415
     from kmsplan.report.style import Style  # noqa: PLC0415
 
-    session.say(plan_text(made, Style(color=session.terminal.color)).rstrip("\n"))
+    session.print(plan_text(made, Style(color=session.terminal.color)))
 
 
 def exit_code(made: Plan, *, detailed: bool) -> ExitCode:

@@ -43,6 +43,10 @@ class Session:
         """Print a line of the answer."""
         click.echo(text, color=True)
 
+    def print(self, text: str) -> None:
+        """Print a report, which ends its own lines."""
+        click.echo(text, nl=False, color=True)
+
     def note(self, text: str) -> None:
         """Print a line beside the answer, on standard error."""
         click.echo(text, err=True, color=True)

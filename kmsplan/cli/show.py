@@ -27,9 +27,9 @@ def show(session: Session, variables: Variables, planfile: Path | None, *, as_js
     if as_json:
         from kmsplan.report.state_json import state_json  # noqa: PLC0415
 
-        session.say(state_json(recorded))
+        session.print(state_json(recorded))
     else:
         from kmsplan.report.state_text import state_text  # noqa: PLC0415
         from kmsplan.report.style import Style  # noqa: PLC0415
 
-        session.say(state_text(recorded, Style(color=session.terminal.color)).rstrip("\n"))
+        session.print(state_text(recorded, Style(color=session.terminal.color)))

@@ -24,12 +24,12 @@ def validate(session: Session, variables: Variables, *, as_json: bool) -> ExitCo
             raise
         from kmsplan.report.diagnostics_json import diagnostics_json  # noqa: PLC0415
 
-        session.say(diagnostics_json(error.diagnostics))
+        session.print(diagnostics_json(error.diagnostics))
         return ExitCode.ERROR
     if as_json:
         from kmsplan.report.diagnostics_json import diagnostics_json  # noqa: PLC0415
 
-        session.say(diagnostics_json(()))
+        session.print(diagnostics_json(()))
     else:
         session.say(f"Success! The configuration is valid: {len(configuration.desired)} objects.")
     return ExitCode.DONE

@@ -40,7 +40,9 @@ def read_blocks(expanded: Expanded, objects: Objects, problems: Problems) -> Blo
     return Blocks(
         moved={Address(source): Address(target) for source, (target, _) in sorted(moved.items())},
         removed=frozenset(map(Address, removed)),
-        imports=tuple(Import(address=Address(address), identity=name) for address, (name, _) in sorted(imported.items())),
+        imports=tuple(
+            Import(address=Address(address), identity=name) for address, (name, _) in sorted(imported.items())
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kmsplan.config.diagnostic import Span
+    from kmsplan.config.diagnostic import Diagnostic, Span
     from kmsplan.resource.address import Address
 
 
@@ -75,3 +75,4 @@ class Configuration:
     removed: frozenset[Address] = frozenset()
     """Addresses to forget."""
     imports: tuple[Import, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()

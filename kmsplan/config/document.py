@@ -13,12 +13,12 @@ from array import array
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
-from yaml.cyaml import CParser
+from yaml._yaml import CParser
 
 from kmsplan.config.place import Place, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kmsplan.config.problems import Problems
 
@@ -38,15 +38,13 @@ _WORDS: Final[dict[str, Any]] = {"true": True, "false": False, "null": None, "~"
 _DIGITS: Final = frozenset("-0123456789")
 # 18 digits fit a signed 64-bit integer, which is what JSON readers keep; longer ones stay text.
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?")
-_FORBIDDEN: Final = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]|\r(?!\n)"  # noqa: RUF001 - what is refused
-)
+_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]|\r(?!\n)")
 _TABBED: Final = re.compile(r"[ ]*\t")
 _HINTS: Final = (
     ("mapping values are not allowed", "Check the indentation; text that contains ': ' needs quotes."),
     ("could not find expected ':'", "A key needs ': ' behind it."),
     ("found unexpected end of stream", "A quote or a bracket is not closed."),
-    ("did not find expected ',' or", "Text with ${...}, commas or braces inside { } or [ ] needs quotes."),
+    ("did not find expected ',' or", "A bracket is not closed, or text with ${...} inside it needs quotes."),
     ("did not find expected key", "Check the indentation and that every quote and bracket is closed."),
     ("that cannot start any token", "Put the text into quotes."),
 )
@@ -61,7 +59,7 @@ class Document:
         self.source = source
         self.value = value
         self.marks = marks
-        """By id of a container: of a mapping start and end of each key and of its value, of a list those of each item."""
+        """By id of a container: of a mapping start and end of each key and value, of a list those of each item."""
         self.plain = plain
         """Whether there is nothing to fill in: no `$`, no hole."""
 
@@ -121,7 +119,7 @@ def parse(source: Source, problems: Problems) -> Document | None:
 
 
 def _check_line_breaks(source: Source, problems: Problems) -> None:
-    """Refuse what libyaml takes for a line break and editors do not. Of these, ASCII text has the lone \\r only."""
+    """Refuse what libyaml takes for a line break and editors do not; in ASCII text only a lone carriage return."""
     if "\r" in source.text or not source.text.isascii():
         _forbidden(source, problems)
 
@@ -152,9 +150,17 @@ def _syntax(error: yaml.YAMLError, source: Source, problems: Problems) -> None:
         at = source.text.rfind("\n", 0, offset) + tab.end()
         problems.add("K107", "YAML is indented with spaces; replace the tab by spaces.", Place(source, at, at + 1))
         return
-    what = " ".join(part for part in (error.context, error.problem) if part)
-    hint = next((hint for part, hint in _HINTS if part in what), "Check indentation, quotes and brackets.")
-    problems.add("K106", f"The parser stopped here: {what}. {hint}", Place(source, offset, offset + 1))
+    hint = next(
+        (hint for part, hint in _HINTS if part in str(error.problem)), "Check indentation, quotes and brackets."
+    )
+    begun = ""
+    if error.context_mark is not None and error.context_mark.index < offset:
+        start = error.context_mark.index
+        begun = f", {error.context}, which begins at {Place(source, start, start)}"
+        # At the end of the file there is nothing to see; what was left open is.
+        offset = start if offset >= len(source.text.rstrip()) else offset
+    place = Place(source, offset, offset + 1)
+    problems.add("K106", f"The parser stopped here{begun}: {error.problem}. {hint}", place)
 
 
 class _Builder:
@@ -165,7 +171,7 @@ class _Builder:
         self.problems = problems
         self.marks: dict[int, array[int]] = {}
         self.holes = False
-        self._next = CParser(source.text).get_event
+        self._next: Callable[[], Any] = CParser(source.text).get_event
         self._texts: dict[str, str] = {}
 
     def document(self) -> dict[str, Any]:
@@ -197,7 +203,9 @@ class _Builder:
     def _node(self, event: Any, depth: int) -> Any:
         kind = type(event)
         if kind is yaml.AliasEvent:
-            detail = "kmsplan reads no anchors and aliases. Write the value out, or use `defaults:`, variables or `for_each`."
+            detail = (
+                "kmsplan reads no anchors and aliases. Write the value out, or use `defaults`, variables or for_each."
+            )
             return self._hole("K110", detail, event)
         if event.tag is not None or event.anchor is not None:
             self._decoration(event)
@@ -213,7 +221,8 @@ class _Builder:
         if event.anchor is not None:
             self._add("K110", f"kmsplan reads no anchors; remove &{event.anchor}.", event)
         if event.tag is not None:
-            self._add("K111", f"kmsplan reads no tags; remove {event.tag} and quote the value if it is text.", event)
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._add("K111", f"kmsplan reads no tags; remove {tag}, and quote the value if it is text.", event)
 
     def _scalar(self, event: Any) -> Any:
         value = event.value
@@ -222,12 +231,15 @@ class _Builder:
                 return _WORDS[value]
             if value[0] in _DIGITS and (number := _NUMBER.fullmatch(value)):
                 return float(value) if number[1] else int(value)
+        elif "\0" in value:
+            return self._hole("K105", "A value cannot hold the NUL character.", event)
         return self._texts.setdefault(value, value)
 
     def _mapping(self, depth: int) -> dict[Any, Any]:
         """Build a mapping. The loop is the parser's hottest: attributes are read once, common cases come first."""
-        advance, texts, result, marks = self._next, self._texts, {}, array("I")
-        note = marks.append
+        result: dict[Any, Any] = {}
+        marks = array("I")
+        advance, texts, note = self._next, self._texts, marks.append
         while type(key := advance()) is not yaml.MappingEndEvent:
             name = self._key(key, depth) if _unusual(key) else texts.setdefault(key.value, key.value)
             event = advance()

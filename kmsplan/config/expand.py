@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kmsplan.config.document import HOLE, has_hole
-from kmsplan.config.problems import shown
+from kmsplan.config.problems import quoted, repeated, shown
+from kmsplan.config.section import SECTIONS, Form
 from kmsplan.config.template import Scope, TemplateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from kmsplan.config.problems import Problems
     from kmsplan.config.section import Node, Sections
@@ -22,7 +23,13 @@ KINDS_BY_SECTION: Final[Mapping[str, str]] = {
     "service_keys": "service_key",
     "default_key": "default_key",
 }
+DEFAULT_KEY_NAME: Final = "default"
+"""The default CMK has no name of its own; its address is default_key.default."""
 _NO_FAULT: Final[frozenset[str]] = frozenset()
+_INDIVISIBLE: Final = frozenset(
+    {"kmsplan", "engine", "state"} | {name for name, form in SECTIONS.items() if form is Form.LIST}
+)
+"""Sections whose entries mean nothing once a part is missing."""
 _EACH: Final = "${each.key}"
 
 
@@ -56,127 +63,122 @@ class Expanded:
 
 
 def expand(sections: Sections, variables: Mapping[str, Any], problems: Problems) -> Expanded:
-    """Fill in every section but `variables`."""
+    """Fill in every section but `variables`, which are not made of variables."""
     scope = Scope(variables)
     expanded = Expanded()
     for section, nodes in sections.named.items():
-        target = expanded.named[section] = {}
         if section == "variables":
-            target.update((name, _plain(node)) for name, node in nodes.items())
-            continue
-        for name, node in nodes.items():
-            _entry(target, section, name, node, scope, problems)
+            found = {name: Entry(HOLE if has_hole(node.value) else node.value, node) for name, node in nodes.items()}
+        else:
+            found = _Section(section, scope, problems).entries(nodes)
+        expanded.named[section] = found
     for section, node in sections.one.items():
-        expanded.one[section] = _filled(node, node.value, scope, problems, section)
+        expanded.one[section] = _Section(section, scope, problems).entry(None, node, node.value, scope)
     for section, items in sections.lists.items():
-        filled = (_filled(node, node.value, scope, problems, None) for node in items)
+        part = _Section(section, scope, problems)
+        filled = (part.entry(None, node, node.value, scope) for node in items)
         expanded.lists[section] = [entry for entry in filled if entry.written is not HOLE]
     return expanded
 
 
-def _plain(node: Node) -> Entry:
-    """Return a declaration as it is: variables are not made of variables."""
-    return Entry(HOLE if has_hole(node.value) else node.value, node)
+class _Section:
+    """Fills in the entries of one section."""
+
+    def __init__(self, section: str, scope: Scope, problems: Problems) -> None:
+        self._section = section
+        self._kind = KINDS_BY_SECTION.get(section)
+        self._scope = scope
+        self._problems = problems
+        self._found: dict[str, Entry] = {}
+
+    def entries(self, nodes: Mapping[str, Node]) -> dict[str, Entry]:
+        """Return a named section's entries, one for each element where there is a for_each."""
+        for name, node in nodes.items():
+            value = node.value
+            if self._kind == "key" and isinstance(value, dict) and "for_each" in value:
+                self._each(name, node)
+            elif node.document.plain:
+                self._found[name] = Entry(value, node)
+            elif (made := self._name(name, node, self._scope)) is not None:
+                self._add(made, self.entry(made, node, value, self._scope))
+        return self._found
+
+    def entry(self, name: str | None, node: Node, value: Any, scope: Scope) -> Entry:
+        """Return one entry filled in. What cannot be is left out of an object as bad; else the whole is a hole."""
+        if node.document.plain and scope.each is None:
+            return Entry(value, node)
+        filler = _Filler(node, scope, self._problems, self._address(name))
+        if not isinstance(value, dict) or self._section in _INDIVISIBLE:
+            return Entry(filler.fill(value, ()), node)
+        if HOLE in value:
+            return Entry(HOLE, node)
+        filled = {attribute: filler.fill(item, (attribute,)) for attribute, item in value.items()}
+        bad = frozenset(attribute for attribute, item in filled.items() if item is HOLE)
+        return Entry({attribute: item for attribute, item in filled.items() if item is not HOLE}, node, bad)
+
+    def _address(self, name: str | None) -> str | None:
+        return f"{self._kind}.{name or DEFAULT_KEY_NAME}" if self._kind else None
+
+    def _add(self, name: str, entry: Entry) -> None:
+        known = self._found.setdefault(name, entry)
+        if known is not entry:
+            place = known.node.key_place
+            detail = f"{name!r} under `{self._section}` is made at {place}, too. Names are unique."
+            self._problems.add("K406", detail, entry.node.key_place, address=self._address(name))
+
+    def _name(self, template: str, node: Node, scope: Scope) -> str | None:
+        """Return an entry's name with its references filled in; None where that failed."""
+        if "$" not in template:
+            return template
+        try:
+            name = scope.fill(template)
+        except TemplateError as error:
+            self._problems.add(error.code, error.detail, node.key_place)
+            name = HOLE
+        if isinstance(name, str):
+            return name
+        if name is not HOLE:
+            self._problems.add("K306", f"A name is text; {template} is {shown(name)}.", node.key_place)
+        self._problems.whole = False
+        return None
+
+    def _each(self, template: str, node: Node) -> None:
+        """Make one entry for each element."""
+        elements = self._elements(node)
+        if elements is not None and _EACH not in template:
+            detail = f"Every element would make a key named {template!r}. Put {_EACH} into the name."
+            self._problems.add("K308", detail, node.key_place)
+            elements = None
+        if elements is None:
+            self._problems.whole = False
+            return
+        written = {name: value for name, value in node.value.items() if name != "for_each"}
+        for key, value in elements.items():
+            scope = Scope(self._scope.variables, (key, value))
+            name = self._name(template, node, scope)
+            if name is not None:
+                self._add(name, self.entry(name, node, written, scope))
+
+    def _elements(self, node: Node) -> dict[str, Any] | None:
+        """Return what to iterate over: a list's elements as their own values, or a mapping."""
+        value = _Filler(node, self._scope, self._problems).fill(node.value["for_each"], ("for_each",))
+        if isinstance(value, dict):
+            return value
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            if len(set(value)) == len(value):
+                return {item: item for item in value}
+            detail = f"{quoted(repeated(value))} is in the list more than once; each element makes one key."
+            self._problems.add("K307", detail, node.locate(("for_each",)))
+        elif value is not HOLE:
+            detail = f"for_each takes a list of texts or a mapping, not {_not_elements(value)}."
+            self._problems.add("K307", detail, node.locate(("for_each",)))
+        return None
 
 
-def _entry(
-    target: dict[str, Entry], section: str, name: str, node: Node, scope: Scope, problems: Problems
-) -> None:
-    value = node.value
-    if section == "keys" and isinstance(value, dict) and "for_each" in value:
-        for made, entry in _each(name, node, scope, problems):
-            _add(target, section, made, entry, problems)
-    elif node.document.plain:
-        target[name] = Entry(value, node)
-    else:
-        filled = _name(name, node, scope, problems)
-        if filled is not None:
-            _add(target, section, filled, _filled(node, value, scope, problems, _address(section, filled)), problems)
-
-
-def _add(target: dict[str, Entry], section: str, name: str, entry: Entry, problems: Problems) -> None:
-    known = target.setdefault(name, entry)
-    if known is not entry:
-        detail = f"{name!r} under `{section}` is made at {known.node.key_place}, too. Names are unique."
-        problems.add("K406", detail, entry.node.key_place, address=_address(section, name))
-
-
-def _address(section: str, name: str) -> str | None:
-    kind = KINDS_BY_SECTION.get(section)
-    return f"{kind}.{name}" if kind else None
-
-
-def _name(template: str, node: Node, scope: Scope, problems: Problems) -> str | None:
-    """Return an entry's name with its references filled in; None where that failed."""
-    if "$" not in template:
-        return template
-    try:
-        name = scope.fill(template)
-    except TemplateError as error:
-        problems.add(error.code, error.detail, node.key_place)
-        name = HOLE
-    if isinstance(name, str):
-        return name
-    if name is not HOLE:
-        problems.add("K306", f"A name is text; {template} is {shown(name)}.", node.key_place)
-    problems.whole = False
-    return None
-
-
-def _each(template: str, node: Node, scope: Scope, problems: Problems) -> Iterator[tuple[str, Entry]]:
-    """Yield name and entry for each element of a key's for_each."""
-    written = {name: value for name, value in node.value.items() if name != "for_each"}
-    elements = _elements(node, scope, problems)
-    if elements is None:
-        problems.whole = False
-        return
-    if _EACH not in template:
-        detail = f"Every element would make a key named {template!r}. Put {_EACH} into the name."
-        problems.add("K308", detail, node.key_place)
-        problems.whole = False
-        return
-    for key, value in elements.items():
-        inner = Scope(scope.variables, (key, value))
-        name = _name(template, node, inner, problems)
-        if name is not None:
-            yield name, _filled(node, written, inner, problems, f"key.{name}")
-
-
-def _elements(node: Node, scope: Scope, problems: Problems) -> dict[str, Any] | None:
-    """Return what to iterate over: a list's elements as their own values, or a mapping."""
-    value = _Filler(node, scope, problems).fill(node.value["for_each"], ("for_each",))
-    if isinstance(value, dict):
-        return value
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        if len(set(value)) == len(value):
-            return {item: item for item in value}
-        twice = next(item for index, item in enumerate(value) if item in value[:index])
-        detail = f"{twice!r} is in the list more than once; each element makes one key."
-        problems.add("K307", detail, node.locate(("for_each",)))
-    elif value is not HOLE:
-        detail = f"for_each takes a list of texts or a mapping, not {_elements_shown(value)}."
-        problems.add("K307", detail, node.locate(("for_each",)))
-    return None
-
-
-def _elements_shown(value: Any) -> str:
+def _not_elements(value: Any) -> str:
     if isinstance(value, list):
         return f"a list with {shown(next(item for item in value if not isinstance(item, str)))} in it"
     return shown(value)
-
-
-def _filled(node: Node, value: Any, scope: Scope, problems: Problems, address: str | None) -> Entry:
-    """Return an entry with its references filled in; an attribute that cannot be is left out as bad."""
-    if node.document.plain and scope.each is None:
-        return Entry(value, node)
-    filler = _Filler(node, scope, problems, address)
-    if not isinstance(value, dict):
-        return Entry(filler.fill(value, ()), node)
-    if HOLE in value:
-        return Entry(HOLE, node)
-    attributes = {name: filler.fill(item, (name,)) for name, item in value.items()}
-    bad = frozenset(name for name, item in attributes.items() if item is HOLE)
-    return Entry({name: item for name, item in attributes.items() if item is not HOLE} if bad else attributes, node, bad)
 
 
 class _Filler:
@@ -184,9 +186,7 @@ class _Filler:
 
     __slots__ = ("_address", "_node", "_problems", "_scope")
 
-    def __init__(
-        self, node: Node, scope: Scope, problems: Problems, address: str | None = None
-    ) -> None:
+    def __init__(self, node: Node, scope: Scope, problems: Problems, address: str | None = None) -> None:
         self._node = node
         self._scope = scope
         self._problems = problems

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from kmsplan.config.problems import listed, near, shown
+from kmsplan.config.problems import listed, near, quoted, repeated, shown
 from kmsplan.config.schema import ADDRESS_PATTERN, NAME_PATTERN
 from kmsplan.config.template import VARIABLE_NAME
 from kmsplan.kms.naming import ALIAS_PREFIX, DESCRIPTION_LENGTH, OWNER_TAG, TAG_LIMIT, alias_problem, tag_problem
@@ -50,7 +50,7 @@ def explain(error: Any) -> Iterator[Fault]:
     if "propertyNames" in error.absolute_schema_path:
         yield Fault(*_pattern(error, "name"), (*path, error.instance), key=True)
     elif error.validator == "additionalProperties":
-        for name in error.instance.keys() - error.schema["properties"].keys():
+        for name in sorted(error.instance.keys() - error.schema["properties"].keys()):
             yield Fault(*_unknown(error, name, path), (*path, name), key=True)
     elif error.validator == "required":
         yield from _missing(error, path)
@@ -67,8 +67,8 @@ def _about_secret(error: Any, path: tuple[Any, ...]) -> bool:
 
 
 _LITERAL: Final = (
-    "`{name}` takes no secret, only where one is found: {{env: NAME}} or {{file: PATH}}. A secret that has been in a file "
-    "of the configuration is known to whoever can read it: change it."
+    "`{name}` takes no secret, only where one is found: {{env: NAME}} or {{file: PATH}}. A secret that has been in a "
+    "file of the configuration is known to whoever can read it: change it."
 )
 _REFERENCE_FORM: Final = "`{name}` is {{env: NAME}} or {{file: PATH}}: exactly one of the two, and nothing else."
 
@@ -83,8 +83,8 @@ def _unknown(error: Any, name: str, path: tuple[Any, ...]) -> Told:
 def _missing(error: Any, path: tuple[Any, ...]) -> Iterator[Fault]:
     for name in error.validator_value:
         if name not in error.instance:
-            needed = " and ".join(f"`{each}`" for each in error.validator_value)
-            yield Fault("K205", f"`{name}` is missing; {needed} must be given here.", path, missing=name)
+            needed = listed(f"`{each}`" for each in error.validator_value)
+            yield Fault("K205", f"`{name}` is missing. Needed here: {needed}.", path, missing=name)
 
 
 def _type(error: Any, name: str) -> Told:
@@ -130,44 +130,51 @@ def _pattern(error: Any, name: str) -> Told:
 
 def _name(text: str) -> Told:
     form = "letters, digits, '_' and '-', starts with a letter or digit, and has at most 64 characters"
-    return "K209", f"{shown(text)} is no name. A name is made of {form}."
+    return "K209", f"{quoted(text)} is no name. A name is made of {form}."
 
 
 def _variable_name(text: str) -> Told:
     form = "letters, digits, '_' and '-', starts with a letter or '_', and has at most 64 characters"
-    return "K209", f"{shown(text)} is no name of a variable. It is made of {form}."
+    return "K209", f"{quoted(text)} is no name of a variable. It is made of {form}."
 
 
 def _alias(text: str) -> Told:
     problem = alias_problem(ALIAS_PREFIX + text) or "an alias is made of letters, digits, '_', '-' and '/'"
-    return "K408", f"{shown(text)} cannot be an alias: {problem}."
+    return "K408", f"{quoted(text)} cannot be an alias: {problem}."
 
 
 def _duration(text: str) -> Told:
-    return "K204", f"{shown(text)} is no duration. A duration is a whole number and a unit: 90d, 12h, 30m or 45s."
+    return "K204", f"{quoted(text)} is no duration. A duration is a whole number and a unit: 90d, 12h, 30m or 45s."
 
 
 def _tag_key(text: str) -> Told:
     if text.startswith(OWNER_TAG.partition(":")[0] + ":"):
-        return "K411", f"The tag {shown(text)} is kmsplan's own: tags that begin with `kmsplan:` say who owns an object."
-    return "K409", f"{tag_problem(text, '') or 'a tag key has another form'}."
+        return (
+            "K411",
+            f"The tag {quoted(text)} is kmsplan's own: tags that begin with `kmsplan:` say who owns an object.",
+        )
+    return "K409", _sentence(tag_problem(text, "") or "a tag key has another form")
 
 
 def _tag_value(text: str) -> Told:
-    return "K409", f"{tag_problem('key', text) or 'a tag value has another form'}."
+    return "K409", _sentence(tag_problem("key", text) or "a tag value has another form")
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _address(text: str) -> Told:
     kinds = listed(KINDS)
-    return "K503", f"{shown(text)} is no address. An address is KIND.NAME, such as key.orders; kinds: {kinds}."
+    return "K503", f"{quoted(text)} is no address. An address is KIND.NAME, such as key.orders; kinds: {kinds}."
 
 
 def _url(text: str) -> Told:
-    return "K204", f"{shown(text)} is no URL of a proxy; it begins with https:// or http://."
+    return "K204", f"{quoted(text)} is no URL of a proxy; it begins with https:// or http://."
 
 
 def _date(text: str) -> Told:
-    return "K204", f"{shown(text)} is no date. Write 2027-12-31 or 2027-12-31T12:00:00Z."
+    return "K204", f"{quoted(text)} is no date. Write 2027-12-31 or 2027-12-31T12:00:00Z."
 
 
 def _patterns() -> dict[str, Callable[[str], Told]]:
@@ -216,9 +223,7 @@ def _too_few(error: Any, name: str) -> Told:
 
 
 def _repeated(error: Any, name: str) -> Told:
-    items = error.instance
-    twice = next(item for index, item in enumerate(items) if item in items[:index])
-    return "K210", f"`{name}` lists {shown(twice)} more than once."
+    return "K210", f"`{name}` lists {shown(repeated(error.instance))} more than once."
 
 
 def _secret(error: Any, name: str) -> Told:

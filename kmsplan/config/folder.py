@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SIZE_LIMIT: Final = 64 * 1024 * 1024
 """Bytes; a configuration of 100,000 keys takes about 40 MB."""
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _SUFFIXES: Final = (".yaml", ".yml")
 _VARIABLES: Final = (".vars.yaml", ".vars.yml")
 
@@ -72,7 +73,8 @@ def _text(content: bytes, filename: str, problems: Problems) -> str | None:
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8-sig", "replace")
         source = Source(filename, f"{before}\ufffd")
-        detail = f"The byte 0x{content[error.start]:02X} here is not UTF-8. Save the file as UTF-8."
+        what = "The file is UTF-16" if content[:2] in _UTF_16 else f"The byte 0x{content[error.start]:02X} is not UTF-8"
+        detail = f"{what}. Save it as UTF-8."
         problems.add("K104", detail, Place(source, len(before), len(before) + 1))
         return None
 

@@ -1,16 +1,15 @@
-"""Entries to objects: defaults joined in, every recorded attribute in its canonical form, aliases as objects of their own."""
+"""Entries to objects: defaults joined in, attributes in canonical form, aliases as objects of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kmsplan.config.document import HOLE
-from kmsplan.config.expand import Entry, Expanded
-from kmsplan.config.problems import shown
+from kmsplan.config.expand import DEFAULT_KEY_NAME, Entry, Expanded
+from kmsplan.config.problems import quoted
 from kmsplan.config.section import Node
-from kmsplan.config.shape import DEFAULT_KEY_NAME
 from kmsplan.kms.capability import KeyStorageMechanism
 from kmsplan.kms.naming import ALIAS_PREFIX
 from kmsplan.kms.spec import KeyType
@@ -46,7 +45,7 @@ class Object(NamedTuple):
         """Return a sentence that says that an attribute comes from the defaults, or nothing."""
         if self._says(attribute) or attribute not in self.defaults:
             return ""
-        return f" It comes from `defaults`; the object itself can say another `{attribute}`."
+        return f" `{attribute}` comes from `defaults` here; the object itself can say another."
 
     def _says(self, attribute: str | int) -> bool:
         return isinstance(self.entry.written, dict) and attribute in self.entry.written
@@ -79,7 +78,9 @@ class Canonical:
 
     def __init__(self, kind: Kind, defaults: Mapping[str, Any] | None = None) -> None:
         self.defaults = defaults or _NOTHING
-        self._functions = tuple((item.name, item.canonical, {}) for item in kind.attributes if item.canonical)
+        self._functions: tuple[tuple[str, Callable[[Any], Any], dict[Any, Any]], ...] = tuple(
+            (item.name, item.canonical, {}) for item in kind.attributes if item.canonical
+        )
         self._steering = tuple(item.name for item in kind.attributes if not item.recorded)
         self._template: dict[str, Any] = {item.name: item.default for item in kind.attributes if item.recorded}
         self._template = self(self.defaults)
@@ -121,8 +122,17 @@ def build(expanded: Expanded, problems: Problems) -> Objects:
 def _collect(objects: Objects, expanded: Expanded, kind: str, section: str) -> None:
     shared = expanded.named["defaults"].get(kind)
     canonical = Canonical(KINDS[kind], shared.written if shared and isinstance(shared.written, dict) else None)
+    unclear = _unclear(KINDS[kind], shared) if shared else frozenset()
     for name, entry in expanded.named[section].items():
         _add(objects, Address(f"{kind}.{name}"), entry, canonical)
+        if unclear and (found := objects.found.get(Address(f"{kind}.{name}"))):
+            bad = entry.bad | (unclear - (entry.written or {}).keys())
+            objects.found[found.address] = found._replace(entry=entry._replace(bad=bad))
+
+
+def _unclear(kind: Kind, shared: Entry) -> frozenset[str]:
+    """Return the attributes whose defaults could not be understood."""
+    return frozenset(kind.by_name) if shared.written is HOLE else shared.bad
 
 
 def _add(objects: Objects, address: Address, entry: Entry, canonical: Canonical) -> None:
@@ -184,5 +194,5 @@ def _alias(objects: Objects, name: str, entry: Entry, attributes: dict[str, Any]
         detail = f"The alias {name!r} is given to {holder} at {place}, too. An alias points at one key."
         problems.add("K407", detail, entry.node.key_place, address=address)
     if name.startswith(ALIAS_PREFIX):
-        detail = f"{shown(name)} would be the alias {ALIAS_PREFIX}{name}. Leave out the leading `{ALIAS_PREFIX}`."
+        detail = f"{quoted(name)} would be the alias {ALIAS_PREFIX}{name}. Leave out the leading `{ALIAS_PREFIX}`."
         problems.add("K408", detail, entry.node.key_place, address=address)

@@ -47,7 +47,7 @@ class Source:
         return Span(self.filename, line, start - starts[line - 1] + 1, last, end - starts[last - 1] + 1)
 
     def excerpt(self, span: Span) -> str | None:
-        """Return the line of `span`, without any secret that was written literally; None where it is too long to show."""
+        """Return the line of `span` without any literal secret; None where `span` lies too far right to show."""
         start, end = self.starts[span.line - 1], self.starts[span.line] - 1
         if span.column > EXCERPT_LENGTH:
             return None

@@ -50,7 +50,9 @@ def _statements(statements: Any) -> Iterator[Finding]:
             yield path, f"A statement is a mapping, not {shown(statement)}."
 
 
-def _names(value: Mapping[str, Any], path: tuple[str | int, ...], known: set[str], required: set[str]) -> Iterator[Finding]:
+def _names(
+    value: Mapping[str, Any], path: tuple[str | int, ...], known: set[str], required: set[str]
+) -> Iterator[Finding]:
     what = "A statement" if path else "A policy"
     for name in sorted(value.keys() - known):
         yield (*path, name), f"{what} has no {name!r}; it has {', '.join(sorted(known))}."

@@ -10,13 +10,14 @@ from kmsplan.config.codes import ABSENCES, CODES
 from kmsplan.config.diagnostic import Diagnostic, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from kmsplan.config.place import Place
 
 HIDDEN_CODES: Final = frozenset({"K601", "K602"})
 """Problems whose own line may be the secret."""
 _SHOWN: Final = 60
+_PART: Final = 3
 
 
 class Problems:
@@ -42,6 +43,8 @@ class Problems:
         first = self._found.get((code, span)) if span else None
         if first is not None and first.address != address:
             self._repeats[code, span] = self._repeats.get((code, span), 0) + 1
+            return
+        if first is not None and first.detail == detail:
             return
         self._found[(code, span) if first is None and span else (code, span, detail)] = Diagnostic(
             code=code,
@@ -69,13 +72,22 @@ class Problems:
 
 def _order(found: Diagnostic) -> tuple[Any, ...]:
     span = found.span
-    return (span.filename, span.line, span.column, found.code) if span else ("", 0, 0, found.code)
+    place = (span.filename, span.line, span.column) if span else ("", 0, 0)
+    return (*place, found.code, found.detail)
 
 
 def near(word: str, known: Iterable[str]) -> str:
     """Return ` Did you mean 'x'?` for the nearest of `known`, or nothing where none is near."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    names = list(known)
+    found = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    # A part of a name is far from it by distance: SIGN from SIGN/VERIFY, aes_256 from Aliyun_AES_256.
+    found = found or [name for name in names if len(word) >= _PART and word.lower() in name.lower()][:1]
     return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def quoted(text: str) -> str:
+    """Return text in quotes, shortened."""
+    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
 
 
 def shown(value: Any) -> str:
@@ -87,8 +99,13 @@ def shown(value: Any) -> str:
     if isinstance(value, int | float):
         return f"the number {value}"
     if isinstance(value, str):
-        return f"the text {value if len(value) <= _SHOWN else value[: _SHOWN - 3] + '...'!r}"
+        return f"the text {quoted(value)}"
     return "a list" if isinstance(value, list) else "a mapping"
+
+
+def repeated(items: Sequence[Any]) -> Any:
+    """Return the first element that stood earlier in the list already."""
+    return next(item for position, item in enumerate(items) if item in items[:position])
 
 
 def listed(words: Iterable[Any]) -> str:

@@ -166,7 +166,7 @@ def _instance(found: Object, key_type: KeyType | None, problems: Problems) -> No
             detail = f"`{name}` belongs to {wanted.value} instances; this one is {key_type.value}."
             problems.add("K412", detail, found.place(name, key=True), address=found.address)
         elif not given and key_type is wanted:
-            detail = f"A {key_type.value} instance needs `{name}`: {_BACKEND_FORMS[name]}."
+            detail = f"An instance of type {key_type.value} needs `{name}`: {_BACKEND_FORMS[name]}."
             problems.add("K412", detail, found.entry.node.key_place, address=found.address)
 
 
@@ -213,7 +213,9 @@ def _material(found: Object, problems: Problems) -> None:
         detail = "`material` is found in one place: {env: NAME} or {file: PATH}, exactly one of the two."
         problems.add("K602", detail, found.place("material"), address=found.address)
     if found.attributes["origin"] != Origin.EXTERNAL and "origin" not in found.entry.bad:
-        detail = f"`material` is for keys of `origin: {Origin.EXTERNAL.value}`; the KMS makes this key's material itself."
+        detail = (
+            f"`material` is for keys of `origin: {Origin.EXTERNAL.value}`; the KMS makes this key's material itself."
+        )
         problems.add("K414", detail, found.place("material", key=True), address=found.address)
     if "expires" in material and not _is_date(material["expires"]):
         detail = f"{material['expires']!r} is no day of the calendar."
@@ -222,7 +224,7 @@ def _material(found: Object, problems: Problems) -> None:
 
 def _is_date(text: str) -> bool:
     try:
-        datetime.fromisoformat(text.replace("Z", "+00:00"))
+        datetime.fromisoformat(text)
     except ValueError:
         return False
     return True
@@ -249,7 +251,8 @@ def _pointed(found: Object, objects: Objects, problems: Problems) -> None:
     target = found.attributes["key"]
     if target not in objects:
         name = name_of(target)
-        detail = f"There is no key {name!r}.{near(name, objects.names('key'))} An alias points at a key by its name under `keys`."
+        hint = near(name, objects.names("key"))
+        detail = f"There is no key {name!r}.{hint} An alias points at a key by its name under `keys`."
         problems.add("K502", detail, found.entry.node.locate(), address=found.address)
 
 
@@ -258,5 +261,6 @@ def _quotas(objects: Objects, problems: Problems) -> None:
     for instance in objects.of_kind("instance"):
         quota, count = instance.attributes["key_quota"], counts[instance.address]
         if count > quota and "key_quota" not in instance.entry.bad:
-            detail = f"{instance.address} holds {count} keys, but its `key_quota` is {quota}. Raise it, or use another instance."
-            problems.add("K417", detail + instance.said_by("key_quota"), instance.place("key_quota"), address=instance.address)
+            detail = f"{instance.address} holds {count} keys; its `key_quota` is {quota}. Raise it, or add an instance."
+            detail += instance.said_by("key_quota")
+            problems.add("K417", detail, instance.place("key_quota"), address=instance.address)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.config.section import SECTIONS, VERSION, Form
 from kmsplan.config.template import VARIABLE_NAME
 from kmsplan.config.variable import TYPES
 from kmsplan.resource.address import NAME
-from kmsplan.resource.attribute import Attribute, Kind
 from kmsplan.resource.key import ALIAS_NAME_SCHEMA, SECRET_SCHEMA
 from kmsplan.resource.kinds import KINDS
+
+if TYPE_CHECKING:
+    from kmsplan.resource.attribute import Attribute, Kind
 
 Schema = dict[str, Any]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 def reference(written: Mapping[str, str], root: Path, span: Span) -> SecretReference:
     """Return a valid `{env: NAME}` or `{file: PATH}` as a reference; a relative path is relative to `root`."""
     ((source, name),) = written.items()
-    return SecretReference(source, name if source == "env" else str(root / name), span)
+    return SecretReference(source, name if source == "env" else str(absolute(root, name)), span)
+
+
+def absolute(root: Path, path: str) -> Path:
+    """Return a path of the configuration as an absolute one; a relative one is relative to its folder."""
+    return Path(os.path.abspath(root / path))  # noqa: PTH100 - resolve() would follow links, which may change meanwhile
 
 
 def resolve(reference: SecretReference, environ: Mapping[str, str]) -> SecretBytes:
@@ -43,7 +49,9 @@ def _named(reference: SecretReference) -> str:
 def _variable(reference: SecretReference, environ: Mapping[str, str]) -> bytes:
     value = environ.get(reference.name)
     if value is None:
-        remedy = f"Set it before running kmsplan, for example with: read -rs {reference.name} && export {reference.name}"
+        remedy = (
+            f"Set it before running kmsplan, for example with: read -rs {reference.name} && export {reference.name}"
+        )
         raise _error("K603", f"{_named(reference)} is not set. {remedy}", reference)
     return value.encode("utf-8", "surrogateescape")
 

@@ -51,17 +51,17 @@ class Node(NamedTuple):
 
     document: Document
     container: Any
-    index: int
+    position: int
     value: Any
 
     @property
     def key_place(self) -> Place:
         """Where the element's key stands; in a list the element itself."""
-        return self.document.place(self.container, self.index, key=isinstance(self.container, dict))
+        return self.document.place(self.container, self.position, key=isinstance(self.container, dict))
 
     def locate(self, path: Sequence[str | int] = (), *, key: bool = False) -> Place:
         """Return where `path` below the element's value leads; of a mapping's last step its key where `key` is set."""
-        return self.document.locate(self.value, path, self.document.place(self.container, self.index), key=key)
+        return self.document.locate(self.value, path, self.document.place(self.container, self.position), key=key)
 
 
 @dataclass(slots=True)
@@ -109,8 +109,8 @@ def _one(known: dict[str, Node], node: Node, name: str, problems: Problems) -> N
 
 
 def _many(sections: Sections, form: Form, node: Node, name: str, problems: Problems) -> None:
-    wanted: type = dict if form is Form.NAMED else list
-    if not isinstance(node.value, wanted):
+    fits = isinstance(node.value, dict if form is Form.NAMED else list)
+    if not fits:
         detail = f"`{name}` is {form.value}, not {shown(node.value)}."
         problems.add("K202", detail, node.locate())
         problems.whole = False
@@ -122,7 +122,8 @@ def _many(sections: Sections, form: Form, node: Node, name: str, problems: Probl
 
 
 def _named(known: dict[str, Node], node: Node, section: str, problems: Problems) -> None:
-    document, container = node.document, node.value
+    document = node.document
+    container: dict[Any, Any] = node.value
     for index, (name, value) in enumerate(container.items()):
         entry = Node(document, container, index, value)
         if name is HOLE:

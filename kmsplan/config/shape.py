@@ -1,7 +1,7 @@
 """Checks a configuration as meant against the JSON Schema.
 
-The verdict comes from jsonschema-rs, in microseconds a key. Only where it is "no" does the slower jsonschema find the words,
-over those entries alone that are refused; both read the same schema.
+The verdict comes from jsonschema-rs, in microseconds a key. Only where it is "no" does the slower jsonschema find the
+words, over those entries alone that are refused; both read the same schema.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jsonschema_rs
 
 from kmsplan.config.document import HOLE
-from kmsplan.config.expand import KINDS_BY_SECTION, Entry, Expanded
+from kmsplan.config.expand import DEFAULT_KEY_NAME, KINDS_BY_SECTION, Entry, Expanded
 from kmsplan.config.explain import Fault, explain
 from kmsplan.config.schema import expanded_schema
 from kmsplan.config.section import SECTIONS, Form
@@ -22,8 +22,6 @@ from kmsplan.config.section import SECTIONS, Form
 if TYPE_CHECKING:
     from kmsplan.config.place import Place
     from kmsplan.config.problems import Problems
-
-DEFAULT_KEY_NAME: Final = "default"
 
 
 def check_shape(expanded: Expanded, problems: Problems) -> Expanded:
@@ -52,7 +50,7 @@ def _faults(document: Mapping[str, Any]) -> Iterator[Fault]:
     faults = [fault for error in _slow_validator().iter_errors(_narrowed(document)) for fault in explain(error)]
     if not faults:
         raise AssertionError("the two JSON Schema validators disagree: this is a bug in kmsplan")
-    yield from faults
+    yield from sorted(faults, key=lambda fault: [str(step) for step in fault.path])
 
 
 def _narrowed(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,7 +68,8 @@ def _narrowed(document: Mapping[str, Any]) -> dict[str, Any]:
 def _slow_validator() -> Any:
     import jsonschema  # noqa: PLC0415 - 0.1 s to import, and only on the error path
 
-    validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
+    extend: Any = jsonschema.validators.extend
+    validator = extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
     return validator(expanded_schema())
 
 

@@ -1,4 +1,4 @@
-"""References inside text: `${var.NAME}`, `${each.key}`, `${each.value}`, `${each.value.FIELD}`; `$${` is a literal `${`."""
+"""References in text: `${var.NAME}`, `${each.key}`, `${each.value}`, `${each.value.FIELD}`; `$${` is a literal `${`."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
 
 def from_file(document: Document) -> dict[str, Given]:
     """Return the values of a variable file, a mapping of names to values."""
-    container = document.value
+    container: dict[Any, Any] = document.value
     return {
         name: Given(value, document.source.filename, document.place(container, index), text=False)
         for index, (name, value) in enumerate(container.items())
@@ -109,7 +109,7 @@ def _declared(name: str, node: Node) -> _Variable | None:
 
 
 def _type_of(default: Any, allowed: Any) -> str:
-    """Return the type that a declaration without one means: its default's, else its first allowed value's, else string."""
+    """Return the type of a declaration without one: its default's, else its first allowed value's, else string."""
     sample = allowed[0] if default is None and isinstance(allowed, list) and allowed else default
     return next((name for name, kind in TYPES.items() if type(sample) is kind), "string")
 

@@ -251,6 +251,14 @@ OPERATIONS: Final[Mapping[str, OperationFacts]] = MappingProxyType(
     }
 )
 
+_NAMES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = MappingProxyType(
+    {
+        name: tuple((item.name, item.metadata["wire"]) for item in dataclasses.fields(facts.operation))  # type: ignore[arg-type]
+        for name, facts in OPERATIONS.items()
+    }
+)
+"""By operation: (field, API parameter) of every field, so that no call has to look them up."""
+
 
 def name_of(operation: Operation) -> str:
     """Return the API's name of an operation."""
@@ -265,9 +273,9 @@ def facts_of(operation: Operation) -> OperationFacts:
 def parameters(operation: Operation) -> dict[str, Any]:
     """Return the API's parameters; a reference is written `{"reference": ADDRESS}`, None is left out."""
     return {
-        item.metadata["wire"]: {"reference": value.address} if isinstance(value, Reference) else value
-        for item in dataclasses.fields(operation)
-        if (value := getattr(operation, item.name)) is not None
+        wire: {"reference": value.address} if isinstance(value, Reference) else value
+        for name, wire in _NAMES[type(operation).__name__]
+        if (value := getattr(operation, name)) is not None
     }
 
 
@@ -280,7 +288,7 @@ def from_parameters(name: str, values: Mapping[str, Any]) -> Operation:
     facts = OPERATIONS.get(name)
     if facts is None:
         raise ValueError(f"unknown operation {name!r}")
-    fields = {item.metadata["wire"]: item.name for item in dataclasses.fields(facts.operation)}  # type: ignore[arg-type]
+    fields = {wire: field for field, wire in _NAMES[name]}
     unknown = sorted(set(values) - set(fields))
     if unknown:
         raise ValueError(f"{name} has no parameter {unknown[0]!r}")
@@ -298,7 +306,7 @@ def _from_json(value: Any) -> Any:
 
 def references(operation: Operation) -> tuple[str, ...]:
     """Return the addresses whose identities the operation waits for."""
-    values = (getattr(operation, item.name) for item in dataclasses.fields(operation))
+    values = (getattr(operation, name) for name, _ in _NAMES[type(operation).__name__])
     return tuple(value.address for value in values if isinstance(value, Reference))
 
 
@@ -309,8 +317,8 @@ def resolve(operation: Operation, identities: Mapping[str, str]) -> Operation:
         KeyError: an address has no identity yet.
     """
     found = {
-        item.name: identities[value.address]
-        for item in dataclasses.fields(operation)
-        if isinstance(value := getattr(operation, item.name), Reference)
+        name: identities[value.address]
+        for name, _ in _NAMES[type(operation).__name__]
+        if isinstance(value := getattr(operation, name), Reference)
     }
     return dataclasses.replace(operation, **found) if found else operation  # type: ignore[arg-type]

@@ -60,8 +60,6 @@ def create(declared: Declared, reason: Reason, *, identity: str | None = None, n
         after=after,
         attributes=tuple(name for name, value in after.items() if value is not None),
         steps=kind.create(declared.address, after),
-        # The record of an object that is gone must not lend anything to its successor.
-        effect=Effect(removes=True) if identity else None,
         note=note,
     )
 

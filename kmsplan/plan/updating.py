@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.naming import OWNER_TAG
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from kmsplan.resource.attribute import Kind
     from kmsplan.resource.value import Present
     from kmsplan.state.record import Record
-
-OWNER: Final = "owner"
-"""The name under which the owner tag shows among an object's attributes; it is not among its tags."""
 
 
 def keep(situation: Situation, declared: Declared, record: Record, present: Present) -> Verdict:
@@ -102,27 +99,21 @@ def checked(verdict: Verdict, present: Present, declared: Declared) -> Verdict:
 def _updated(situation: Situation, change: Change, kind: Kind, present: Present, record: Record) -> Verdict:
     before, after = dict(change.before or {}), dict(change.after or {})
     names = differences(kind, before, after)
+    settings = setting_differences(kind, before, after)
     owner = owner_steps(situation, change.address, present, "restored")
-    steps = kind.update(present.identity, before, after) if names else ()
     effect = _record_effect(kind, record, before, after, names)
     if record.status is Status.PENDING_DELETION:  # somebody cancelled it, and the key is wanted
         effect = Effect(attributes=effect.attributes if effect else {}, status=Status.READY)
-    settings = setting_differences(kind, record.attributes, after)
-    action = Action.UPDATE if names or owner else Action.NO_OP
-    attributes = (*names, *((OWNER,) if owner else ()), *settings)
-    if owner:
-        before[OWNER], after[OWNER] = None, situation.owner_tag(change.address, "restored")
+    reason = _reason(record, after, names, settings, effect, change)
     return Verdict(
         replace(
             change,
-            action=action,
-            reason=_reason(record, after, names, settings, effect, change) if not owner or names else Reason.DRIFTED,
-            before=before,
-            after=after,
-            attributes=attributes,
-            steps=(*steps, *owner),
+            action=Action.UPDATE if names or owner else Action.NO_OP,
+            reason=Reason.DRIFTED if owner and not names else reason,
+            attributes=(*names, *settings),
+            steps=(*(kind.update(present.identity, before, after) if names else ()), *owner),
             effect=effect,
-            note=_disabling_note(before, after),
+            note=_note(before, after, owner),
         )
     )
 
@@ -177,7 +168,7 @@ def _reason(
     return Reason.ACCEPTED if effect else Reason.UNCHANGED
 
 
-def _disabling_note(before: dict[str, Any], after: dict[str, Any]) -> str | None:
+def _note(before: dict[str, Any], after: dict[str, Any], owner: tuple[Step, ...]) -> str | None:
     if before.get("enabled") is True and after.get("enabled") is False:
         return "while it is disabled, nothing can be encrypted, decrypted, signed or verified with it"
-    return None
+    return "its owner tag was taken off and is put back, so that it is found if the state is lost" if owner else None

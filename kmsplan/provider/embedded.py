@@ -12,7 +12,7 @@ from kmsplan.resource.offer import Offer
 from kmsplan.resource.value import ABSENT, Observation, Observed, Present, Unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from kmsplan.engine.service import Engine
     from kmsplan.kms.operation import Operation
@@ -65,39 +65,65 @@ class EmbeddedReader:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    @property
-    def engine(self) -> Engine:
-        """The engine behind it."""
-        return self._engine
-
     def observe(self, identities: Collection[str]) -> Observed:
         """Read the whole engine once; it is cheaper than asking for each of many."""
-        description = self._engine.describe(check_material=True)
-        found: dict[str, Observation] = {present.identity: present for present in _presents(description)}
-        for identity, message in description.unreadable.items():
-            found[identity] = Unreadable("Rejected.Unavailable", message)
-        wanted = set(identities)
-        return Observed(
-            environment=f"embedded/{self._engine.engine_id}",
-            objects={identity: found.get(identity, ABSENT) for identity in identities},
-            others=tuple(
-                present
-                for identity, present in found.items()
-                if identity not in wanted and isinstance(present, Present)
-            ),
-        )
+        return _observe(self._engine, identities)
 
     def close(self) -> None:
         """Close the keystore and end HSM workers."""
         self._engine.close()
 
 
-class EmbeddedProvider(EmbeddedReader):
-    """Carries out operations too."""
+class EmbeddedProvider:
+    """Reads, and carries out operations; makes the engine at its first use."""
+
+    offer = OFFER
+
+    def __init__(self, engine: Engine | None, make: Callable[[], Engine]) -> None:
+        """Take the engine, or what makes one where there is none yet."""
+        self._engine = engine
+        self._make = make
+
+    def observe(self, identities: Collection[str]) -> Observed:
+        """Read the engine; one that does not exist yet holds nothing."""
+        return EmptyReader().observe(identities) if self._engine is None else _observe(self._engine, identities)
+
+    def prepare(self) -> str:
+        """Make the engine where there is none yet; return its environment."""
+        return _environment(self._ready())
 
     def execute(self, operation: Operation) -> Executed:
         """Carry out one operation in the engine."""
-        return Executed(self._engine.execute(operation))
+        return Executed(self._ready().execute(operation))
+
+    def close(self) -> None:
+        """Close the keystore and end HSM workers."""
+        if self._engine is not None:
+            self._engine.close()
+
+    def _ready(self) -> Engine:
+        if self._engine is None:
+            self._engine = self._make()
+        return self._engine
+
+
+def _environment(engine: Engine) -> str:
+    return f"embedded/{engine.engine_id}"
+
+
+def _observe(engine: Engine, identities: Collection[str]) -> Observed:
+    description = engine.describe(check_material=True)
+    found: dict[str, Observation] = {present.identity: present for present in _presents(description)}
+    for identity, message in description.unreadable.items():
+        found[identity] = Unreadable("Rejected.Unavailable", message)
+    wanted = set(identities)
+    return Observed(
+        environment=_environment(engine),
+        objects={identity: found.get(identity, ABSENT) for identity in identities},
+        others=tuple(
+            present for identity, present in found.items() if identity not in wanted and isinstance(present, Present)
+        ),
+    )
 
 
 def _presents(description: Any) -> Iterator[Present]:

@@ -42,6 +42,15 @@ class Reader(Protocol):
 class Provider(Reader, Protocol):
     """Carries out operations too."""
 
+    def prepare(self) -> str:
+        """Make ready for operations, which may mean to make the KMS; return its environment.
+
+        Called once, when it is decided that there is something to do.
+
+        Raises:
+            KmsError: it cannot be made ready; nothing was done.
+        """
+
     def execute(self, operation: Operation) -> Executed:
         """Carry out one operation, whose references are all resolved. Safe to call from several threads.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kmsplan.resource.address import kind_of
+from kmsplan.resource.address import Address, kind_of
 from kmsplan.resource.kinds import KINDS, REFERENCES
 from kmsplan.resource.step import Status
 from kmsplan.resource.value import ABSENT, Observation, Observed, Present
@@ -37,7 +37,7 @@ class RecordedReader:
         compared = KINDS[kind].compared
         attributes = {name: record.attributes.get(name) for name in compared}
         for name in REFERENCES[kind]:
-            target = self._recorded.records.get(attributes[name])
+            target = self._recorded.records.get(Address(str(attributes[name])))
             attributes[name] = target.identity if target else attributes[name]
         return Present(kind=kind, identity=record.identity, attributes=attributes, state=_state(record))
 

@@ -1,4 +1,4 @@
-"""Text of others, made safe for a terminal: a description must not move the cursor, forge a line or turn text around."""
+"""Text of others, made safe for a terminal: it must not move the cursor, forge a line or turn text around."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WIDE: Final = frozenset("WF")
 
 
 def escape(text: str) -> str:
-    """Return the text with everything that a terminal would act on, or hide, as an escape such as `\\x1b`."""
+    """Return the text with everything that a terminal would act on, or hide, as a visible escape."""
     return _UNSAFE.sub(_escaped, text)
 
 

@@ -40,6 +40,7 @@ class Lock:
 
     def __init__(self, path: Path, descriptor: int, holder: Holder, clock: Callable[[], datetime]) -> None:
         self._path = path
+        self._name = os.fspath(path)
         self._descriptor = descriptor
         self._clock = clock
         self._ended = threading.Event()
@@ -71,7 +72,7 @@ class Lock:
 
     def _is_ours(self) -> bool:
         try:
-            status = self._path.stat()
+            status = os.stat(self._name)  # noqa: PTH116 - at every flush, and a third faster with a string
         except OSError:
             return False
         return (status.st_dev, status.st_ino) == self._inode

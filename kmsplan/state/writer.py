@@ -15,6 +15,7 @@ from kmsplan.state import durable
 from kmsplan.state.entry import BeginEntry, EndEntry, RecordEntry, RunEntry
 from kmsplan.state.error import StateAccessError, StateError
 from kmsplan.state.folding import Folding
+from kmsplan.state.group import Group
 from kmsplan.state.journal import encode, seal
 
 if TYPE_CHECKING:
@@ -76,11 +77,8 @@ class JournalWriter:
         self._descriptor: int | None = None
         self._appending = threading.Lock()
         """Guards sequence, buffer and folding."""
-        self._turn = threading.Condition()
-        """Guards whose turn it is to flush, what is durable and what has failed."""
-        self._flushing = False
+        self._group = Group(self._flush, durable=sequence)
         self._buffer: list[bytes] = []
-        self._durable = sequence
         self._failure: StateError | None = None
 
     @property
@@ -130,7 +128,7 @@ class JournalWriter:
             )
             self._append(entry)
             pending = self._folding.pending(entry.sequence)
-        self._flush(entry.sequence)
+        self._group.wait(entry.sequence)
         return pending
 
     def end(
@@ -159,7 +157,7 @@ class JournalWriter:
 
     def flush(self) -> None:
         """Return when everything is durable."""
-        self._flush(self._sequence)
+        self._group.wait(self._sequence)
 
     def recorded(self) -> Recorded:
         """Return the state with everything folded in."""
@@ -191,39 +189,20 @@ class JournalWriter:
         self._sequence = entry.sequence
         self._folding.add(entry)
 
-    def _flush(self, sequence: int) -> None:
-        """Return when the entry is durable: flushed by whoever has the turn, or by taking the turn."""
-        if not self._take_turn(sequence):
-            return
+    def _flush(self) -> int:
+        """Make everything durable that has been appended; return the last sequence number."""
+        if self._failure is not None:
+            raise self._failure
         with self._appending:
             bodies, self._buffer = self._buffer, []
             last = self._sequence
-        failure: StateError | None = StateAccessError(f"writing {self._path} was interrupted", _AGAIN)
         try:
             self._write(bodies)
-            failure = None
-        except StateError as error:
-            failure = error
+        except BaseException as error:
+            interrupted = StateAccessError(f"writing {self._path} was interrupted", _AGAIN)
+            self._failure = error if isinstance(error, StateError) else interrupted
             raise
-        finally:
-            with self._turn:
-                self._flushing = False
-                self._failure = failure
-                if failure is None:
-                    self._durable = last
-                self._turn.notify_all()
-
-    def _take_turn(self, sequence: int) -> bool:
-        """Return True with the turn to flush, or False when somebody else has made the entry durable."""
-        with self._turn:
-            while self._durable < sequence:
-                if self._failure is not None:
-                    raise self._failure
-                if not self._flushing:
-                    self._flushing = True
-                    return True
-                self._turn.wait()
-        return False
+        return last
 
     def _write(self, bodies: list[bytes]) -> None:
         self._lock.check()

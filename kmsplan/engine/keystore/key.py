@@ -83,20 +83,20 @@ def used(db: sqlite3.Connection, key_id: str, now: str) -> None:
     db.execute("UPDATE key SET last_used = ? WHERE key_id = ?", (now, key_id))
 
 
-def due_for_rotation(db: sqlite3.Connection, now: str, limit: int) -> list[str]:
-    """Return enabled keys whose rotation is due, the longest due first."""
+def due_for_rotation(db: sqlite3.Connection, now: str, only: str | None = None) -> list[str]:
+    """Return enabled keys whose rotation is due, or the one key if it is; the longest due first."""
     rows = db.execute(
-        "SELECT key_id FROM key WHERE next_rotation_date <= ? AND state = 'Enabled' ORDER BY next_rotation_date LIMIT ?",
-        (now, limit),
+        "SELECT key_id FROM key WHERE next_rotation_date <= ?1 AND state = 'Enabled' AND (?2 IS NULL OR key_id = ?2) "
+        "ORDER BY next_rotation_date, key_id",
+        (now, only),
     )
     return [row[0] for row in rows]
 
 
-def due_for_deletion(db: sqlite3.Connection, now: str, limit: int) -> list[str]:
+def due_for_deletion(db: sqlite3.Connection, now: str) -> list[str]:
     """Return keys whose deletion is due, the longest due first."""
     rows = db.execute(
-        "SELECT key_id FROM key WHERE delete_date <= ? AND state = 'PendingDeletion' ORDER BY delete_date LIMIT ?",
-        (now, limit),
+        "SELECT key_id FROM key WHERE delete_date <= ? AND state = 'PendingDeletion' ORDER BY delete_date, key_id", (now,)
     )
     return [row[0] for row in rows]
 

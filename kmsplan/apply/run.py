@@ -1,0 +1,156 @@
+"""The whole of an apply, under the lock: load, read, settle, decide, write down, carry out, save.
+
+It plans and prints nothing; what decides on the plan comes in as a function.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from kmsplan.apply.executor import blocked_results, execute
+from kmsplan.apply.outcome import Outcome
+from kmsplan.apply.settle import ENDINGS, Found, Settled, fold_settled, settle, wanted
+from kmsplan.state.error import StateError
+from kmsplan.state.local import new_lineage
+
+if TYPE_CHECKING:
+    from kmsplan.apply.event import Event
+    from kmsplan.apply.stop import StopSignal
+    from kmsplan.plan.plan import Plan
+    from kmsplan.provider.protocol import Provider
+    from kmsplan.resource.value import Observed
+    from kmsplan.state.holder import Holder
+    from kmsplan.state.protocol import Store, Writing
+    from kmsplan.state.record import Recorded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to apply, whatever the plan is."""
+
+    owner: str
+    """user@host, for the lock."""
+    command: str
+    """For lock and journal."""
+    parallelism: int
+    lock_timeout: float = 0.0
+    """Seconds."""
+    identities: Collection[str] = ()
+    """To read besides what is recorded: what import blocks name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What reaches out of the program, and in."""
+
+    connect: Callable[[], Provider]
+    """Opens the KMS, once the lock is held; it is closed at the end."""
+    decide: Callable[[Provider, Recorded, Observed], Plan]
+    """Makes the plan, or checks a saved one against what is there now; raises to refuse. The state is settled."""
+    digest: Callable[[Plan], str]
+    """Names a plan in the journal."""
+    events: Callable[[Event], None]
+    waiting: Callable[[Holder | None], None]
+    """Told once whom the lock is waited for."""
+    clock: Callable[[], datetime]
+    entropy: Callable[[int], bytes]
+    sleep: Callable[[float], object]
+    stop: StopSignal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What an apply has come to."""
+
+    outcome: Outcome
+    recorded: Recorded
+    plan: Plan | None
+    """None where nothing could be decided: several objects answer to one interrupted creation."""
+    settled: tuple[Settled, ...] = ()
+    """What was found of the operations that an interrupted run had left."""
+
+
+def apply(store: Store, settings: Settings, around: Surroundings) -> Applied:
+    """Apply.
+
+    Raises:
+        StateError: the state cannot be locked, read or made; nothing was done.
+        KmsError: the KMS cannot be read; nothing was done.
+        Exception: whatever `connect` and `decide` raise; nothing was done.
+    """
+    held = store.lock(
+        owner=settings.owner, command=settings.command, timeout=settings.lock_timeout, waiting=around.waiting
+    )
+    with held as lock, store.open(lock) as writing:
+        provider = around.connect()
+        try:
+            return _Apply(writing, provider, settings, around).run()
+        finally:
+            provider.close()
+
+
+class _Apply:
+    """One apply, with lock, state and KMS open."""
+
+    def __init__(self, writing: Writing, provider: Provider, settings: Settings, around: Surroundings) -> None:
+        self._writing = writing
+        self._provider = provider
+        self._settings = settings
+        self._around = around
+
+    def run(self) -> Applied:
+        recorded = self._writing.recorded
+        observed = self._provider.observe((*wanted(recorded), *self._settings.identities))
+        settled = settle(recorded, observed)
+        unsettled = tuple(item for item in settled if item.found is Found.IN_DOUBT)
+        if any(item.blocks for item in unsettled):
+            return Applied(outcome=Outcome(unsettled=unsettled), recorded=recorded, plan=None, settled=settled)
+        plan = self._around.decide(self._provider, fold_settled(recorded, settled), observed)
+        if not plan.effective and len(unsettled) == len(settled):
+            outcome = Outcome(results=blocked_results(plan))
+        else:
+            self._begin(plan, observed.environment, settled)
+            outcome = self._execute(plan)
+            recorded, outcome = self._save(outcome)
+        outcome = dataclasses.replace(outcome, unsettled=unsettled)
+        return Applied(outcome=outcome, recorded=recorded, plan=plan, settled=settled)
+
+    def _begin(self, plan: Plan, environment: str, settled: tuple[Settled, ...]) -> None:
+        """Write down which plan is carried out, and what became of the operations of an interrupted run."""
+        writing, around = self._writing, self._around
+        if not writing.recorded.exists:
+            writing.init(new_lineage(around.entropy))
+        writing.journal.run(command=self._settings.command, environment=environment, plan=around.digest(plan))
+        for item in settled:
+            if item.found in ENDINGS:
+                writing.journal.end(item.pending.sequence, ENDINGS[item.found], identity=item.identity)
+
+    def _execute(self, plan: Plan) -> Outcome:
+        around, journal = self._around, self._writing.journal
+        return execute(
+            plan,
+            recorded=journal.recorded(),
+            provider=self._provider,
+            journal=journal,
+            parallelism=self._settings.parallelism,
+            events=around.events,
+            clock=around.clock,
+            entropy=around.entropy,
+            sleep=around.sleep,
+            stop=around.stop,
+        )
+
+    def _save(self, outcome: Outcome) -> tuple[Recorded, Outcome]:
+        """Write the snapshot, if anything was recorded; where the journal failed, it stays as it is."""
+        journal = self._writing.journal
+        recorded = journal.recorded()
+        if outcome.error is None and recorded.serial > self._writing.recorded.serial:
+            try:
+                return self._writing.save(), outcome
+            except StateError as error:
+                return recorded, dataclasses.replace(outcome, error=error)
+        return recorded, outcome

@@ -1,0 +1,187 @@
+"""`kmsplan apply` and `kmsplan destroy`: carry a plan out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kmsplan.cli import kms
+from kmsplan.cli.applying import Decision, refuse_changed_variables, saved_configuration
+from kmsplan.cli.exitcode import ExitCode
+from kmsplan.cli.failure import UserError
+from kmsplan.cli.options import Planning, destroy_option, json_option, planning_options
+from kmsplan.cli.plan import show_plan
+from kmsplan.cli.planning import make, observe, plan_options, reading
+from kmsplan.cli.progress import Listener, listener
+from kmsplan.cli.session import Session, entropy, now, pass_session
+from kmsplan.cli.signals import stopping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from kmsplan.apply.run import Applied
+    from kmsplan.apply.stop import StopSignal
+    from kmsplan.config.configuration import Configuration
+    from kmsplan.plan.plan import Plan
+
+
+def _options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what apply and destroy share."""
+    for option in (
+        planning_options,
+        json_option,
+        click.option(
+            "--lock-timeout", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS", help="Wait for the lock."
+        ),
+        click.option(
+            "--parallelism", type=click.IntRange(1, 64), default=10, help="Changes under way at once.  [default: 10]"
+        ),
+        click.option("--auto-approve", is_flag=True, help="Do not ask."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("planfile", required=False, type=click.Path(path_type=Path))
+@destroy_option
+@_options
+@pass_session
+def apply(session: Session, planning: Planning, planfile: Path | None, *, destroy: bool, **how: Any) -> int:
+    """Carry out the plan saved in PLANFILE, exactly; or plan, show, ask, and carry that out."""
+    planning = replace(planning, destroy=destroy)
+    if planfile is None:
+        return _Run(session, session.configuration(planning.variables), planning, **how).fresh()
+    from kmsplan.plan.planfile import load  # noqa: PLC0415
+
+    saved = load(planfile.read_bytes())
+    refuse_changed_variables(planning, saved)
+    return _Run(session, saved_configuration(session, saved), planning, **how).saved(saved)
+
+
+@click.command()
+@_options
+@pass_session
+def destroy(session: Session, planning: Planning, **how: Any) -> int:
+    """End everything that is recorded: apply --destroy. Keys are scheduled for deletion, not destroyed at once."""
+    planning = replace(planning, destroy=True)
+    return _Run(session, session.configuration(planning.variables), planning, **how).fresh()
+
+
+class _Run:
+    """One apply of the command line."""
+
+    def __init__(
+        self,
+        session: Session,
+        configuration: Configuration,
+        planning: Planning,
+        *,
+        auto_approve: bool,
+        parallelism: int,
+        lock_timeout: float,
+        as_json: bool,
+    ) -> None:
+        self._session = session
+        self._configuration = configuration
+        self._planning = planning
+        self._auto_approve = auto_approve
+        self._parallelism = parallelism
+        self._lock_timeout = lock_timeout
+        self._as_json = as_json
+
+    def fresh(self) -> int:
+        """Plan; show and ask unless that is waived; carry out."""
+        if self._auto_approve:
+            return self._apply(Decision(self._configuration, plan_options(self._planning), shown=None))
+        if self._as_json:
+            raise UserError(
+                "--json has nobody to ask",
+                "Give a saved plan, or --auto-approve.",
+                ExitCode.APPROVAL_MISSING,
+            )
+        made = self._preview()
+        if made.empty or made.violations:
+            return self._apply(Decision(self._configuration, plan_options(self._planning), shown=made))
+        self._ask()
+        return self._apply(Decision(self._configuration, plan_options(self._planning), shown=made))
+
+    def saved(self, plan: Plan) -> int:
+        """Carry out a saved plan or refuse."""
+        options = plan_options(self._planning)
+        return self._apply(Decision(self._configuration, options, shown=None, saved=plan))
+
+    def _preview(self) -> Plan:
+        recorded = self._session.store(self._configuration).load()
+        with reading(self._session, self._configuration) as reader:
+            read = observe(reader, self._configuration, recorded)
+            made = make(self._configuration, read, reader, plan_options(self._planning))
+        show_plan(self._session, made, as_json=False)
+        return made
+
+    def _ask(self) -> None:
+        question = "There is no undo." if self._planning.destroy else "kmsplan will do what is shown above."
+        self._session.say(f"\nDo you want to perform these actions?\n  {question} Only 'yes' will be accepted.\n")
+        try:
+            answer = input("  Enter a value: ")
+        except EOFError as error:
+            raise UserError(
+                "nobody answered: approval is missing",
+                "Give --auto-approve, or save the plan with kmsplan plan -o FILE and apply that file.",
+                ExitCode.APPROVAL_MISSING,
+            ) from error
+        if answer.strip() != "yes":
+            raise UserError("apply cancelled", "Nothing was changed.", ExitCode.CANCELLED)
+
+    def _apply(self, decision: Decision) -> int:
+        session = self._session
+        with listener(session.terminal, as_json=self._as_json, clock=now) as heard, stopping(session.note) as stop:
+            decision.announce = self._announcing(heard)
+            try:
+                applied = self._carry_out(decision, heard, stop)
+            except BaseException as error:
+                heard.failed(error)
+                raise
+            heard.ended(applied.outcome)
+        from kmsplan.apply.outcome import exit_code  # noqa: PLC0415
+
+        return exit_code(applied.outcome)
+
+    def _announcing(self, heard: Listener) -> Callable[[Plan], None]:
+        def announce(plan: Plan) -> None:
+            if self._as_json:
+                heard.planned(plan)
+            else:
+                show_plan(self._session, plan, as_json=False)
+            heard.expect(len(plan.effective))
+
+        return announce
+
+    def _carry_out(self, decision: Decision, heard: Listener, stop: StopSignal) -> Applied:
+        from kmsplan.apply.run import Settings, Surroundings, apply  # noqa: PLC0415
+        from kmsplan.plan.planfile import digest  # noqa: PLC0415
+
+        session, configuration = self._session, self._configuration
+        settings = Settings(
+            owner=kms.actor(),
+            command="destroy" if self._planning.destroy else "apply",
+            parallelism=self._parallelism,
+            lock_timeout=self._lock_timeout,
+            identities=[block.identity for block in configuration.imports],
+        )
+        around = Surroundings(
+            connect=lambda: kms.provider(session, configuration),
+            decide=decision.decide,
+            digest=digest,
+            events=heard.event,
+            waiting=lambda holder: session.note(f"Waiting for the lock, held by {holder or 'another process'}."),
+            clock=now,
+            entropy=entropy,
+            sleep=stop.wait,
+            stop=stop,
+        )
+        return apply(session.store(configuration), settings, around)

@@ -1,0 +1,121 @@
+"""What an apply may carry out: the plan that was shown or saved, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import orjson
+
+from kmsplan.cli.exitcode import ExitCode
+from kmsplan.cli.failure import UserError
+from kmsplan.cli.options import Variables
+from kmsplan.cli.planning import Reading, make
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kmsplan.cli.options import Planning
+    from kmsplan.cli.session import Session
+    from kmsplan.config.configuration import Configuration
+    from kmsplan.plan.plan import Plan, PlanOptions
+    from kmsplan.provider.protocol import Reader
+    from kmsplan.resource.value import Observed
+    from kmsplan.state.record import Recorded
+
+
+def refuse_changed_variables(planning: Planning, saved: Plan) -> None:
+    """Refuse options that would make another plan of a saved one.
+
+    Raises:
+        UserError: one was given.
+    """
+    given = planning.variables != Variables() or planning.destroy or planning.targets or planning.excludes
+    if given or not planning.refresh:
+        raise UserError(
+            "a saved plan is carried out exactly, so no option can change what it plans",
+            "Leave out --var, --var-file, --destroy, --target, --exclude and --no-refresh, or plan again with them.",
+        )
+    del saved
+
+
+def saved_configuration(session: Session, saved: Plan) -> Configuration:
+    """Read the configuration with the variables that the plan was made with."""
+    values = tuple(f"{name}={_written(value)}" for name, value in saved.variables.items())
+    return session.configuration(Variables(assignments=values))
+
+
+def _written(value: object) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+@dataclass(slots=True)
+class Decision:
+    """Decides under the lock, on what is there then."""
+
+    configuration: Configuration
+    options: PlanOptions
+    shown: Plan | None
+    """What somebody said yes to, or nothing is to be done of."""
+    saved: Plan | None = None
+    announce: Callable[[Plan], None] = field(default=lambda _: None)
+
+    def decide(self, reader: Reader, recorded: Recorded, observed: Observed) -> Plan:
+        """Return the plan to carry out.
+
+        Raises:
+            UserError: it is stale, differs from what was shown, or a rule or brake refuses it.
+        """
+        if self.saved is not None:
+            plan = self._still_holds(self.saved, recorded, observed)
+        else:
+            read = Reading(recorded=recorded, observed=observed)
+            plan = make(self.configuration, read, reader, self.options)
+            self._as_shown(plan)
+        if self.shown is None:
+            self.announce(plan)
+        refuse(plan, shown=True)
+        return plan
+
+    def _still_holds(self, saved: Plan, recorded: Recorded, observed: Observed) -> Plan:
+        from kmsplan.plan.brakes import find_brakes  # noqa: PLC0415
+        from kmsplan.plan.stale import stale  # noqa: PLC0415
+
+        moved = stale(saved, config_digest=self.configuration.digest, recorded=recorded, observed=observed)
+        if moved:
+            raise UserError(
+                "the saved plan is stale. Since it was made, this has moved:\n"
+                + "\n".join(f"  - {line}" for line in moved),
+                "Nothing was changed. Plan again and review what it says now.",
+                ExitCode.STALE,
+            )
+        allowances = saved.allowances.joined(self.options.allowances)
+        brakes = find_brakes(
+            saved.changes, keys=saved.keys, observed=observed, now=self.options.now, allowances=allowances
+        )
+        kept = tuple(violation for violation in saved.violations if not violation.brake)
+        return replace(saved, violations=(*kept, *brakes))
+
+    def _as_shown(self, plan: Plan) -> None:
+        from kmsplan.plan.planfile import digest  # noqa: PLC0415
+
+        if self.shown is not None and digest(plan) != digest(self.shown):
+            raise UserError(
+                "what would be done now is not what was shown and approved: something moved in between",
+                "Nothing was changed. Run kmsplan apply again and read what it shows.",
+                ExitCode.STALE,
+            )
+
+
+def refuse(plan: Plan, *, shown: bool) -> None:
+    """Refuse a plan that a rule or brake holds back.
+
+    Raises:
+        UserError: with exit code 4.
+    """
+    if not plan.violations:
+        return
+    remedy = "Each is explained above." if shown else "Run kmsplan plan to see each."
+    count = len(plan.violations)
+    what = "1 rule or brake holds" if count == 1 else f"{count} rules or brakes hold"
+    raise UserError(f"{what} this plan back; nothing was changed", remedy, ExitCode.REFUSED)

@@ -1,0 +1,142 @@
+"""A folder of YAML to a Configuration: the order in which the steps of this package run."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from kmsplan.config.blocks import Blocks, read_blocks
+from kmsplan.config.configuration import Configuration, Declared
+from kmsplan.config.diagnostic import ConfigurationError
+from kmsplan.config.expand import Expanded, expand
+from kmsplan.config.folder import configuration_files, read
+from kmsplan.config.objects import Objects, build
+from kmsplan.config.problems import Problems
+from kmsplan.config.rules import check_rules
+from kmsplan.config.section import Sections, check_version, collect
+from kmsplan.config.settings import effective, engine_settings, pins, state_path
+from kmsplan.config.shape import check_shape
+from kmsplan.config.variable import Given, from_command_line, from_environment, from_file, resolve_variables
+
+if TYPE_CHECKING:
+    from kmsplan.config.document import Document
+    from kmsplan.resource.address import Address
+
+
+def load(
+    root: Path,
+    *,
+    variables: Mapping[str, str],
+    variable_files: Sequence[Path],
+    environ: Mapping[str, str],
+) -> Configuration:
+    """Read a configuration folder.
+
+    Args:
+        root: The folder whose *.yaml and *.yml files are the configuration.
+        variables: Values of --var, stronger than those of files.
+        variable_files: Files of --var-file; of two that set one variable the later counts.
+        environ: The environment, for KMSPLAN_VAR_x.
+
+    Raises:
+        ConfigurationError: with every problem that was found.
+    """
+    with _collector_paused():
+        return _load(Path(os.path.abspath(root)), variables, variable_files, environ)  # noqa: PTH100 - links stay
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep the garbage collector from walking a growing document over and over; that takes as long as reading it."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _load(
+    root: Path, variables: Mapping[str, str], variable_files: Sequence[Path], environ: Mapping[str, str]
+) -> Configuration:
+    problems = Problems()
+    sections = _sections(root, problems)
+    explicit = [_variable_file(root, path, problems) for path in variable_files]
+    values = resolve_variables(
+        sections.named["variables"],
+        environment=from_environment(environ),
+        explicit=[*explicit, from_command_line(variables)],
+        problems=problems,
+    )
+    expanded = check_shape(expand(sections, values, problems), problems)
+    objects = build(expanded, problems)
+    check_rules(objects, problems)
+    blocks = read_blocks(expanded, objects, problems)
+    if problems:
+        raise ConfigurationError(problems.diagnostics())
+    return _configuration(root, values, expanded, objects, blocks, problems)
+
+
+def _sections(root: Path, problems: Problems) -> Sections:
+    files = configuration_files(root, problems)
+    documents: list[Document] = []
+    for path in files:
+        document = read(path, path.name, problems)
+        if document is None:
+            problems.whole = False
+        else:
+            documents.append(document)
+    sections = collect(documents, problems)
+    if files:
+        check_version(sections, documents, problems)
+    return sections
+
+
+def _variable_file(root: Path, path: Path, problems: Problems) -> dict[str, Given]:
+    full = Path(os.path.abspath(path))  # noqa: PTH100 - as above
+    document = read(full, str(full.relative_to(root) if full.is_relative_to(root) else path), problems)
+    if document is None:
+        problems.whole = False
+    return from_file(document) if document else {}
+
+
+def _configuration(
+    root: Path, values: Mapping[str, Any], expanded: Expanded, objects: Objects, blocks: Blocks, problems: Problems
+) -> Configuration:
+    desired = {
+        address: Declared(address=address, attributes=found.attributes, span=found.entry.node.key_place.span)
+        for address, found in sorted(objects.found.items())
+    }
+    return Configuration(
+        root=root,
+        engine=engine_settings(expanded, root),
+        state_path=state_path(expanded, root),
+        desired=desired,
+        variables=values,
+        digest=_digest(desired, effective(expanded), blocks),
+        pins=pins(objects, root),
+        moved=blocks.moved,
+        removed=blocks.removed,
+        imports=blocks.imports,
+        warnings=problems.diagnostics(),
+    )
+
+
+def _digest(desired: Mapping[Address, Declared], settings: Mapping[str, Any], blocks: Blocks) -> str:
+    """Return the sha256 of what is desired, the same whatever the order of files and lines."""
+    content = {
+        **settings,
+        "desired": {address: declared.attributes for address, declared in desired.items()},
+        "moved": blocks.moved,
+        "removed": sorted(blocks.removed),
+        "imports": [[block.address, block.identity] for block in blocks.imports],
+    }
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()

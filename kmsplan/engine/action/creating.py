@@ -1,0 +1,157 @@
+"""CreateKey."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from kmsplan.engine import material, moment
+from kmsplan.engine.action.key import policy_text, require_rotation
+from kmsplan.engine.action.work import find_instance
+from kmsplan.engine.keystore import key as keys
+from kmsplan.engine.keystore import tag as tags
+from kmsplan.engine.keystore import version as versions
+from kmsplan.engine.keystore.key import KeyRow
+from kmsplan.engine.keystore.version import VersionRow
+from kmsplan.engine.offer import HARDWARE_SPECS, SOFTWARE_SPECS
+from kmsplan.engine.parameter import invalid
+from kmsplan.kms.capability import KeyStorageMechanism, Origin, import_refusal
+from kmsplan.kms.error import KmsError
+from kmsplan.kms.lifecycle import KeyState
+from kmsplan.kms.naming import key_id
+from kmsplan.kms.spec import SPECS, KeySpec, KeyType, KeyUsage
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+    from kmsplan.engine.action.work import Work
+    from kmsplan.engine.audit import Request
+    from kmsplan.engine.core import Core
+    from kmsplan.engine.keystore.instance import InstanceRow
+    from kmsplan.kms.operation import CreateKey
+
+_SPECS: Final = {KeyType.SOFTWARE: frozenset(SOFTWARE_SPECS), KeyType.HARDWARE: frozenset(HARDWARE_SPECS)}
+
+
+class Made(NamedTuple):
+    """What a new key starts with."""
+
+    key_id: str
+    version: VersionRow | None
+    """None where the material will be imported."""
+
+
+@contextmanager
+def with_material(core: Core, request: Request, operation: CreateKey) -> Iterator[Made]:
+    """Check what is asked for, choose an id, and make the first version.
+
+    Raises:
+        KmsError: the instance does not offer it, has no room, or cannot make it now.
+    """
+    with core.store.read() as db:
+        row = _find_instance(db, operation)
+    _check(row, operation)
+    _check_quota(row)
+    new_id = request.resource = key_id(core.world.entropy(21))
+    if operation.origin == Origin.EXTERNAL:
+        yield Made(new_id, None)
+        return
+    design = material.Design(
+        key_id=new_id, spec=KeySpec(operation.spec), usage=KeyUsage(operation.usage), instance=row
+    )
+    with material.made(core, request, design) as version:
+        yield Made(new_id, version)
+
+
+def _find_instance(db: sqlite3.Connection, operation: CreateKey) -> InstanceRow:
+    if operation.instance is None:
+        raise KmsError(
+            "UnsupportedOperation",
+            "The embedded engine has no default key: a key is created in an instance. Give DKMSInstanceId.",
+        )
+    return find_instance(db, operation.instance)
+
+
+def _check(row: InstanceRow, operation: CreateKey) -> None:
+    """Check the operation against the tables of the KMS.
+
+    Raises:
+        KmsError: it asks for what such an instance or spec cannot do.
+    """
+    key_type, facts = KeyType(row.type), SPECS[KeySpec(operation.spec)]
+    if facts.spec not in _SPECS[key_type]:
+        offered = ", ".join(sorted(_SPECS[key_type]))
+        raise KmsError(
+            "UnsupportedOperation", f"{facts.spec} keys are not offered in {key_type} instances. They hold {offered}."
+        )
+    if operation.usage not in facts.usages:
+        raise invalid("KeyUsage", f"{facts.spec} is for {' or '.join(facts.usages)}")
+    _check_mechanism(key_type, operation.storage_mechanism)
+    if operation.origin == Origin.EXTERNAL:
+        refusal = import_refusal(key_type, facts.spec)
+        if refusal:
+            raise KmsError("Unsupported.Origin", f"The key's origin is not offered here: {refusal}.")
+    if operation.rotation is not None:
+        require_rotation(key_type, facts.spec, Origin(operation.origin), operation.storage_mechanism)
+
+
+def _check_mechanism(key_type: KeyType, mechanism: str | None) -> None:
+    if mechanism is not None and key_type is not KeyType.HARDWARE:
+        raise invalid("KeyStorageMechanism", "only keys in hardware instances have one")
+    if mechanism == KeyStorageMechanism.HSM_ENCRYPTED_DATABASE:
+        raise KmsError(
+            "UnsupportedOperation",
+            "The embedded engine keeps hardware keys inside the HSM only (HsmInternal); HsmEncryptedDatabase is not "
+            "offered yet.",
+        )
+
+
+def _check_quota(row: InstanceRow) -> None:
+    if row.versions >= row.key_quota:
+        raise KmsError(
+            "Rejected.LimitExceeded",
+            f"The quota of {row.instance_id} is used up: it holds {row.versions} of {row.key_quota} key versions. "
+            "Raise its key quota, or delete keys.",
+        )
+
+
+def create(work: Work, operation: CreateKey) -> str:
+    """Add the key with its first version."""
+    made: Made = work.made
+    row = _find_instance(work.db, operation)
+    if made.version is not None and row.type == KeyType.HARDWARE:
+        # Counted when it was begun. It is not there any more if another process took this one for dead.
+        if not versions.ready(work.db, made.version):
+            raise KmsError("InternalFailure", f"The making of {made.version.version_id} was given up meanwhile.")
+    else:
+        _check_quota(row)
+        if made.version is not None:
+            versions.insert(work.db, made.version)
+    keys.insert(work.db, _row(work, operation, row))
+    tags.put(work.db, made.key_id, operation.tags)
+    return made.key_id
+
+
+def _row(work: Work, operation: CreateKey, instance: InstanceRow) -> KeyRow:
+    made: Made = work.made
+    mechanism = KeyStorageMechanism.HSM_INTERNAL.value if instance.type == KeyType.HARDWARE else None
+    return KeyRow(
+        key_id=made.key_id,
+        instance_id=instance.instance_id,
+        spec=operation.spec,
+        usage=operation.usage,
+        origin=operation.origin,
+        storage_mechanism=mechanism,
+        state=(KeyState.PENDING_IMPORT if made.version is None else KeyState.ENABLED).value,
+        description=operation.description,
+        rotation=operation.rotation,
+        policy=policy_text(operation.policy),
+        deletion_protection=0,
+        creation_date=work.now,
+        delete_date=None,
+        last_rotation_date=None if made.version is None else work.now,
+        next_rotation_date=None if operation.rotation is None else moment.later(work.now, operation.rotation),
+        last_used=None,
+        primary_version=None if made.version is None else made.version.version_id,
+    )

@@ -1,0 +1,149 @@
+"""What the engine does by itself, when somebody lets it: due rotations and due deletions.
+
+Everything that is due is found in the database and done in transactions that check again that it is due, so that it may be
+interrupted anywhere and repeated at will.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from kmsplan.engine import hardware, moment
+from kmsplan.engine.audit import OK
+from kmsplan.engine.execution import admitted, commit
+from kmsplan.engine.hardware import SCHEDULE
+from kmsplan.engine.keystore import instance as instances
+from kmsplan.engine.keystore import key as keys
+from kmsplan.engine.keystore import version as versions
+from kmsplan.kms.error import KmsError
+from kmsplan.kms.lifecycle import KeyState
+from kmsplan.kms.naming import key_version_id
+from kmsplan.kms.spec import KeySpec, KeyType, KeyUsage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    import sqlite3
+
+    from kmsplan.engine.core import Core
+    from kmsplan.engine.keystore.key import KeyRow
+    from kmsplan.engine.keystore.version import VersionRow
+    from kmsplan.engine.keystore.writer import Transaction
+
+_CHUNK: Final = 200
+"""Deletions in one transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticked:
+    """What was due and is done now."""
+
+    rotated: tuple[str, ...] = ()
+    """Keys with a new primary version."""
+    deleted: tuple[str, ...] = ()
+    """Keys that are gone for ever."""
+    postponed: Mapping[str, str] = field(default_factory=dict)
+    """By key, why something due could not be done; the next tick tries again."""
+
+
+def tick(core: Core) -> Ticked:
+    """Finish what was interrupted, delete and rotate what is due. A sealed engine does nothing by itself."""
+    if core.keyring is None:
+        return Ticked()
+    deleted = _delete_due(core)
+    postponed = hardware.settle(core)
+    rotated, waiting = rotate_due(core)
+    return Ticked(rotated=rotated, deleted=deleted, postponed={**postponed, **waiting})
+
+
+def _delete_due(core: Core) -> tuple[str, ...]:
+    now = core.now()
+    with core.store.read() as db:
+        due = keys.due_for_deletion(db, now)
+    deleted: list[str] = []
+    for start in range(0, len(due), _CHUNK):
+        chunk = due[start : start + _CHUNK]
+        deleted += core.store.write(lambda transaction, chunk=chunk: _delete(core, transaction, chunk, now))  # type: ignore[misc]
+    return tuple(deleted)
+
+
+def _delete(core: Core, transaction: Transaction, chunk: list[str], now: str) -> list[str]:
+    """Delete the keys of a chunk that are still due; return them."""
+    deleted = []
+    for key_id in chunk:
+        row = keys.load(transaction.db, key_id)
+        if row is None or row.state != KeyState.PENDING_DELETION or (row.delete_date or "~") > now:
+            continue
+        _delete_one(transaction.db, row)
+        core.handles.drop(key_id)
+        transaction.entries.append(core.request("DeleteKey", key_id, {}, SCHEDULE).entry(OK))
+        deleted.append(key_id)
+    return deleted
+
+
+def _delete_one(db: sqlite3.Connection, row: KeyRow) -> None:
+    """Destroy wrapped material now; HSM material is destroyed last, by `hardware.settle`."""
+    instance = instances.load(db, row.instance_id)
+    if instance is not None and instance.type == KeyType.HARDWARE:
+        versions.condemn_all(db, row.key_id)
+    else:
+        versions.destroy_all(db, row.key_id)
+    keys.remove(db, row.key_id)
+
+
+def rotate_due(core: Core, only: str | None = None) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Give every key whose rotation is due a new primary version; the old ones still decrypt.
+
+    Args:
+        core: the engine.
+        only: look at this key alone.
+
+    Returns:
+        The keys rotated, and by key why another could not be.
+    """
+    if core.keyring is None:
+        return (), {}
+    with core.store.read() as db:
+        due = keys.due_for_rotation(db, core.now(), only)
+    rotated, postponed = [], {}
+    for key_id in due:
+        try:
+            if _rotate(core, key_id):
+                rotated.append(key_id)
+        except KmsError as error:
+            postponed[key_id] = str(error)
+    return tuple(rotated), postponed
+
+
+def _rotate(core: Core, key_id: str) -> bool:
+    """Rotate one key; False where it is not due any more."""
+    from kmsplan.engine import material  # noqa: PLC0415 - nothing is due at most starts
+
+    request = core.request("RotateKey", key_id, {}, SCHEDULE)
+    with core.store.read() as db:
+        row = keys.load(db, key_id)
+        instance = instances.load(db, row.instance_id) if row else None
+    if row is None or instance is None:
+        return False
+    with admitted(core, request):
+        design = material.Design(key_id=key_id, spec=KeySpec(row.spec), usage=KeyUsage(row.usage), instance=instance)
+        version = material.software_version(core, design, key_version_id(key_id, core.world.entropy(10)))
+        return commit(core, request, lambda transaction: _promote(transaction.db, row, version), uses_keys=True)
+
+
+def _promote(db: sqlite3.Connection, before: KeyRow, version: VersionRow) -> bool:
+    """Make a new version the primary one, if nothing has changed meanwhile."""
+    row, instance = keys.load(db, before.key_id), instances.load(db, before.instance_id)
+    still_due = row is not None and row.state == KeyState.ENABLED
+    if not still_due or row is None or instance is None or row.next_rotation_date != before.next_rotation_date:
+        return False
+    if instance.versions >= instance.key_quota:
+        raise KmsError(
+            "Rejected.LimitExceeded",
+            f"{row.key_id} is due for rotation, and the quota of {row.instance_id} is used up: it holds "
+            f"{instance.versions} of {instance.key_quota} key versions. Raise its key quota.",
+        )
+    versions.insert(db, version)
+    due = moment.later(version.created, row.rotation or 0)
+    keys.rotated(db, row.key_id, version.version_id, version.created, due)
+    return True

@@ -1,0 +1,91 @@
+"""What an apply has done, for people."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from kmsplan.apply.outcome import ResultStatus
+from kmsplan.plan.plan import Action
+from kmsplan.report.counts import ADDED, CHANGED, DESTROYED
+from kmsplan.report.escape import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from kmsplan.apply.outcome import Outcome, Result
+    from kmsplan.report.style import Style
+
+_TITLES: Final[Mapping[ResultStatus, str]] = MappingProxyType(
+    {
+        ResultStatus.FAILED: "failed",
+        ResultStatus.IN_DOUBT: "is in doubt",
+        ResultStatus.CANCELLED: "was cancelled",
+        ResultStatus.SKIPPED: "was skipped",
+    }
+)
+_NEXT: Final[Mapping[ResultStatus, str]] = MappingProxyType(
+    {
+        ResultStatus.FAILED: "Remove the cause and run kmsplan apply again: what was done is recorded, not repeated.",
+        ResultStatus.IN_DOUBT: "Run kmsplan apply again: before anything else it asks the KMS whether an operation in "
+        "doubt was carried out.",
+        ResultStatus.CANCELLED: "Run kmsplan apply again for the rest: what was done is recorded.",
+    }
+)
+
+
+def outcome_text(outcome: Outcome, style: Style) -> str:
+    """Return what was done, what was not and why, and what to do next."""
+    return "".join(f"{line}\n" for line in _lines(outcome, style))
+
+
+def done_counts(outcome: Outcome) -> dict[str, int]:
+    """Return how many objects were added, changed and destroyed."""
+    actions = [result.action for result in outcome.done]
+    return {
+        "added": sum(action in ADDED for action in actions),
+        "changed": sum(action in CHANGED for action in actions),
+        "destroyed": sum(action in DESTROYED for action in actions),
+    }
+
+
+def _lines(outcome: Outcome, style: Style) -> Iterator[str]:
+    undone = [result for result in outcome.results if result.status is not ResultStatus.DONE]
+    for result in undone:
+        yield from _undone(result, style)
+    for settled in outcome.unsettled:
+        pending = settled.pending
+        what = f"{escape(pending.operation)} of {escape(pending.address)}"
+        yield f"{style.error('In doubt:')} {what}, from an earlier run"
+        yield f"  {escape(settled.note)}"
+    if outcome.error is not None:
+        yield f"{style.error('Error:')} {escape(str(outcome.error))}"
+        yield "  What was done is in the journal; the next run puts it into the state."
+    complete = not undone and not outcome.unsettled and outcome.error is None
+    resources = ", ".join(f"{number} {word}" for word, number in done_counts(outcome).items())
+    if complete:
+        yield style.bold(style.green(f"Apply complete! Resources: {resources}."))
+    else:
+        yield style.bold(style.red(f"Apply incomplete. Resources: {resources}."))
+    also = _also(outcome)
+    if also:
+        yield f"Also: {also}."
+    statuses = {result.status for result in undone}
+    statuses |= {ResultStatus.IN_DOUBT} if outcome.unsettled else set()
+    yield from (words for status, words in _NEXT.items() if status in statuses)
+
+
+def _undone(result: Result, style: Style) -> Iterator[str]:
+    title = _TITLES[result.status]
+    mark = style.yellow if result.status in (ResultStatus.SKIPPED, ResultStatus.CANCELLED) else style.error
+    steps = f" after {result.done} of {result.planned} operations" if result.done else ""
+    yield f"{mark(f'{result.action.value} {title}:')} {style.bold(escape(result.address))}{steps}"
+    if result.error:
+        yield f"  {escape(result.error)}"
+
+
+def _also(outcome: Outcome) -> str:
+    words = {Action.ADOPT: "adopted", Action.FORGET: "forgotten", Action.RESTORE: "restored", Action.NO_OP: "recorded"}
+    actions = [result.action for result in outcome.done]
+    counted = ((actions.count(action), word) for action, word in words.items())
+    return ", ".join(f"{number} {word}" for number, word in counted if number)

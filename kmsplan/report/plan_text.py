@@ -1,0 +1,193 @@
+"""A plan for people, in Terraform's habits."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from kmsplan.kms.operation import name_of
+from kmsplan.plan.plan import GLYPHS, Action, Change, Reason
+from kmsplan.plan.rules import some
+from kmsplan.report.block_text import differing, head, whole
+from kmsplan.report.counts import counts
+from kmsplan.report.drift_text import drift_blocks
+from kmsplan.report.escape import escape
+from kmsplan.report.violation_text import violation_text
+from kmsplan.resource.address import kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from kmsplan.plan.plan import Plan
+    from kmsplan.report.style import Style
+
+NO_CHANGES: Final = "No changes. Your keys match the configuration."
+
+_LEGEND: Final[Mapping[Action, str]] = MappingProxyType(
+    {
+        Action.CREATE: "create",
+        Action.UPDATE: "update in-place",
+        Action.REPLACE: "replace: a successor takes its place, the predecessor is kept",
+        Action.DELETE: "destroy; a key's deletion is scheduled and can be undone within its window",
+        Action.RESTORE: "restore: cancel a scheduled deletion",
+        Action.ADOPT: "adopt what exists already",
+        Action.FORGET: "forget: stop managing",
+    }
+)
+_HEADERS: Final[Mapping[tuple[Action, Reason], str]] = MappingProxyType(
+    {
+        (Action.CREATE, Reason.VANISHED): "has vanished and will be created anew",
+        (Action.CREATE, Reason.DELETION_COMPLETED): "will be created anew: the old one's deletion is complete",
+        (Action.UPDATE, Reason.DRIFTED): "will be updated in-place: it was changed outside of kmsplan",
+        (Action.UPDATE, Reason.SUCCEEDED): "will be retired: disabled, and kept",
+        (Action.DELETE, Reason.DESTROY): "will be destroyed, as requested",
+        (Action.ADOPT, Reason.IMPORTED): "will be imported",
+        (Action.ADOPT, Reason.OWNED): "will be adopted: it exists already, and is this configuration's",
+        (Action.FORGET, Reason.DELETION_COMPLETED): "is gone: its deletion is complete, and its record is dropped",
+        (Action.FORGET, Reason.VANISHED): "is gone, and its record is dropped",
+        (Action.NO_OP, Reason.SETTING): "has new settings for kmsplan itself; the KMS is not asked",
+        (Action.NO_OP, Reason.ACCEPTED): "was changed outside of kmsplan to what is declared; its record follows",
+        (Action.NO_OP, Reason.WAITING): "waits for its deletion, which is what is declared; its record follows",
+    }
+)
+_USUAL: Final[Mapping[Action, str]] = MappingProxyType(
+    {
+        Action.CREATE: "will be created",
+        Action.UPDATE: "will be updated in-place",
+        Action.REPLACE: "must be replaced",
+        Action.DELETE: "will be destroyed",
+        Action.RESTORE: "will be restored",
+        Action.ADOPT: "will be adopted",
+        Action.FORGET: "will no longer be managed by kmsplan, but will not be destroyed",
+        Action.NO_OP: "needs no operation; only its record changes",
+    }
+)
+
+
+def plan_text(plan: Plan, style: Style) -> str:
+    """Return a plan as text: drift, changes, counts, then whatever forbids it."""
+    return "".join(f"{line}\n" for line in _lines(plan, style))
+
+
+def summary_line(plan: Plan) -> str:
+    """Return `Plan: N to add, N to change, N to destroy.` and nothing else."""
+    found = counts(plan.changes)
+    return f"Plan: {found.add} to add, {found.change} to change, {found.destroy} to destroy."
+
+
+def _lines(plan: Plan, style: Style) -> Iterator[str]:
+    noticed = [drift for drift in plan.drift if drift.kind != "unmanaged"]
+    if noticed:
+        yield style.bold("Note: Objects have changed outside of kmsplan")
+        yield ""
+        yield from drift_blocks(noticed, style)
+    shown = [change for change in plan.changes if change.active or change.blocked is not None]
+    if shown:
+        yield from _legend(shown, style)
+        for change in shown:
+            yield from _change(change, style)
+        yield from _summary(plan, style)
+    elif plan.violations and not plan.complete:
+        yield style.bold("kmsplan made no plan.")
+    else:
+        yield style.bold(style.green(NO_CHANGES))
+    yield from _kept(plan, style)
+    for violation in plan.violations:
+        yield ""
+        yield from violation_text(violation, style)
+
+
+def _legend(changes: Iterable[Change], style: Style) -> Iterator[str]:
+    used = {change.action for change in changes if change.active}
+    symbols = [(GLYPHS[action], words) for action, words in _LEGEND.items() if action in used]
+    if symbols:
+        yield "kmsplan will perform the following actions, indicated with these symbols:"
+        yield from (f"{_coloured(glyph, f'{glyph:>3}', style)} {words}" for glyph, words in symbols)
+        yield ""
+
+
+def _change(change: Change, style: Style) -> Iterator[str]:
+    glyph = GLYPHS[change.action]
+    yield f"  # {style.bold(escape(change.address))} {_header(change)}"
+    if change.reason is Reason.NOT_IN_CONFIGURATION:
+        yield f"  # (because {escape(change.address)} is not in configuration)"
+    if change.moved_from:
+        yield f"  # (moved from {escape(change.moved_from)})"
+    if change.blocked is not None:
+        yield f"  # {style.yellow('blocked')}: {escape(change.blocked)}"
+    body = list(_body(change, style))
+    if body:
+        yield f"{_coloured(glyph, f'{glyph:>3}', style)} {head(change.address)} {{"
+        yield from (f"      {line}" for line in body)
+        yield "    }"
+    if change.steps:
+        yield style.dim(f"  # operations: {', '.join(name_of(step.operation) for step in change.steps)}")
+    if change.note:
+        yield f"  # note: {escape(change.note)}"
+    yield ""
+
+
+def _header(change: Change) -> str:
+    key = kind_of(change.address) == "key"
+    if change.action is Action.DELETE and key and change.reason is not Reason.DESTROY:
+        return "will be scheduled for deletion"
+    if change.action is Action.DELETE and key:
+        return "will be scheduled for deletion, as requested"
+    if change.reason is Reason.UNREADABLE:
+        return "is left alone"
+    if change.moved_from and change.reason is Reason.MOVED and change.action is Action.NO_OP:
+        return f"was {escape(change.moved_from)} and is moved here"
+    return _HEADERS.get((change.action, change.reason), _USUAL[change.action])
+
+
+def _body(change: Change, style: Style) -> Iterator[str]:
+    kind, before, after = kind_of(change.address), change.before or {}, change.after or {}
+    match change.action:
+        case Action.CREATE:
+            yield from whole(kind, after, "+", style, change.unknown)
+        case Action.DELETE:
+            yield from whole(kind, {"identity": change.identity, **before}, "-", style)
+        case Action.FORGET:
+            yield from whole(kind, {"identity": change.identity}, " ", style)
+        case _:
+            yield from _identity(change)
+            forces = change.attributes if change.action is Action.REPLACE else ()
+            yield from differing(kind, before, after, change.attributes, style, forces, change.unknown)
+            hidden = len(after) - len(change.attributes)
+            if change.attributes and hidden > 0:
+                yield style.dim(f"  # ({hidden} unchanged {'attribute' if hidden == 1 else 'attributes'} hidden)")
+
+
+def _identity(change: Change) -> Iterator[str]:
+    if change.identity is None or not (change.attributes or change.action is Action.ADOPT):
+        return
+    if change.action is Action.REPLACE:
+        yield f"~ identity = {escape(change.identity)} -> (known after apply)"
+    else:
+        yield f"  identity = {escape(change.identity)}"
+
+
+def _summary(plan: Plan, style: Style) -> Iterator[str]:
+    yield style.bold(summary_line(plan))
+    also = counts(plan.changes).also
+    if also:
+        yield f"Also: {', '.join(f'{number} {words}' for number, words in also)}."
+    if plan.targets or plan.excludes:
+        yield style.yellow("This is part of a plan: targets or excludes left something out.")
+
+
+def _kept(plan: Plan, style: Style) -> Iterator[str]:
+    """Objects that nobody asks for and that nothing is to be done about; silence would look like absence."""
+    rows: tuple[tuple[str, Reason], ...] = (
+        ("Waiting for deletion", Reason.WAITING),
+        ("Kept after replacement", Reason.SUCCEEDED),
+    )
+    for title, reason in rows:
+        found: list[Any] = [change.address for change in plan.changes if change.reason is reason and not change.steps]
+        if found:
+            yield style.dim(f"{title}: {some(found, 10)}.")
+
+
+def _coloured(glyph: str, text: str, style: Style) -> str:
+    colours = {"+": style.green, "~": style.yellow, "-": style.red, "-/+": style.red}
+    return colours.get(glyph, style.cyan)(text)
