@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kmsplan.config.configuration import Import
-from kmsplan.config.problems import near
+from kmsplan.config.problems import Gap
 from kmsplan.resource.address import Address, kind_of
 
 if TYPE_CHECKING:
@@ -91,6 +91,6 @@ def _removal(address: str, entry: Entry, moved: Mapping[str, Any], objects: Obje
 
 def _declared(address: str, entry: Entry, name: str, code: str, objects: Objects, problems: Problems) -> None:
     if address not in objects:
-        known = [*objects.found, *objects.unclear]
-        detail = f"{address} is not declared.{near(address, known)} Declare it, so that it is known what it should be."
-        problems.add(code, detail, entry.node.locate((name,)))
+        hint = objects.hint(address, whole=True)
+        detail = f"{address} is not declared.{hint} Declare it, so that it is known what it should be."
+        problems.add(code, detail, entry.node.locate((name,)), until=Gap.NAMES)

@@ -76,6 +76,3 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "K605": "Secret is empty",
     }
 )
-
-ABSENCES: Final = frozenset({"K205", "K207", "K301", "K302", "K501", "K502", "K504", "K506"})
-"""Problems that say "not there": unknowable, and so not reported, while a file could not be parsed."""

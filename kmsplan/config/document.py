@@ -120,29 +120,24 @@ def parse(source: Source, problems: Problems) -> Document | None:
 
 def _check_line_breaks(source: Source, problems: Problems) -> None:
     """Refuse what libyaml takes for a line break and editors do not; in ASCII text only a lone carriage return."""
-    if "\r" in source.text or not source.text.isascii():
-        _forbidden(source, problems)
+    if ("\r" in source.text or not source.text.isascii()) and _forbidden(source, problems):
+        raise _Stop
 
 
-def _forbidden(source: Source, problems: Problems) -> None:
+def _forbidden(source: Source, problems: Problems) -> bool:
     found = _FORBIDDEN.search(source.text)
     if found:
-        detail = (
-            f"The file contains the character U+{ord(found[0]):04X}, which editors do not show. "
-            'Remove it; inside double quotes it is written as an escape such as "\\u00A0".'
-        )
+        code = f"{ord(found[0]):04X}"
+        detail = f'U+{code} does not show in editors. Remove it; as text it is written "\\u{code}", in double quotes.'
         problems.add("K105", detail, Place(source, found.start(), found.end()))
-        raise _Stop
+    return found is not None
 
 
 def _syntax(error: yaml.YAMLError, source: Source, problems: Problems) -> None:
     """Translate libyaml's error."""
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        try:
-            _forbidden(source, problems)
-        except _Stop:
-            return
-        problems.add("K106", f"The file cannot be parsed: {error}.", Place(source, 0, 0))
+        if not _forbidden(source, problems):
+            problems.add("K106", f"The file cannot be parsed: {error}.", Place(source, 0, 0))
         return
     offset = min(error.problem_mark.index, len(source.text))
     line = source.text[source.text.rfind("\n", 0, offset) + 1 :].partition("\n")[0]
@@ -173,6 +168,8 @@ class _Builder:
         self.holes = False
         self._next: Callable[[], Any] = CParser(source.text).get_event
         self._texts: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        """Keys that were text even without quotes."""
 
     def document(self) -> dict[str, Any]:
         """Return the file's mapping; an empty file is an empty one."""
@@ -239,9 +236,11 @@ class _Builder:
         """Build a mapping. The loop is the parser's hottest: attributes are read once, common cases come first."""
         result: dict[Any, Any] = {}
         marks = array("I")
-        advance, texts, note = self._next, self._texts, marks.append
+        advance, names, note = self._next, self._names, marks.append
         while type(key := advance()) is not yaml.MappingEndEvent:
-            name = self._key(key, depth) if _unusual(key) else texts.setdefault(key.value, key.value)
+            # Most keys are attribute names, met thousands of times.
+            common = type(key) is yaml.ScalarEvent and key.tag is None and key.anchor is None and key.value in names
+            name = names[key.value] if common else self._key(key, depth)
             event = advance()
             start, end, value_start, value_end = key.start_mark, key.end_mark, event.start_mark, event.end_mark
             plain = type(event) is yaml.ScalarEvent and event.tag is None and event.anchor is None
@@ -266,7 +265,7 @@ class _Builder:
         self._add("K108", f"{name!r} stands in this mapping already, at {first}. Keep one of the two.", key)
 
     def _key(self, event: Any, depth: int) -> Any:
-        """Return a key that is not plainly text: as text where its quotes make it so, else a hole."""
+        """Return a key as text, a hole where it is none."""
         if type(event) is not yaml.ScalarEvent:
             self._node(event, depth + 1)
             return self._hole("K113", "A key is text, not a list, a mapping or an alias.", event)
@@ -277,7 +276,11 @@ class _Builder:
             return self._hole("K109", detail, event)
         value = self._scalar(event)
         if not isinstance(value, str):
-            return self._hole("K113", f"A key is text; quote it: {event.value!r}.", event)
+            return (
+                self._hole("K113", f"A key is text; quote it: {event.value!r}.", event) if value is not HOLE else HOLE
+            )
+        if event.implicit[0]:
+            self._names[value] = value
         return value
 
     def _sequence(self, depth: int) -> list[Any]:
@@ -289,14 +292,3 @@ class _Builder:
             result.append(self._node(event, depth + 1))
         self.marks[id(result)] = marks
         return result
-
-
-_UNUSUAL_KEYS: Final = frozenset({*_WORDS, "<<"})
-
-
-def _unusual(key: Any) -> bool:
-    """Return whether a key event has to be looked at: not a scalar, decorated, or plain and perhaps not text."""
-    if type(key) is not yaml.ScalarEvent or key.tag is not None or key.anchor is not None:
-        return True
-    value = key.value
-    return key.implicit[0] and (value in _UNUSUAL_KEYS or value[0] in _DIGITS)

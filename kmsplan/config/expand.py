@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kmsplan.config.document import HOLE, has_hole
-from kmsplan.config.problems import quoted, repeated, shown
+from kmsplan.config.problems import Gap, quoted, repeated, shown
 from kmsplan.config.section import SECTIONS, Form
 from kmsplan.config.template import Scope, TemplateError
 
@@ -133,13 +133,13 @@ class _Section:
         try:
             name = scope.fill(template)
         except TemplateError as error:
-            self._problems.add(error.code, error.detail, node.key_place)
+            self._problems.add(error.code, error.detail, node.key_place, until=error.until)
             name = HOLE
         if isinstance(name, str):
             return name
         if name is not HOLE:
             self._problems.add("K306", f"A name is text; {template} is {shown(name)}.", node.key_place)
-        self._problems.whole = False
+        self._problems.gap(Gap.NAMES)
         return None
 
     def _each(self, template: str, node: Node) -> None:
@@ -150,7 +150,7 @@ class _Section:
             self._problems.add("K308", detail, node.key_place)
             elements = None
         if elements is None:
-            self._problems.whole = False
+            self._problems.gap(Gap.NAMES)
             return
         written = {name: value for name, value in node.value.items() if name != "for_each"}
         for key, value in elements.items():
@@ -219,5 +219,6 @@ class _Filler:
         try:
             return self._scope.fill(value)
         except TemplateError as error:
-            self._problems.add(error.code, error.detail, self._node.locate(path), address=self._address)
+            place = self._node.locate(path)
+            self._problems.add(error.code, error.detail, place, address=self._address, until=error.until)
             return HOLE

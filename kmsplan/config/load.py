@@ -18,7 +18,7 @@ from kmsplan.config.diagnostic import ConfigurationError
 from kmsplan.config.expand import Expanded, expand
 from kmsplan.config.folder import configuration_files, read
 from kmsplan.config.objects import Objects, build
-from kmsplan.config.problems import Problems
+from kmsplan.config.problems import Gap, Problems
 from kmsplan.config.rules import check_rules
 from kmsplan.config.section import Sections, check_version, collect
 from kmsplan.config.settings import effective, engine_settings, pins, state_path
@@ -91,7 +91,7 @@ def _sections(root: Path, problems: Problems) -> Sections:
     for path in files:
         document = read(path, path.name, problems)
         if document is None:
-            problems.whole = False
+            problems.gap(Gap.TEXT)
         else:
             documents.append(document)
     sections = collect(documents, problems)
@@ -104,7 +104,7 @@ def _variable_file(root: Path, path: Path, problems: Problems) -> dict[str, Give
     full = Path(os.path.abspath(path))  # noqa: PTH100 - as above
     document = read(full, str(full.relative_to(root) if full.is_relative_to(root) else path), problems)
     if document is None:
-        problems.whole = False
+        problems.gap(Gap.TEXT)
     return from_file(document) if document else {}
 
 

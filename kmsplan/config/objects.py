@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kmsplan.config.document import HOLE
 from kmsplan.config.expand import DEFAULT_KEY_NAME, Entry, Expanded
-from kmsplan.config.problems import quoted
+from kmsplan.config.problems import listed, near, quoted
 from kmsplan.config.section import Node
 from kmsplan.kms.capability import KeyStorageMechanism
 from kmsplan.kms.naming import ALIAS_PREFIX
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from kmsplan.resource.attribute import Kind
 
 DEFAULT_KEY: Final = Address(f"default_key.{DEFAULT_KEY_NAME}")
+_HINTS: Final = 20
+_LISTED: Final = 10
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 
@@ -58,14 +60,36 @@ class Objects:
     found: dict[Address, Object] = field(default_factory=dict)
     unclear: set[Address] = field(default_factory=set)
     """Declared, but what they are could not be understood."""
+    _hints: int = 0
+    _listed: dict[str, list[str]] = field(default_factory=dict)
 
     def __contains__(self, address: str) -> bool:
         return address in self.found or address in self.unclear
 
-    def names(self, kind: str) -> list[str]:
-        """Return the names of one kind's objects."""
-        prefix = f"{kind}."
-        return [address.removeprefix(prefix) for address in (*self.found, *self.unclear) if address.startswith(prefix)]
+    def hint(self, address: str, *, whole: bool = False) -> str:
+        """Return `Did you mean ...?` for an address that is not here: the nearest name of its kind, or whole address.
+
+        Ten thousand wrong names are not compared with ten thousand right ones: only the first few are.
+        """
+        self._hints += 1
+        if self._hints > _HINTS:
+            return ""
+        kind, _, name = address.partition(".")
+        names = self._names(kind)
+        return near(address, [f"{kind}.{name}" for name in names]) if whole else near(name, names)
+
+    def instances(self) -> str:
+        """Return a sentence with the first declared instances, or nothing where there is none."""
+        names = self._names("instance")
+        more = ", ..." if len(names) > _LISTED else ""
+        return f" Declared: {listed(names[:_LISTED])}{more}." if names else ""
+
+    def _names(self, kind: str) -> list[str]:
+        """Return the names of one kind, listed once: asked for only when all objects are there."""
+        if kind not in self._listed:
+            prefix, all_of_them = f"{kind}.", (*self.found, *self.unclear)
+            self._listed[kind] = [found.removeprefix(prefix) for found in all_of_them if found.startswith(prefix)]
+        return self._listed[kind]
 
     def of_kind(self, kind: str) -> list[Object]:
         """Return one kind's objects."""
@@ -170,7 +194,7 @@ def _own_aliases(objects: Objects, problems: Problems) -> None:
         if not names:
             continue
         node, attributes = found.entry.node, {"key": found.address}
-        # A list that a reference filled in has no items in the file: they all stand where the reference does.
+        # A list that a reference filled in has no items in the file: they stand where their key does.
         shown_at = node.value.get("aliases") if isinstance(node.value, dict) else None
         for index, name in enumerate(names):
             item = Node(node.document, shown_at, index, name) if isinstance(shown_at, list) else node
@@ -178,12 +202,12 @@ def _own_aliases(objects: Objects, problems: Problems) -> None:
 
 
 def _shared_aliases(objects: Objects, expanded: Expanded, problems: Problems) -> None:
-    canonical = KINDS["alias"].by_name["key"].canonical
+    canonical = Canonical(KINDS["alias"])
     for name, entry in expanded.named["aliases"].items():
-        if entry.written is HOLE or canonical is None:
+        if entry.written is HOLE:
             objects.unclear.add(Address(f"alias.{name}"))
         else:
-            _alias(objects, name, entry, {"key": canonical(entry.written)}, problems)
+            _alias(objects, name, entry, canonical({"key": entry.written}), problems)
 
 
 def _alias(objects: Objects, name: str, entry: Entry, attributes: dict[str, Any], problems: Problems) -> None:

@@ -14,12 +14,22 @@ EXCERPT_LENGTH: Final = 240
 SECRET_NAMES: Final = ("pin", "access_key", "passphrase", "material", "password", "secret")
 """Attributes after which an excerpt shows nothing but a well-formed reference."""
 
-_QUOTED = r"""\"(?:[^"\\]|\\.)*\"?|'(?:[^']|'')*'?"""
-_SECRET: Final = re.compile(
+_QUOTED: Final = r"""\"(?:[^"\\]|\\.)*\"?|'(?:[^']|'')*'?"""
+_SECRET: Final = (
     rf"(?i)((?:{'|'.join(SECRET_NAMES)})[\"']?\s*:\s*)"
     r"(?!\s|\{\s*(?:env|file)\s*:\s*[A-Za-z0-9_./-]+\s*[,}])"
     rf"(?:\{{[^}}]*\}}?|{_QUOTED}|[^,}}]+)"
 )
+"""Compiled when the first excerpt is taken, not at import."""
+
+
+def printable(text: str) -> str:
+    """Return text that a terminal shows as it is: what would steer it, or be invisible, as an escape."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    return repr(char)[1:-1]
 
 
 class Source:
@@ -28,7 +38,7 @@ class Source:
     __slots__ = ("_starts", "filename", "text")
 
     def __init__(self, filename: str, text: str) -> None:
-        self.filename = filename.encode("utf-8", "backslashreplace").decode()
+        self.filename = printable(filename)
         self.text = text
         self._starts: list[int] | None = None
 
@@ -41,7 +51,7 @@ class Source:
 
     def span(self, start: int, end: int) -> Span:
         """Return lines and columns of the characters from `start` up to `end`."""
-        starts = self.starts
+        starts, end = self.starts, min(end, len(self.text))
         line = bisect_right(starts, start)
         last = line if end < starts[line] else bisect_right(starts, end)
         return Span(self.filename, line, start - starts[line - 1] + 1, last, end - starts[last - 1] + 1)
@@ -51,7 +61,9 @@ class Source:
         start, end = self.starts[span.line - 1], self.starts[span.line] - 1
         if span.column > EXCERPT_LENGTH:
             return None
-        return _SECRET.sub(r"\1(not shown)", self.text[start:end].rstrip("\r"))[:EXCERPT_LENGTH]
+        line = re.sub(_SECRET, r"\1(not shown)", self.text[start:end].rstrip("\r"))[:EXCERPT_LENGTH]
+        # One character for one, so that a caret below still points at its column.
+        return "".join(char if char.isprintable() else " " if char == "\t" else "\ufffd" for char in line)
 
 
 @dataclass(frozen=True, slots=True)

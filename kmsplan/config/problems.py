@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from kmsplan.config.codes import ABSENCES, CODES
+from kmsplan.config.codes import CODES
 from kmsplan.config.diagnostic import Diagnostic, Severity
+from kmsplan.config.place import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,14 +21,34 @@ _SHOWN: Final = 60
 _PART: Final = 3
 
 
+class Gap(IntEnum):
+    """What could not be understood, so that nobody can say what is missing in it."""
+
+    NONE = 0
+    NAMES = 1
+    """Some objects' names."""
+    TEXT = 2
+    """A file, or a section of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    diagnostic: Diagnostic
+    until: Gap | None
+    more: int = 0
+    """How many other objects have it at the same place."""
+
+
 class Problems:
     """Collects problems; `diagnostics` gives them in the order of files and lines."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[Any, ...], Diagnostic] = {}
-        self._repeats: dict[tuple[Any, ...], int] = {}
-        self.whole = True
-        """False once something could not be understood at all: then nothing is known to be missing."""
+        self._found: dict[tuple[Any, ...], _Found] = {}
+        self._gap = Gap.NONE
+
+    def gap(self, gap: Gap) -> None:
+        """Note that something is unknown from here on."""
+        self._gap = max(self._gap, gap)
 
     def add(
         self,
@@ -37,16 +58,27 @@ class Problems:
         *,
         address: str | None = None,
         severity: Severity = Severity.ERROR,
+        until: Gap | None = None,
     ) -> None:
-        """Note one problem. The same code at the same place is told once, however many objects are made there."""
+        """Note one problem. The same code at the same place is told once, however many objects are made there.
+
+        Args:
+            code: One of CODES.
+            detail: What is wrong, why, and what to do.
+            place: Where; None for what is outside files.
+            address: The object that has it.
+            severity: Warnings stop nothing.
+            until: For something missing: the gap from which on it may be there all the same, and so is not told.
+        """
+        detail, address = printable(detail), printable(address) if address else None
         span = place.span if place else None
-        first = self._found.get((code, span)) if span else None
-        if first is not None and first.address != address:
-            self._repeats[code, span] = self._repeats.get((code, span), 0) + 1
+        key: tuple[Any, ...] = (code, span) if span else (code, detail)
+        first = self._found.get(key)
+        if first is not None and (first.diagnostic.address != address or first.diagnostic.detail == detail):
+            others = first.diagnostic.address != address
+            self._found[key] = replace(first, more=first.more + others)
             return
-        if first is not None and first.detail == detail:
-            return
-        self._found[(code, span) if first is None and span else (code, span, detail)] = Diagnostic(
+        diagnostic = Diagnostic(
             code=code,
             summary=CODES[code],
             detail=detail,
@@ -55,19 +87,23 @@ class Problems:
             address=address,
             severity=severity,
         )
+        self._found[(*key, detail) if first else key] = _Found(diagnostic, until)
 
     def __bool__(self) -> bool:
-        return any(found.severity is Severity.ERROR for found in self._found.values())
+        return any(found.diagnostic.severity is Severity.ERROR for found in self._found.values())
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Return all that is known to be wrong, sorted by file, line, column and code."""
-        found = (self._told(key) for key, found in self._found.items() if self.whole or found.code not in ABSENCES)
-        return tuple(sorted(found, key=_order))
+        known = (found for found in self._found.values() if found.until is None or self._gap < found.until)
+        return tuple(sorted(map(_told, known), key=_order))
 
-    def _told(self, key: tuple[Any, ...]) -> Diagnostic:
-        found, more = self._found[key], self._repeats.get(key, 0)
-        objects = "object" if more == 1 else "objects"
-        return replace(found, detail=f"{found.detail} ({more} more {objects} made here, too.)") if more else found
+
+def _told(found: _Found) -> Diagnostic:
+    if not found.more:
+        return found.diagnostic
+    objects = "object" if found.more == 1 else "objects"
+    detail = f"{found.diagnostic.detail} ({found.more} more {objects} made here, too.)"
+    return replace(found.diagnostic, detail=detail)
 
 
 def _order(found: Diagnostic) -> tuple[Any, ...]:
@@ -78,6 +114,8 @@ def _order(found: Diagnostic) -> tuple[Any, ...]:
 
 def near(word: str, known: Iterable[str]) -> str:
     """Return ` Did you mean 'x'?` for the nearest of `known`, or nothing where none is near."""
+    import difflib  # noqa: PLC0415 - only on the error path
+
     names = list(known)
     found = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     # A part of a name is far from it by distance: SIGN from SIGN/VERIFY, aes_256 from Aliyun_AES_256.
@@ -105,7 +143,12 @@ def shown(value: Any) -> str:
 
 def repeated(items: Sequence[Any]) -> Any:
     """Return the first element that stood earlier in the list already."""
-    return next(item for position, item in enumerate(items) if item in items[:position])
+    seen: set[str] = set()
+    for item in items:
+        if repr(item) in seen:
+            return item
+        seen.add(repr(item))
+    return None
 
 
 def listed(words: Iterable[Any]) -> str:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kmsplan.config.policy import check_policy
-from kmsplan.config.problems import listed, near
+from kmsplan.config.problems import Gap, listed
 from kmsplan.kms.capability import (
     DELETION_WINDOW_DAYS,
     ROTATION_DAYS,
@@ -37,7 +37,9 @@ class Rule(NamedTuple):
     """The attribute that the problem is shown at."""
     reads: tuple[str, ...]
     check: Callable[..., str | None]
-    """Takes the key's type, then what the rule reads. Cached: thousands of keys share few combinations."""
+    """Takes what the rule reads. Cached: thousands of keys share few combinations."""
+    typed: bool = False
+    """Whether it takes the key's type before that, and so says nothing where that is unknown."""
 
 
 @cache
@@ -56,7 +58,7 @@ def _holders(key_type: KeyType) -> str:
 
 
 @cache
-def _usage_offered(_: KeyType, spec: str, usage: str) -> str | None:
+def _usage_offered(spec: str, usage: str) -> str | None:
     facts = SPECS[KeySpec(spec)]
     if KeyUsage(usage) in facts.usages:
         return None
@@ -76,7 +78,7 @@ def _can_rotate(key_type: KeyType, spec: str, origin: str, mechanism: str | None
 
 
 @cache
-def _rotation_in_range(_: KeyType, rotation: int | None) -> str | None:
+def _rotation_in_range(rotation: int | None) -> str | None:
     low, high = ROTATION_DAYS
     if rotation is None or low * DAY <= rotation <= high * DAY:
         return None
@@ -84,7 +86,7 @@ def _rotation_in_range(_: KeyType, rotation: int | None) -> str | None:
 
 
 @cache
-def _window_in_range(_: KeyType, window: float) -> str | None:
+def _window_in_range(window: float) -> str | None:
     low, high = DELETION_WINDOW_DAYS
     if isinstance(window, float):
         return f"The deletion window is {window:g} days; the KMS takes whole days, {low}d to {high}d."
@@ -109,13 +111,13 @@ def _import_offered(key_type: KeyType, spec: str, origin: str) -> str | None:
 
 
 KEY_RULES: Final = (
-    Rule("K401", "spec", ("spec",), _spec_offered),
+    Rule("K401", "spec", ("spec",), _spec_offered, typed=True),
     Rule("K402", "usage", ("spec", "usage"), _usage_offered),
-    Rule("K403", "rotation", ("spec", "origin", "storage_mechanism", "rotation"), _can_rotate),
+    Rule("K403", "rotation", ("spec", "origin", "storage_mechanism", "rotation"), _can_rotate, typed=True),
     Rule("K404", "rotation", ("rotation",), _rotation_in_range),
     Rule("K405", "deletion_window", ("deletion_window",), _window_in_range),
-    Rule("K413", "storage_mechanism", ("storage_mechanism",), _mechanism_offered),
-    Rule("K415", "origin", ("spec", "origin"), _import_offered),
+    Rule("K413", "storage_mechanism", ("storage_mechanism",), _mechanism_offered, typed=True),
+    Rule("K415", "origin", ("spec", "origin"), _import_offered, typed=True),
 )
 _BACKENDS: Final[Mapping[str, KeyType]] = MappingProxyType({"hsm": KeyType.HARDWARE, "proxy": KeyType.EXTERNAL})
 """Instance attribute -> the one type that needs it; the others refuse it."""
@@ -157,7 +159,8 @@ def _instance(found: Object, key_type: KeyType | None, problems: Problems) -> No
     _tags(found, problems)
     if attributes["type"] is None and "type" not in bad:
         types = listed(each.value for each in INSTANCE_TYPES)
-        problems.add("K205", f"An instance needs `type`: {types}.", found.entry.node.key_place, address=found.address)
+        place, detail = found.entry.node.key_place, f"An instance needs `type`: {types}."
+        problems.add("K205", detail, place, address=found.address, until=Gap.TEXT)
     for name, wanted in _BACKENDS.items():
         if key_type is None or name in bad:
             continue
@@ -184,9 +187,9 @@ def _key(
 ) -> None:
     bad, attributes = found.entry.bad, found.attributes
     for rule, pick in pickers:
-        if key_type is None or (bad and not bad.isdisjoint(rule.reads)):
+        if (rule.typed and key_type is None) or (bad and not bad.isdisjoint(rule.reads)):
             continue
-        detail = rule.check(key_type, *pick(attributes))
+        detail = rule.check(key_type, *pick(attributes)) if rule.typed else rule.check(*pick(attributes))
         if detail is not None:
             place, address = found.place(rule.at), found.address
             problems.add(rule.code, detail + found.said_by(rule.at), place, address=address)
@@ -235,25 +238,23 @@ def _placed(found: Object, objects: Objects, problems: Problems) -> None:
     instance = found.attributes["instance"]
     if instance is None:
         if "instance" not in found.entry.bad:
-            names = objects.names("instance")
-            hint = f" Declared: {listed(names)}." if names else " Declare one under `instances`."
+            hint = objects.instances() or " Declare one under `instances`."
             place, address = found.entry.node.key_place, found.address
-            problems.add("K205", f"A key needs `instance`, which holds it.{hint}", place, address=address)
+            detail = f"A key needs `instance`, which holds it.{hint}"
+            problems.add("K205", detail, place, address=address, until=Gap.TEXT)
     elif instance not in objects:
-        name, names = name_of(instance), objects.names("instance")
-        hint = near(name, names) or (f" Declared: {listed(names)}." if names else " None is declared.")
-        detail = f"There is no instance {name!r}.{hint}{found.said_by('instance')}"
-        problems.add("K501", detail, found.place("instance"), address=found.address)
+        hint = objects.hint(instance) or objects.instances() or " None is declared."
+        detail = f"There is no instance {name_of(instance)!r}.{hint}{found.said_by('instance')}"
+        problems.add("K501", detail, found.place("instance"), address=found.address, until=Gap.NAMES)
 
 
 def _pointed(found: Object, objects: Objects, problems: Problems) -> None:
     """Want an alias at a declared key."""
     target = found.attributes["key"]
     if target not in objects:
-        name = name_of(target)
-        hint = near(name, objects.names("key"))
-        detail = f"There is no key {name!r}.{hint} An alias points at a key by its name under `keys`."
-        problems.add("K502", detail, found.entry.node.locate(), address=found.address)
+        hint = objects.hint(target)
+        detail = f"There is no key {name_of(target)!r}.{hint} An alias points at a key by its name under `keys`."
+        problems.add("K502", detail, found.entry.node.locate(), address=found.address, until=Gap.NAMES)
 
 
 def _quotas(objects: Objects, problems: Problems) -> None:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kmsplan.config.document import HOLE, Document
-from kmsplan.config.problems import near, shown
+from kmsplan.config.problems import Gap, near, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,11 +89,11 @@ def collect(documents: Sequence[Document], problems: Problems) -> Sections:
 def _section(sections: Sections, node: Node, name: Any, problems: Problems) -> None:
     form = SECTIONS.get(name)
     if name is HOLE or node.value is HOLE:
-        problems.whole = False
+        problems.gap(Gap.TEXT)
     elif form is None:
         detail = f"{name!r} is no section of a configuration.{near(name, SECTIONS)} Sections: {', '.join(SECTIONS)}."
         problems.add("K201", detail, node.key_place)
-        problems.whole = False
+        problems.gap(Gap.TEXT)
     elif form is Form.ONE:
         _one(sections.one, node, name, problems)
     elif node.value is not None:
@@ -113,7 +113,7 @@ def _many(sections: Sections, form: Form, node: Node, name: str, problems: Probl
     if not fits:
         detail = f"`{name}` is {form.value}, not {shown(node.value)}."
         problems.add("K202", detail, node.locate())
-        problems.whole = False
+        problems.gap(Gap.TEXT)
     elif form is Form.NAMED:
         _named(sections.named[name], node, name, problems)
     else:
@@ -127,7 +127,7 @@ def _named(known: dict[str, Node], node: Node, section: str, problems: Problems)
     for index, (name, value) in enumerate(container.items()):
         entry = Node(document, container, index, value)
         if name is HOLE:
-            problems.whole = False
+            problems.gap(Gap.TEXT)
         elif name in known:
             detail = f"{name!r} stands under `{section}` at {known[name].key_place}, too. Keep one of the two."
             problems.add("K116", detail, entry.key_place)
@@ -140,7 +140,8 @@ def check_version(sections: Sections, documents: Sequence[Document], problems: P
     node = sections.one.get("kmsplan")
     if node is None:
         start = next((document.place_of_start() for document in documents), None)
-        problems.add("K207", f"No file says which version it is written for. Add the line `kmsplan: {VERSION}`.", start)
+        detail = f"No file says which version it is written for. Add the line `kmsplan: {VERSION}`."
+        problems.add("K207", detail, start, until=Gap.TEXT)
     elif node.value != VERSION or isinstance(node.value, bool):
         detail = f"This kmsplan reads version {VERSION} of the configuration, not {shown(node.value)}."
         problems.add("K207", f"{detail} Write `kmsplan: {VERSION}`, or use a kmsplan that knows it.", node.locate())

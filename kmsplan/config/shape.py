@@ -15,11 +15,12 @@ import jsonschema_rs
 
 from kmsplan.config.document import HOLE
 from kmsplan.config.expand import DEFAULT_KEY_NAME, KINDS_BY_SECTION, Entry, Expanded
-from kmsplan.config.explain import Fault, explain
+from kmsplan.config.problems import Gap
 from kmsplan.config.schema import expanded_schema
 from kmsplan.config.section import SECTIONS, Form
 
 if TYPE_CHECKING:
+    from kmsplan.config.explain import Fault
     from kmsplan.config.place import Place
     from kmsplan.config.problems import Problems
 
@@ -34,7 +35,8 @@ def check_shape(expanded: Expanded, problems: Problems) -> Expanded:
         owner, rest = _owner(fault.path)
         entry = owner.entry(expanded)
         if fault.missing is None or fault.missing not in entry.bad or len(rest) > 0:
-            problems.add(fault.code, fault.detail, _place(entry, rest, fault), address=owner.address)
+            until = Gap.TEXT if fault.missing else None
+            problems.add(fault.code, fault.detail, _place(entry, rest, fault), address=owner.address, until=until)
         if rest or not fault.key:
             refused.setdefault(owner, set()).add(str(rest[0]) if rest else None)
     return _without(expanded, refused)
@@ -47,6 +49,8 @@ def _validator() -> Any:
 
 def _faults(document: Mapping[str, Any]) -> Iterator[Fault]:
     """Yield every fault. The two libraries agree; a test compares them."""
+    from kmsplan.config.explain import explain  # noqa: PLC0415 - only on the error path
+
     faults = [fault for error in _slow_validator().iter_errors(_narrowed(document)) for fault in explain(error)]
     if not faults:
         raise AssertionError("the two JSON Schema validators disagree: this is a bug in kmsplan")

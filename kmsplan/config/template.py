@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.config.document import HOLE, Hole
-from kmsplan.config.problems import near, shown
+from kmsplan.config.problems import Gap, near, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,9 +33,10 @@ class Reference:
 class TemplateError(Exception):
     """A reference that cannot be filled in: the problem's code and detail."""
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: str, until: Gap | None = None) -> None:
         self.code = code
         self.detail = detail
+        self.until = until
         super().__init__(detail)
 
 
@@ -94,7 +95,7 @@ class Scope:
     def _variable(self, reference: Reference) -> Any:
         if reference.name not in self.variables:
             detail = f"No variable {reference.name!r} is declared.{near(reference.name, self.variables)}"
-            raise TemplateError("K302", f"{detail} Variables are declared under `variables`.")
+            raise TemplateError("K302", f"{detail} Variables are declared under `variables`.", Gap.TEXT)
         return self.variables[reference.name]
 
     def _element(self, reference: Reference) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kmsplan.config.diagnostic import Severity
 from kmsplan.config.document import HOLE, Document, has_hole, parse
 from kmsplan.config.place import Place, Source
-from kmsplan.config.problems import Problems, listed, near, shown
+from kmsplan.config.problems import Gap, Problems, listed, near, shown
 
 if TYPE_CHECKING:
     from kmsplan.config.section import Node
@@ -93,7 +93,7 @@ def resolve_variables(
 
 def _unknown(name: str, given: Given, declarations: Mapping[str, Node], problems: Problems) -> None:
     detail = f"{given.origin} sets {name!r}, which is not declared under `variables`.{near(name, declarations)}"
-    problems.add("K302", detail, given.place)
+    problems.add("K302", detail, given.place, until=Gap.TEXT)
 
 
 def _declared(name: str, node: Node) -> _Variable | None:
@@ -134,7 +134,7 @@ def _unset(variable: _Variable, problems: Problems) -> Any:
         f"The variable {name!r} has no value. Give it one with --var {name}=VALUE, a line `{name}: VALUE` in a "
         f"--var-file, the environment variable {ENVIRONMENT}{name}, or a `default` here."
     )
-    problems.add("K301", detail, variable.node.key_place)
+    problems.add("K301", detail, variable.node.key_place, until=Gap.TEXT)
     return HOLE
 
 

@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from kmsplan.drift.unmanaged import unmanaged
 from kmsplan.kms.lifecycle import KeyState
@@ -17,10 +18,10 @@ from kmsplan.plan.plan import Drift, DriftedAttribute
 from kmsplan.resource.address import kind_of
 from kmsplan.resource.kinds import KINDS, REFERENCES
 from kmsplan.resource.step import Status
-from kmsplan.resource.value import Present, Unreadable, localise
+from kmsplan.resource.value import Absent, Present, Unreadable, localise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from kmsplan.config.configuration import Declared
     from kmsplan.resource.address import Address
@@ -37,6 +38,21 @@ UNREADABLE: Final = "unreadable"
 _SPECIAL: Final = frozenset({KeyState.PENDING_DELETION.value, KeyState.UNAVAILABLE.value})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What one object is judged by, apart from its own record."""
+
+    lineage: str
+    observed: Observed
+    addresses: Mapping[str, Address]
+    """By identity."""
+    desired: Mapping[Address, Declared]
+    pending: Mapping[Address, tuple[Effect, ...]]
+    """What interrupted operations may or may not have done."""
+    leaving: frozenset[Address]
+    """Predecessors that an interrupted succession has not disabled yet: aliases may still point at them."""
+
+
 def find_drift(
     recorded: Recorded, observed: Observed, desired: Mapping[Address, Declared] | None = None
 ) -> tuple[Drift, ...]:
@@ -47,28 +63,42 @@ def find_drift(
         observed: a reading of every recorded identity, and of whatever else there is.
         desired: for showing beside what drifted what the configuration says.
     """
-    addresses = {record.identity: record.address for record in recorded.records.values()}
-    found = [*_of_records(recorded, observed, addresses, desired or {}), *unmanaged(recorded, observed, addresses)]
+    known = _known(recorded, observed, desired or {})
+    found = [*_of_records(recorded, known), *unmanaged(recorded, observed, known.addresses)]
     return tuple(sorted(found, key=lambda drift: (drift.address, drift.identity)))
 
 
-def _of_records(
-    recorded: Recorded,
-    observed: Observed,
-    addresses: Mapping[str, Address],
-    desired: Mapping[Address, Declared],
-) -> Iterator[Drift]:
-    pending: dict[str, list[Effect]] = {}
+def _known(recorded: Recorded, observed: Observed, desired: Mapping[Address, Declared]) -> _Known:
+    pending: dict[Address, tuple[Effect, ...]] = {}
     for operation in recorded.pending:
-        pending.setdefault(operation.address, []).append(operation.effect)
+        pending[operation.address] = (*pending.get(operation.address, ()), operation.effect)
+    records = recorded.records.values()
+    return _Known(
+        lineage=recorded.lineage,
+        observed=observed,
+        addresses={record.identity: record.address for record in records},
+        desired=desired,
+        pending=pending,
+        leaving=frozenset(
+            record.address
+            for record in records
+            if record.status is Status.RETIRED and record.attributes.get("enabled") is True
+        ),
+    )
+
+
+def _of_records(recorded: Recorded, known: _Known) -> Iterator[Drift]:
     owned = f"{recorded.lineage}/"
-    tests = {name: comparison(kind, addresses) for name, kind in KINDS.items()}
-    for address, record in recorded.records.items():
-        found = observed.objects.get(record.identity)
-        if isinstance(found, Present) and _surely_same(tests[found.kind], owned, record, found):
+    tests = {name: comparison(kind, known.addresses) for name, kind in KINDS.items()}
+    objects = known.observed.objects
+    for record in recorded.records.values():
+        found = objects.get(record.identity)
+        if not isinstance(found, Present):
+            drift = _of_missing(record, found, known)
+        elif _surely_same(tests[found.kind], owned, record, found):
             continue
-        declared = desired.get(address)
-        drift = _of_record(record, observed, addresses, pending.get(address, []), declared, recorded.lineage)
+        else:
+            drift = _of_present(record, found, known)
         if drift is not None:
             yield drift
 
@@ -83,45 +113,25 @@ def _surely_same(same: Callable[[Attributes, Attributes], bool], owned: str, rec
     )
 
 
-def _of_record(
-    record: Record,
-    observed: Observed,
-    addresses: Mapping[str, Address],
-    pending: list[Effect],
-    declared: Declared | None,
-    lineage: str,
-) -> Drift | None:
-    found = observed.objects.get(record.identity)
-    if isinstance(found, Present):
-        return _of_present(record, found, addresses, pending, declared, lineage)
-    if found is None or isinstance(found, Unreadable):
+def _of_missing(record: Record, found: Absent | Unreadable | None, known: _Known) -> Drift | None:
+    if not isinstance(found, Absent):
         why = f"{found.message} ({found.code})" if found else "it was not read"
         return Drift(address=record.address, identity=record.identity, kind=UNREADABLE, detail=why)
-    expected = record.status is Status.PENDING_DELETION or any(effect.removes for effect in pending)
+    expected = record.status is Status.PENDING_DELETION or any(
+        effect.removes for effect in known.pending.get(record.address, ())
+    )
     return None if expected else Drift(address=record.address, identity=record.identity, kind=VANISHED)
 
 
-def _of_present(
-    record: Record,
-    found: Present,
-    addresses: Mapping[str, Address],
-    pending: list[Effect],
-    declared: Declared | None,
-    lineage: str,
-) -> Drift | None:
-    kind = KINDS[kind_of(record.address)]
-    attributes = localise(found, addresses, REFERENCES[kind.name])
+def _of_present(record: Record, found: Present, known: _Known) -> Drift | None:
+    pending = known.pending.get(record.address, ())
     scheduled = found.state == KeyState.PENDING_DELETION
-    names = [
-        name
-        for name in differences(kind, record.attributes, attributes)
-        if not (scheduled and name == "enabled")  # a key that waits for its deletion is neither
-        and not _may_be(pending, name, attributes[name])
+    by_others = scheduled and not _is_expected(record, pending)
+    drifted = [
+        *_attributes(record, found, known),
+        *_state(record, found, pending),
+        *(() if scheduled else _owner(record, found, known.lineage)),
     ]
-    drifted = [_attribute(name, record.attributes, attributes, declared) for name in names]
-    drifted += _state(record, found, pending)
-    drifted += [] if scheduled else _owner(record, found, lineage)
-    by_others = scheduled and not _expected_deletion(record, pending)
     if not drifted and not by_others:
         return None
     date = found.computed.get("delete_date") if by_others else None
@@ -134,38 +144,40 @@ def _of_present(
     )
 
 
-def _attribute(name: str, recorded: Attributes, observed: Attributes, declared: Declared | None) -> DriftedAttribute:
-    desired = declared.attributes.get(name) if declared else None
-    return DriftedAttribute(name=name, recorded=recorded[name], observed=observed[name], desired=desired)
+def _attributes(record: Record, found: Present, known: _Known) -> Iterator[DriftedAttribute]:
+    kind = KINDS[kind_of(record.address)]
+    observed = localise(found, known.addresses, REFERENCES[kind.name])
+    declared = known.desired.get(record.address)
+    for name in differences(kind, record.attributes, observed):
+        value = observed[name]
+        if name == "enabled" and found.state == KeyState.PENDING_DELETION:
+            continue  # a key that waits for its deletion is neither enabled nor disabled
+        if name in REFERENCES[kind.name] and value in known.leaving:
+            continue
+        if any(effect.attributes.get(name, record) == value for effect in known.pending.get(record.address, ())):
+            continue
+        desired = declared.attributes.get(name) if declared else None
+        yield DriftedAttribute(name=name, recorded=record.attributes[name], observed=value, desired=desired)
 
 
-def _may_be(pending: list[Effect], name: str, value: Any) -> bool:
-    """Whether an interrupted operation would have set just this value."""
-    return any(name in effect.attributes and effect.attributes[name] == value for effect in pending)
-
-
-def _expected_deletion(record: Record, pending: list[Effect]) -> bool:
+def _is_expected(record: Record, pending: Iterable[Effect]) -> bool:
     return record.status is Status.PENDING_DELETION or any(
         effect.status is Status.PENDING_DELETION for effect in pending
     )
 
 
-def _state(record: Record, found: Present, pending: list[Effect]) -> list[DriftedAttribute]:
+def _state(record: Record, found: Present, pending: Iterable[Effect]) -> Iterator[DriftedAttribute]:
     """States that no attribute tells."""
     cancelled = record.status is Status.PENDING_DELETION and found.state != KeyState.PENDING_DELETION
     if cancelled and not any(effect.status is Status.READY for effect in pending):
-        return [DriftedAttribute(name="state", recorded=KeyState.PENDING_DELETION.value, observed=found.state)]
-    if found.state == KeyState.UNAVAILABLE:
+        yield DriftedAttribute(name="state", recorded=KeyState.PENDING_DELETION.value, observed=found.state)
+    elif found.state == KeyState.UNAVAILABLE:
         usual = KeyState.ENABLED if record.attributes.get("enabled", True) else KeyState.DISABLED
-        return [DriftedAttribute(name="state", recorded=usual.value, observed=found.state)]
-    return []
+        yield DriftedAttribute(name="state", recorded=usual.value, observed=found.state)
 
 
-def _owner(record: Record, found: Present, lineage: str) -> list[DriftedAttribute]:
+def _owner(record: Record, found: Present, lineage: str) -> Iterator[DriftedAttribute]:
     """The owner tag finds an object again when the state is lost. Its address may be an older one: records move."""
-    if found.kind == "alias":
-        return []
     owner = Owner.parse(found.owner) if found.owner else None
-    if owner is not None and owner.lineage == lineage:
-        return []
-    return [DriftedAttribute(name="owner", recorded=f"{lineage}/{record.address}", observed=found.owner)]
+    if found.kind != "alias" and (owner is None or owner.lineage != lineage):
+        yield DriftedAttribute(name="owner", recorded=f"{lineage}/{record.address}", observed=found.owner)

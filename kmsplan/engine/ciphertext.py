@@ -58,9 +58,7 @@ def associated_data(version_id: str, context: Mapping[str, str] | None) -> bytes
 
 
 def _check(context: Any) -> None:
-    if not isinstance(context, Mapping) or not all(
-        isinstance(part, str) for pair in context.items() for part in pair
-    ):
+    if not isinstance(context, Mapping) or not all(isinstance(part, str) for pair in context.items() for part in pair):
         raise KmsError("InvalidParameter", "EncryptionContext is not valid: it maps text to text, nothing else.")
     length = sum(len(name) + len(value) for name, value in context.items())
     if length > CONTEXT_LENGTH:

@@ -134,4 +134,6 @@ class Core:
 
 def sealed() -> KmsError:
     """Return the error of a sealed engine."""
-    return KmsError("Rejected.Sealed", "The engine is sealed: its keys cannot be used. Unseal it: kmsplan engine unseal.")
+    return KmsError(
+        "Rejected.Sealed", "The engine is sealed: its keys cannot be used. Unseal it: kmsplan engine unseal."
+    )

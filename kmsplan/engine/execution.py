@@ -58,11 +58,21 @@ def commit(core: Core, request: Request, work: Callable[[Transaction], T], *, us
     """
 
     def run(transaction: Transaction) -> T:
-        if uses_keys and setting.load(transaction.db, SEALED) is not None:
-            core.seal()
-            raise sealed()
+        if uses_keys:
+            require_unsealed(core, transaction)
         result = work(transaction)
         transaction.entries.append(request.entry(OK))
         return result
 
     return core.store.write(run)
+
+
+def require_unsealed(core: Core, transaction: Transaction) -> None:
+    """Check that no process has sealed the engine; if one has, forget the keys here too.
+
+    Raises:
+        KmsError: Rejected.Sealed.
+    """
+    if setting.load(transaction.db, SEALED) is not None:
+        core.seal()
+        raise sealed()

@@ -49,9 +49,7 @@ def made(core: Core, request: Request, design: Design, version_id: str) -> Itera
 
 
 def _begin(transaction: Transaction, request: Request, design: Design, version_id: str, reference: bytes) -> None:
-    versions.begin(
-        transaction.db, design.key_id, version_id, design.instance.instance_id, reference, request.time
-    )
+    versions.begin(transaction.db, design.key_id, version_id, design.instance.instance_id, reference, request.time)
     entry = request.entry(ACCEPTED)
     entry["reference"] = reference.hex()
     transaction.entries.append(entry)
@@ -78,7 +76,7 @@ def _generate(core: Core, design: Design, version_id: str, reference: bytes) -> 
     except NotOfferedError as error:
         raise KmsError("UnsupportedOperation", str(error)) from error
     except ProtectionUnavailableError as error:
-        raise KmsError("Forbidden.DKMSInstanceStateInvalid", f"The HSM is not ready: {error}") from error
+        raise KmsError("Rejected.Unavailable", f"The HSM is not available: {error}") from error
     return VersionRow(
         key_id=design.key_id,
         version_id=version_id,

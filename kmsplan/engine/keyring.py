@@ -82,9 +82,7 @@ class Keyring:
         what = f"the material of {binding.version_id}" if binding.version_id else f"{binding.table} {binding.row}"
         if term not in self._terms:
             raise corrupt(what)
-        return SecretBytes(
-            _open(self._terms[term], wrapped, binding.associated_data(self._engine_id), what)
-        )
+        return SecretBytes(_open(self._terms[term], wrapped, binding.associated_data(self._engine_id), what))
 
 
 def new_term(engine_id: str, root: SecretBytes, entropy: Callable[[int], bytes]) -> bytes:

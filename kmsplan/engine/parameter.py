@@ -72,7 +72,9 @@ def _tags(value: Any) -> str | None:
 
 
 def _names(value: Any) -> str | None:
-    return None if isinstance(value, tuple) and all(isinstance(item, str) for item in value) else "it is a list of texts"
+    return (
+        None if isinstance(value, tuple) and all(isinstance(item, str) for item in value) else "it is a list of texts"
+    )
 
 
 def _policy(value: Any) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kmsplan.engine import hardware, moment
 from kmsplan.engine.audit import OK
-from kmsplan.engine.execution import admitted, commit
+from kmsplan.engine.execution import admitted, require_unsealed
 from kmsplan.engine.hardware import SCHEDULE
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import key as keys
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     import sqlite3
 
+    from kmsplan.engine.audit import Request
     from kmsplan.engine.core import Core
     from kmsplan.engine.keystore.key import KeyRow
     from kmsplan.engine.keystore.version import VersionRow
@@ -128,11 +129,13 @@ def _rotate(core: Core, key_id: str) -> bool:
     with admitted(core, request):
         design = material.Design(key_id=key_id, spec=KeySpec(row.spec), usage=KeyUsage(row.usage), instance=instance)
         version = material.software_version(core, design, key_version_id(key_id, core.world.entropy(10)))
-        return commit(core, request, lambda transaction: _promote(transaction.db, row, version), uses_keys=True)
+        return core.store.write(lambda transaction: _promote(core, transaction, request, row, version))
 
 
-def _promote(db: sqlite3.Connection, before: KeyRow, version: VersionRow) -> bool:
+def _promote(core: Core, transaction: Transaction, request: Request, before: KeyRow, version: VersionRow) -> bool:
     """Make a new version the primary one, if nothing has changed meanwhile."""
+    require_unsealed(core, transaction)
+    db = transaction.db
     row, instance = keys.load(db, before.key_id), instances.load(db, before.instance_id)
     still_due = row is not None and row.state == KeyState.ENABLED
     if not still_due or row is None or instance is None or row.next_rotation_date != before.next_rotation_date:
@@ -146,4 +149,5 @@ def _promote(db: sqlite3.Connection, before: KeyRow, version: VersionRow) -> boo
     versions.insert(db, version)
     due = moment.later(version.created, row.rotation or 0)
     keys.rotated(db, row.key_id, version.version_id, version.created, due)
+    transaction.entries.append(request.entry(OK))
     return True

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kmsplan.plan.plan import Allowances
     from kmsplan.resource.value import Observed
 
+WRONG_NUMBER: Final = "P201"
 MASS_KEYS: Final = 10
 """Fewer keys than this are no mass."""
 MASS_PERCENT: Final = 30
@@ -54,7 +55,7 @@ def _deletions(changes: Iterable[Change], allowances: Allowances) -> Iterator[Vi
     listed = f": {some(deleted)}" if deleted else ""
     remedy = f"pass --allow-delete {len(deleted)}" if deleted else "leave out --allow-delete"
     yield Violation(
-        code="P201",
+        code=WRONG_NUMBER,
         address=None,
         summary="The number of deletions is not the expected one",
         detail=f"This plan deletes {len(deleted)} ({expected}){listed}. If that is what you want, {remedy}.",

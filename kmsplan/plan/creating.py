@@ -88,7 +88,8 @@ def adopt(situation: Situation, declared: Declared, present: Present, reason: Re
         return refused(change, rules.foreign_owner(declared.address, present.identity, foreign, declared))
     replaced = material_differences(kind, before, after)
     if replaced:
-        return refused(change, rules.needs_material(declared.address, replaced, declared))
+        problem = f"its {' and '.join(replaced)} cannot become what is declared; declare what it is"
+        return refused(change, rules.bad_import(declared.address, present.identity, problem, declared))
     steps = (*_bring(kind, present, before, after), *owner_steps(situation, declared.address, present, "imported"))
     return checked(Verdict(replace(change, steps=steps)), present, declared)
 
@@ -109,7 +110,7 @@ def _imported(situation: Situation, declared: Declared, identity: str) -> Verdic
         return unreadable(address, identity, found)
     problem = _import_problem(situation, address, identity, found)
     if problem or not isinstance(found, Present):
-        change = replace(create(declared, Reason.IMPORTED), action=Action.ADOPT)
+        change = Change(address=address, action=Action.ADOPT, reason=Reason.IMPORTED, identity=identity)
         return refused(change, rules.bad_import(address, identity, problem or "the KMS knows no such object", declared))
     return adopt(situation, declared, found, Reason.IMPORTED)
 
@@ -120,7 +121,7 @@ def _import_problem(situation: Situation, address: Address, identity: str, found
     if not isinstance(found, Present):
         return "the KMS knows no such object"
     if found.kind != kind_of(address):
-        return f"it is a {found.kind.replace('_', ' ')}, not a {kind_of(address).replace('_', ' ')}"
+        return f"its kind is {found.kind}"
     if found.kind == "alias" and identity != identity_of(address):
         return f"an alias's address is its name, so it can only become alias.{identity.removeprefix('alias/')}"
     return None

@@ -60,6 +60,8 @@ class Reason(StrEnum):
     OWNED = "found_by_owner_tag"
     REMOVED = "removed_block"
     MOVED = "moved_block"
+    FOLLOWS = "follows_successor"
+    """What it points at has been replaced."""
     SETTING = "setting"
     """Only rules for kmsplan itself differ: recorded, no operation."""
     ACCEPTED = "accept_observed"

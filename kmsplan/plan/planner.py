@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from kmsplan.plan.brakes import find_brakes
+from kmsplan.plan.brakes import WRONG_NUMBER, find_brakes
 from kmsplan.plan.decide import decide
 from kmsplan.plan.graph import block_dependents, cycle, link
 from kmsplan.plan.guard import refusals
@@ -67,6 +67,8 @@ def make_plan(
         violations = [one for one in violations if one.address is None or one.address in chosen]
     pinned, unchanged = pin(changes, unchanged, situation)
     brakes = find_brakes(pinned, keys=facts["keys"], observed=observed, now=options.now, allowances=options.allowances)
+    if violations:  # the number of deletions is judged when it is known
+        brakes = tuple(brake for brake in brakes if brake.code != WRONG_NUMBER)
     return Plan(
         changes=pinned,
         unchanged=tuple(sorted(unchanged, key=itemgetter(0))),

@@ -68,9 +68,9 @@ def older_state(address: Address, recorded: str, found: str) -> Violation:
         code="P104",
         address=address,
         summary="The state is older than the KMS",
-        detail=f"{address} is recorded as {recorded}, but {found} was made later for the same address. An old state "
-        "was put back, or another one is in use elsewhere. Find the newer state (kmsplan state history), or recreate "
-        "it with kmsplan state rebuild.",
+        detail=f"{address} is recorded as {recorded}, but {found} has the same address in its owner tag and is not "
+        "older: an old state was put back, or another one is in use elsewhere. Find the newer state (kmsplan state "
+        "history), or recreate it with kmsplan state rebuild.",
     )
 
 
@@ -99,7 +99,7 @@ def foreign_owner(address: Address, identity: str, owner: str, declared: Declare
 
 
 def bad_import(address: Address, identity: str, problem: str, declared: Declared | None = None) -> Violation:
-    """P107: an import block cannot be carried out."""
+    """P107: an object cannot be adopted under this address."""
     return Violation(
         code="P107",
         address=address,
@@ -171,8 +171,8 @@ def not_offered(address: Address, what: str, offer: str, declared: Declared) -> 
         code="P112",
         address=address,
         summary="Not offered here",
-        detail=f"{what} is declared and valid, but {offer} does not offer it yet. Remove {address}, or use an engine "
-        "that offers it.",
+        detail=f"{address} is {what}: declared and valid, but {offer} does not offer it yet. Remove it, or use an "
+        "engine that offers it.",
         where=place(declared),
     )
 

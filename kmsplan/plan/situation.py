@@ -145,7 +145,7 @@ def _move_problem(
     old: Address, new: Address, records: Mapping[Address, Record], configuration: Configuration
 ) -> str | None:
     if kind_of(old) != kind_of(new):
-        return f"a {kind_of(old)} cannot become a {kind_of(new)}"
+        return f"{kind_of(old)} and {kind_of(new)} are different kinds"
     if kind_of(old) == "alias":
         return "an alias's address is its name, and no KMS renames an alias; declare the new one and drop the old"
     if is_retired(new):

@@ -13,8 +13,9 @@ from kmsplan.plan.diff import complete, differences, learned, setting_difference
 from kmsplan.plan.plan import Action, Change, Reason
 from kmsplan.plan.replacing import replacement
 from kmsplan.plan.verdict import Verdict, blocked, refused, rejection
+from kmsplan.resource.address import is_retired, kind_of
 from kmsplan.resource.attribute import Mutability
-from kmsplan.resource.kinds import KINDS
+from kmsplan.resource.kinds import KINDS, REFERENCES
 from kmsplan.resource.step import Effect, Status, Step
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _updated(situation: Situation, change: Change, kind: Kind, present: Present,
     effect = _record_effect(kind, record, before, after, names)
     if record.status is Status.PENDING_DELETION:  # somebody cancelled it, and the key is wanted
         effect = Effect(attributes=effect.attributes if effect else {}, status=Status.READY)
-    reason = _reason(record, after, names, settings, effect, change)
+    reason = _reason(situation, record, change, names)
     return Verdict(
         replace(
             change,
@@ -150,22 +151,21 @@ def _record_effect(
     return Effect(attributes=attributes) if attributes else None
 
 
-def _reason(
-    record: Record,
-    after: dict[str, Any],
-    names: tuple[str, ...],
-    settings: tuple[str, ...],
-    effect: Effect | None,
-    change: Change,
-) -> Reason:
+def _reason(situation: Situation, record: Record, change: Change, names: tuple[str, ...]) -> Reason:
+    """Say why, for an object whose `names` differ from what is desired, or whose record alone changes."""
+    before, after, kind = change.before or {}, change.after or {}, KINDS[kind_of(record.address)]
+    references = REFERENCES[kind.name]
     if names:
+        if any(name in references and is_retired(before[name]) for name in names):
+            return Reason.FOLLOWS
         drifted = all(record.attributes.get(name) == after[name] for name in names)
         return Reason.DRIFTED if drifted else Reason.CHANGED
-    if settings:
+    if setting_differences(kind, record.attributes, after):
         return Reason.SETTING
-    if change.moved_from:
+    if change.moved_from or any(record.attributes.get(name) in situation.moved_from.values() for name in references):
         return Reason.MOVED
-    return Reason.ACCEPTED if effect else Reason.UNCHANGED
+    same = not learned(kind, record.attributes, before) and record.status is not Status.PENDING_DELETION
+    return Reason.UNCHANGED if same else Reason.ACCEPTED
 
 
 def _note(before: dict[str, Any], after: dict[str, Any], owner: tuple[Step, ...]) -> str | None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from kmsplan.report.escape import escape, quote
 from kmsplan.report.value_text import KNOWN_AFTER_APPLY, json_text, value_text
 from kmsplan.resource.address import kind_of, name_of
+from kmsplan.resource.attribute import Mutability
+from kmsplan.resource.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +29,7 @@ def whole(
     kind: str, attributes: Mapping[str, Any], glyph: str, style: Style, unknown: Sequence[str] = ()
 ) -> Iterator[str]:
     """Yield every attribute that says something, as created (`+`), destroyed (`-`) or as it is (` `)."""
-    said = {name: value for name, value in attributes.items() if value not in (None, "", {}, [])}
+    said = {name: attributes[name] for name in _names(kind, attributes)}
     unsaid = [name for name in unknown if name not in said]
     size = max(map(len, (*said, *unsaid)), default=0)
     mark = _mark(glyph, style)
@@ -43,18 +45,29 @@ def whole(
             yield f"{mark} {name:<{size}} = {value_text(kind, name, value)}{suffix}"
 
 
+def _names(kind: str, attributes: Mapping[str, Any]) -> Iterator[str]:
+    """Yield, in table order, the names that say something: no usual settings, nothing empty."""
+    if attributes.get("identity"):
+        yield "identity"
+    for attribute in KINDS[kind].attributes:
+        value = attributes.get(attribute.name)
+        usual = attribute.mutability is Mutability.SETTING and value == attribute.default
+        if value not in (None, "", {}, []) and not usual:
+            yield attribute.name
+
+
 def differing(
     kind: str,
     before: Mapping[str, Any],
     after: Mapping[str, Any],
     names: Iterable[str],
     style: Style,
+    size: int,
     forces: Iterable[str] = (),
     unknown: Iterable[str] = (),
 ) -> Iterator[str]:
-    """Yield the attributes that differ as `~ name = old -> new`."""
-    names, forces, unknown = tuple(names), frozenset(forces), frozenset(unknown)
-    size = max(map(len, names), default=0)
+    """Yield the attributes that differ as `~ name = old -> new`, the names `size` characters wide."""
+    forces, unknown = frozenset(forces), frozenset(unknown)
     for name in names:
         old, new = before.get(name), after.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping):

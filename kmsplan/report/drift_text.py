@@ -63,6 +63,6 @@ def drift_blocks(drift: Iterable[Drift], style: Style) -> Iterator[str]:
 
 def _attribute(drift: Drift, attribute: DriftedAttribute, style: Style) -> Iterator[str]:
     kind, name = kind_of(Address(drift.address)), attribute.name
-    yield from differing(kind, {name: attribute.recorded}, {name: attribute.observed}, (name,), style)
+    yield from differing(kind, {name: attribute.recorded}, {name: attribute.observed}, (name,), style, len(name))
     if attribute.desired is not None and attribute.desired != attribute.recorded:
         yield style.dim(f"  # declared: {value_text(kind, name, attribute.desired)}")

@@ -11,7 +11,8 @@ from kmsplan.plan.rules import some
 from kmsplan.report.block_text import differing, head, whole
 from kmsplan.report.counts import counts
 from kmsplan.report.drift_text import drift_blocks
-from kmsplan.report.escape import escape
+from kmsplan.report.escape import escape, quote
+from kmsplan.report.value_text import KNOWN_AFTER_APPLY
 from kmsplan.report.violation_text import violation_text
 from kmsplan.resource.address import kind_of
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from kmsplan.plan.plan import Plan
     from kmsplan.report.style import Style
 
+_WHOLE: Final = (Action.CREATE, Action.DELETE, Action.FORGET)
+"""Shown with all attributes, or when blocked with none."""
 NO_CHANGES: Final = "No changes. Your keys match the configuration."
 
 _LEGEND: Final[Mapping[Action, str]] = MappingProxyType(
@@ -39,6 +42,7 @@ _HEADERS: Final[Mapping[tuple[Action, Reason], str]] = MappingProxyType(
         (Action.CREATE, Reason.VANISHED): "has vanished and will be created anew",
         (Action.CREATE, Reason.DELETION_COMPLETED): "will be created anew: the old one's deletion is complete",
         (Action.UPDATE, Reason.DRIFTED): "will be updated in-place: it was changed outside of kmsplan",
+        (Action.UPDATE, Reason.FOLLOWS): "will be updated in-place: it follows its key's successor",
         (Action.UPDATE, Reason.SUCCEEDED): "will be retired: disabled, and kept",
         (Action.DELETE, Reason.DESTROY): "will be destroyed, as requested",
         (Action.ADOPT, Reason.IMPORTED): "will be imported",
@@ -46,8 +50,21 @@ _HEADERS: Final[Mapping[tuple[Action, Reason], str]] = MappingProxyType(
         (Action.FORGET, Reason.DELETION_COMPLETED): "is gone: its deletion is complete, and its record is dropped",
         (Action.FORGET, Reason.VANISHED): "is gone, and its record is dropped",
         (Action.NO_OP, Reason.SETTING): "has new settings for kmsplan itself; the KMS is not asked",
+        (Action.NO_OP, Reason.MOVED): "refers to what moves; its record follows",
         (Action.NO_OP, Reason.ACCEPTED): "was changed outside of kmsplan to what is declared; its record follows",
         (Action.NO_OP, Reason.WAITING): "waits for its deletion, which is what is declared; its record follows",
+    }
+)
+_BLOCKED: Final[Mapping[Action, str]] = MappingProxyType(
+    {
+        Action.CREATE: "would be created",
+        Action.UPDATE: "would be updated in-place",
+        Action.REPLACE: "would be replaced",
+        Action.DELETE: "would be destroyed",
+        Action.RESTORE: "would be restored",
+        Action.ADOPT: "would be adopted",
+        Action.FORGET: "would be forgotten",
+        Action.NO_OP: "is left alone",
     }
 )
 _USUAL: Final[Mapping[Action, str]] = MappingProxyType(
@@ -108,14 +125,15 @@ def _legend(changes: Iterable[Change], style: Style) -> Iterator[str]:
 
 def _change(change: Change, style: Style) -> Iterator[str]:
     glyph = GLYPHS[change.action]
-    yield f"  # {style.bold(escape(change.address))} {_header(change)}"
+    header = _header(change) if change.blocked is None else _BLOCKED[change.action]
+    yield f"  # {style.bold(escape(change.address))} {header}"
     if change.reason is Reason.NOT_IN_CONFIGURATION:
         yield f"  # (because {escape(change.address)} is not in configuration)"
-    if change.moved_from:
+    if change.moved_from and change.reason is not Reason.MOVED:
         yield f"  # (moved from {escape(change.moved_from)})"
     if change.blocked is not None:
         yield f"  # {style.yellow('blocked')}: {escape(change.blocked)}"
-    body = list(_body(change, style))
+    body = [] if change.blocked is not None and change.action in _WHOLE else list(_body(change, style))
     if body:
         yield f"{_coloured(glyph, f'{glyph:>3}', style)} {head(change.address)} {{"
         yield from (f"      {line}" for line in body)
@@ -133,10 +151,8 @@ def _header(change: Change) -> str:
         return "will be scheduled for deletion"
     if change.action is Action.DELETE and key:
         return "will be scheduled for deletion, as requested"
-    if change.reason is Reason.UNREADABLE:
-        return "is left alone"
     if change.moved_from and change.reason is Reason.MOVED and change.action is Action.NO_OP:
-        return f"was {escape(change.moved_from)} and is moved here"
+        return f"has been {escape(change.moved_from)}: its record moves"
     return _HEADERS.get((change.action, change.reason), _USUAL[change.action])
 
 
@@ -150,21 +166,22 @@ def _body(change: Change, style: Style) -> Iterator[str]:
         case Action.FORGET:
             yield from whole(kind, {"identity": change.identity}, " ", style)
         case _:
-            yield from _identity(change)
+            size = max(map(len, ("identity", *change.attributes)))
+            yield from _identity(change, size, style)
             forces = change.attributes if change.action is Action.REPLACE else ()
-            yield from differing(kind, before, after, change.attributes, style, forces, change.unknown)
+            yield from differing(kind, before, after, change.attributes, style, size, forces, change.unknown)
             hidden = len(after) - len(change.attributes)
             if change.attributes and hidden > 0:
                 yield style.dim(f"  # ({hidden} unchanged {'attribute' if hidden == 1 else 'attributes'} hidden)")
 
 
-def _identity(change: Change) -> Iterator[str]:
+def _identity(change: Change, size: int, style: Style) -> Iterator[str]:
     if change.identity is None or not (change.attributes or change.action is Action.ADOPT):
         return
     if change.action is Action.REPLACE:
-        yield f"~ identity = {escape(change.identity)} -> (known after apply)"
+        yield f"{style.yellow('~')} {'identity':<{size}} = {quote(change.identity)} -> {KNOWN_AFTER_APPLY}"
     else:
-        yield f"  identity = {escape(change.identity)}"
+        yield f"  {'identity':<{size}} = {quote(change.identity)}"
 
 
 def _summary(plan: Plan, style: Style) -> Iterator[str]:

@@ -6,6 +6,7 @@ hash. A file that was only laid out anew (line ends, indentation) is accepted by
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import hashlib
 import re
@@ -26,6 +27,8 @@ from kmsplan.state.upgrade import FORMAT_VERSION, Document, upgraded
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from kmsplan.resource.step import Effect
 
 _OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 _OPEN: Final = b"{\n"
@@ -51,7 +54,7 @@ def encode(snapshot: Snapshot) -> bytes:
             "format_version": FORMAT_VERSION,
             "journal_sequence": snapshot.journal_sequence,
             "lineage": recorded.lineage,
-            "pending": recorded.pending,
+            "pending": [_pending_json(pending) for pending in recorded.pending],
             "records": {
                 address: {"attributes": record.attributes, "identity": record.identity, "status": record.status}
                 for address, record in recorded.records.items()
@@ -159,6 +162,15 @@ def _snapshot(document: Document) -> Snapshot:
         pending=tuple(_pending(values) for values in document["pending"]),
     )
     return Snapshot(recorded, document["journal_sequence"])
+
+
+def _pending_json(pending: Pending) -> dict[str, Any]:
+    """Return dicts all the way down, for only their keys are sorted."""
+    return {**_members(pending), "effect": _members(pending.effect)}
+
+
+def _members(value: Pending | Effect) -> dict[str, Any]:
+    return {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
 
 
 def _pending(values: dict[str, Any]) -> Pending:

@@ -57,9 +57,7 @@ def with_material(core: Core, request: Request, operation: CreateKey) -> Iterato
     if operation.origin == Origin.EXTERNAL:
         yield Made(new_id, None)
         return
-    design = material.Design(
-        key_id=new_id, spec=KeySpec(operation.spec), usage=KeyUsage(operation.usage), instance=row
-    )
+    design = material.Design(key_id=new_id, spec=KeySpec(operation.spec), usage=KeyUsage(operation.usage), instance=row)
     with material.made(core, request, design) as version:
         yield Made(new_id, version)
 

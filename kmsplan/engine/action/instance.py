@@ -37,7 +37,7 @@ def connected(core: Core, request: Request, operation: CreateInstance) -> Iterat
         try:
             core.protection(row).specs()
         except ProtectionUnavailableError as error:
-            raise KmsError("Forbidden.DKMSInstanceStateInvalid", f"The HSM is not ready: {error}") from error
+            raise KmsError("Rejected.Unavailable", f"The HSM is not available: {error}") from error
     yield row
 
 

@@ -70,10 +70,6 @@ class WorkerTimeoutError(HsmError):
     """The token did not answer within the call's time limit."""
 
 
-class NotOfferedError(Exception):
-    """The token works and cannot do this: another spec or algorithm has to be chosen, waiting does not help."""
-
-
 _INIT = "softhsm2-util --init-token --free --label {token!r}"
 _WHERE = "token {token!r} of the PKCS#11 module {module}"
 # Fault: class, what is wrong, what to do.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kmsplan.engine.hsm.encoding import der_signature
-from kmsplan.engine.hsm.error import KeyUnusableError, NotOfferedError
+from kmsplan.engine.hsm.error import KeyUnusableError
 from kmsplan.engine.hsm.message import Op
-from kmsplan.engine.protection.protocol import InvalidCiphertextError
+from kmsplan.engine.protection.protocol import InvalidCiphertextError, NotOfferedError
 from kmsplan.kms.spec import ALGORITHMS, SPECS, Family, KeySpec, KeyUsage
 
 if TYPE_CHECKING:

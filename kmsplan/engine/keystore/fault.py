@@ -65,7 +65,10 @@ def translate(error: sqlite3.Error, path: Path) -> KeystoreError:
     # Without a code the sqlite3 module itself refused: misuse, hence a defect.
     kind, words = _FAULTS.get(
         code & _PRIMARY,
-        (KeystoreError, "the keystore {path} refused a statement ({reason}). This is a defect of kmsplan; please report it"),
+        (
+            KeystoreError,
+            "the keystore {path} refused a statement ({reason}). This is a defect of kmsplan; please report it",
+        ),
     )
     name = getattr(error, "sqlite_errorname", None)
     reason = f"{name}: {error}" if name else str(error)

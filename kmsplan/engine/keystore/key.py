@@ -96,7 +96,8 @@ def due_for_rotation(db: sqlite3.Connection, now: str, only: str | None = None) 
 def due_for_deletion(db: sqlite3.Connection, now: str) -> list[str]:
     """Return keys whose deletion is due, the longest due first."""
     rows = db.execute(
-        "SELECT key_id FROM key WHERE delete_date <= ? AND state = 'PendingDeletion' ORDER BY delete_date, key_id", (now,)
+        "SELECT key_id FROM key WHERE delete_date <= ? AND state = 'PendingDeletion' ORDER BY delete_date, key_id",
+        (now,),
     )
     return [row[0] for row in rows]
 

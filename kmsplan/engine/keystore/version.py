@@ -119,13 +119,9 @@ def count_use(db: sqlite3.Connection, key_id: str, version_id: str) -> bool:
     return changed.rowcount == 1
 
 
-def hardware_references(db: sqlite3.Connection) -> dict[str, dict[bytes, str]]:
-    """Return, by hardware instance, the key of each reference whose material should be in the token."""
-    found: dict[str, dict[bytes, str]] = {}
+def references(db: sqlite3.Connection, instance_id: str) -> dict[bytes, str]:
+    """Return the key of each reference whose material should be in an instance's HSM."""
     rows = db.execute(
-        "SELECT v.instance_id, v.reference, v.key_id FROM key_version AS v JOIN instance AS i USING (instance_id) "
-        "WHERE i.type = 'hardware' AND v.status = 'ready'"
+        "SELECT reference, key_id FROM key_version WHERE instance_id = ? AND status = 'ready'", (instance_id,)
     )
-    for instance_id, reference, key_id in rows:
-        found.setdefault(instance_id, {})[reference] = key_id
-    return found
+    return dict(rows)

@@ -14,11 +14,11 @@ from kmsplan.engine.hsm import proof
 from kmsplan.engine.hsm.ability import Abilities
 from kmsplan.engine.hsm.client import TokenName
 from kmsplan.engine.hsm.encoding import subject_public_key_info
-from kmsplan.engine.hsm.error import KeyUnusableError, NotOfferedError
+from kmsplan.engine.hsm.error import KeyUnusableError
 from kmsplan.engine.hsm.handle import HANDLES
 from kmsplan.engine.hsm.message import REFERENCE_BYTES, SENTINEL, Fault, Op, TokenFaultError
 from kmsplan.engine.hsm.supervisor import Supervisor
-from kmsplan.engine.protection.protocol import Generated
+from kmsplan.engine.protection.protocol import Generated, NotOfferedError
 from kmsplan.kms.spec import SPECS
 
 if TYPE_CHECKING:

@@ -149,6 +149,4 @@ def _private_bytes(key: PrivateKey) -> bytes:
 
 def public_bytes(key: PrivateKey) -> bytes:
     """Return DER SubjectPublicKeyInfo of a key pair's public half (RFC 5280, 4.1.2.7)."""
-    return key.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    return key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -2,7 +2,7 @@
 
 `input.yaml` says what is desired, recorded and observed, as briefly as it can: attributes that it leaves out have the
 attribute tables' defaults, a record that says nothing else is as desired, and an observation as recorded. With
-KMSPLAN_UPDATE=1 in the environment the outputs are written instead of compared; read the difference before you commit it.
+KMSPLAN_UPDATE=1 in the environment the outputs are written instead of compared; read the difference before committing.
 """
 
 from __future__ import annotations
@@ -109,9 +109,11 @@ class Case:
             record.identity: self._observation(record, said.get(record.identity, {}))
             for record in self.records.values()
         }
-        others = [self._other(one) for one in self.said.get("others", [])]
-        asked = {identity: ABSENT for identity in self.said.get("imports", {}).values()}
-        return Observed(environment=ENVIRONMENT, objects={**asked, **objects}, others=tuple(others))
+        others = {one["identity"]: self._other(one) for one in self.said.get("others", [])}
+        asked: dict[str, Observation] = {
+            identity: others.pop(identity, ABSENT) for identity in self.said.get("imports", {}).values()
+        }
+        return Observed(environment=ENVIRONMENT, objects={**asked, **objects}, others=tuple(others.values()))
 
     def _observation(self, record: Record, said: Any) -> Observation:
         if said == "absent":

@@ -13,14 +13,13 @@ from kmsplan.engine.hsm.error import (
     HsmError,
     KeyUnusableError,
     MaterialMissingError,
-    NotOfferedError,
     SentinelMissingError,
     TokenMissingError,
 )
 from kmsplan.engine.hsm.handle import AesKey, EcKey, RsaKey
 from kmsplan.engine.hsm.message import SENTINEL
 from kmsplan.engine.hsm.supervisor import REST
-from kmsplan.engine.protection.protocol import InvalidCiphertextError
+from kmsplan.engine.protection.protocol import InvalidCiphertextError, NotOfferedError
 from kmsplan.kms.secret import SecretBytes
 from kmsplan.kms.spec import KeySpec, KeyUsage
 from tests.softhsm import SoftHsm, random_reference

@@ -1,0 +1,90 @@
+"""What there is, read in bulk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from kmsplan.engine.keystore import instance as instances
+from kmsplan.engine.keystore import listing
+from kmsplan.engine.keystore import version as versions
+from kmsplan.engine.protection.protocol import ProtectionUnavailableError
+from kmsplan.kms.lifecycle import KeyState
+from kmsplan.kms.spec import KeyType
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from kmsplan.engine.core import Core
+    from kmsplan.engine.keystore.instance import InstanceRow
+
+Row = dict[str, Any]
+_MISSING: Final = (
+    "its material is not in the HSM any more: it was destroyed there. Restore the token from its backup, or schedule the "
+    "key's deletion"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """Objects as plain dictionaries."""
+
+    instances: list[Row]
+    keys: list[Row]
+    aliases: list[Row]
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Keys whose HSM could not be asked, and why. Nothing is known of their material, least of all that it is gone."""
+
+
+def describe(core: Core, ids: Collection[str] | None, *, check_material: bool) -> Description:
+    """Describe objects; see `Engine.describe`."""
+    prefix = core.identity.arn_prefix
+    with core.store.read() as db:
+        found = {table: listing.rows(db, table, prefix, ids) for table in ("instance", "key", "alias")}
+        tags = listing.tags(db, ids)
+        vaults = instances.of_type(db, KeyType.HARDWARE) if check_material else []
+        references = [(vault, versions.references(db, vault.instance_id)) for vault in vaults]
+    for row in found["instance"]:
+        _complete_instance(row, tags)
+    for row in found["key"]:
+        row["tags"] = tags.get(row["key_id"], {})
+        row["deletion_protection"] = row["deletion_protection"] == 1
+        row["detail"] = None
+        if row["policy"] is not None:
+            row["policy"] = json.loads(row["policy"])
+    unreadable = _check_material(core, references, found["key"])
+    return Description(instances=found["instance"], keys=found["key"], aliases=found["alias"], unreadable=unreadable)
+
+
+def _complete_instance(row: Row, tags: dict[str, dict[str, str]]) -> None:
+    module, token = row.pop("module"), row.pop("token")
+    row["hsm"] = {"module": module, "token": token} if row["type"] == KeyType.HARDWARE else None
+    row["deletion_protection"] = row["deletion_protection"] == 1
+    row["tags"] = tags.get(row["instance_id"], {})
+
+
+def _check_material(
+    core: Core, references: Iterable[tuple[InstanceRow, dict[bytes, str]]], rows: list[Row]
+) -> dict[str, str]:
+    """Ask each HSM once for the material of its keys; mark the keys without it, return those nobody can tell of."""
+    unreadable: dict[str, str] = {}
+    by_id: dict[str, Row] = {}
+    for vault, keys in references:
+        by_id = by_id or {row["key_id"]: row for row in rows}
+        wanted = {reference: key_id for reference, key_id in keys.items() if key_id in by_id}
+        try:
+            missing = core.protection(vault).missing(wanted) if wanted else frozenset()
+        except ProtectionUnavailableError as error:
+            unreadable |= dict.fromkeys(wanted.values(), str(error))
+            continue
+        for reference in missing:
+            _mark(by_id[wanted[reference]])
+    return unreadable
+
+
+def _mark(row: Row) -> None:
+    """Call a key unavailable. One that is pending deletion stays that: its material is to go."""
+    row["detail"] = _MISSING
+    if row["state"] != KeyState.PENDING_DELETION:
+        row["state"] = KeyState.UNAVAILABLE.value

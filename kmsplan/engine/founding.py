@@ -1,0 +1,90 @@
+"""Making an engine: its folder, its root key, its first keyring key, the first entry of its audit trail."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from kmsplan.engine import keyring, moment
+from kmsplan.engine.audit import OK, Request, Trail
+from kmsplan.engine.error import EngineExistsError, KeystoreReadOnlyError
+from kmsplan.engine.keyring import Keyring
+from kmsplan.engine.keystore import setting, store
+from kmsplan.engine.keystore.writer import Transaction
+from kmsplan.engine.sealing import make_root
+from kmsplan.engine.unsealing import AUDIT_KEY, AUDIT_PUBLIC_KEY, SEAL, wrap_audit_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+    import sqlite3
+
+    from kmsplan.engine.sealing import Seal
+
+_ACCOUNT_DIGITS: Final = 16
+
+
+def found(
+    folder: Path, seal: Seal, *, clock: Callable[[], datetime], entropy: Callable[[int], bytes], region: str, actor: str
+) -> None:
+    """Make an engine; see `Engine.create`."""
+    if store.is_keystore(folder):
+        raise EngineExistsError(f"{folder} already holds an engine; nothing was changed")
+    try:
+        store.make_folder(folder)
+        engine_id, now = str(uuid.UUID(bytes=entropy(16), version=4)), moment.text(clock())
+        root, record = make_root(seal, engine_id, entropy)
+        first_term = keyring.new_term(engine_id, root, entropy)
+        opened = Keyring(engine_id, root, {keyring.FIRST_TERM: first_term}, entropy)
+        signer = Ed25519PrivateKey.from_private_bytes(entropy(32))
+        settings = {
+            "engine_id": engine_id.encode(),
+            "region": region.encode(),
+            "account": _account(entropy).encode(),
+            "created": now.encode(),
+            SEAL: record,
+            AUDIT_KEY: wrap_audit_key(opened, signer),
+            AUDIT_PUBLIC_KEY: signer.public_key().public_bytes_raw(),
+        }
+        request = Request(
+            action="CreateEngine",
+            resource=engine_id,
+            time=now,
+            request_id=entropy(16).hex(),
+            actor=actor,
+            source="embedded",
+        )
+
+        def fill(db: sqlite3.Connection) -> None:
+            setting.add_term(db, keyring.FIRST_TERM, first_term, now)
+            for name, value in settings.items():
+                setting.store(db, name, value)
+            _begin_trail(folder, engine_id, signer, db, request)
+
+        store.create(folder, fill)
+    except OSError as error:
+        raise KeystoreReadOnlyError(
+            f"no engine can be made in {folder} ({error}). Check the owner and mode of the folder, and the space on its disk"
+        ) from error
+
+
+def _begin_trail(
+    folder: Path, engine_id: str, signer: Ed25519PrivateKey, db: sqlite3.Connection, request: Request
+) -> None:
+    """Write the first entry, its checkpoint, and the checkpoint's file, which is there before the engine is."""
+    trail, transaction = Trail(folder, engine_id), Transaction(db)
+    trail.key = signer
+    transaction.entries.append(request.entry(OK))
+    transaction.wants_checkpoint = True
+    write_file = trail.conclude(transaction)
+    if write_file is not None:
+        write_file()
+
+
+def _account(entropy: Callable[[int], bytes]) -> str:
+    """Return an account number of 16 digits, as the cloud's are."""
+    low = 10 ** (_ACCOUNT_DIGITS - 1)
+    return str(low + int.from_bytes(entropy(8), "big") % (9 * low))

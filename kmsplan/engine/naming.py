@@ -1,0 +1,40 @@
+"""From the names that callers use, an id, an alias or an ARN, to a key's id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kmsplan.engine.keystore import alias as aliases
+from kmsplan.kms.error import KmsError
+from kmsplan.kms.naming import ALIAS_PREFIX
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from kmsplan.engine.core import Identity
+
+_ARN: Final = "acs:"
+_KEY: Final = "key/"
+
+
+def resolve(db: sqlite3.Connection, identity: Identity, name: str) -> str:
+    """Return the id of the key that an id, an alias or an ARN means; whether a key has that id is not looked up.
+
+    Raises:
+        KmsError: the alias does not exist, or the ARN is another KMS's.
+    """
+    if name.startswith(_ARN):
+        name = _local(name, identity.arn_prefix)
+    if not name.startswith(ALIAS_PREFIX):
+        return name
+    key_id = aliases.target(db, name)
+    if key_id is None:
+        raise KmsError("Forbidden.AliasNotFound", f"The specified alias {name} is not found.")
+    return key_id
+
+
+def _local(arn: str, prefix: str) -> str:
+    resource = arn.removeprefix(prefix)
+    if resource == arn or not resource.startswith((_KEY, ALIAS_PREFIX)):
+        raise KmsError("Forbidden.KeyNotFound", f"{arn} is no key of this engine; its keys begin with {prefix}{_KEY}.")
+    return resource.removeprefix(_KEY)

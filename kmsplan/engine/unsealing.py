@@ -1,0 +1,78 @@
+"""Opening the keyring with a seal, and closing it for every process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from kmsplan.engine.error import AuditError
+from kmsplan.engine.execution import SEALED, admitted, commit
+from kmsplan.engine.keyring import Binding, Keyring
+from kmsplan.engine.keystore import setting
+from kmsplan.engine.sealing import open_root
+from kmsplan.kms.secret import SecretBytes
+
+if TYPE_CHECKING:
+    from kmsplan.engine.core import Core
+    from kmsplan.engine.keystore.writer import Transaction
+    from kmsplan.engine.sealing import Seal
+
+SEAL: Final = "seal"
+"""Setting: how the root key is sealed, and the root key."""
+AUDIT_KEY: Final = "audit_key"
+"""Setting: the term (4 bytes) and, wrapped under it, the key that signs checkpoints."""
+AUDIT_PUBLIC_KEY: Final = "audit_public_key"
+_AUDIT_BINDING: Final = Binding(table="setting", row=AUDIT_KEY)
+_TERM_BYTES: Final = 4
+
+
+def open_keyring(core: Core, seal: Seal) -> None:
+    """Open the keyring and the key that signs checkpoints.
+
+    Raises:
+        SealingError: the seal does not open the root key.
+        MaterialCorruptError: what is wrapped under it does not open.
+        AuditError: the checkpoints' public key was replaced.
+    """
+    with core.store.read() as db:
+        settings, terms = setting.load_all(db), setting.terms(db)
+    engine_id = core.identity.engine_id
+    keyring = Keyring(engine_id, open_root(seal, engine_id, settings[SEAL]), terms, core.world.entropy)
+    blob = settings[AUDIT_KEY]
+    term, wrapped = int.from_bytes(blob[:_TERM_BYTES], "big"), blob[_TERM_BYTES:]
+    signer = Ed25519PrivateKey.from_private_bytes(keyring.unwrap(_AUDIT_BINDING, term, wrapped).reveal())
+    if signer.public_key().public_bytes_raw() != settings[AUDIT_PUBLIC_KEY]:
+        raise AuditError(
+            "the public key that checkpoints of the audit trail are checked with was replaced. Keep the engine's folder as "
+            "evidence, and find out who could write to it",
+            1,
+        )
+    core.keyring, core.trail.key = keyring, signer
+
+
+def wrap_audit_key(keyring: Keyring, signer: Ed25519PrivateKey) -> bytes:
+    """Return the key that signs checkpoints as the setting keeps it."""
+    term, wrapped = keyring.wrap(_AUDIT_BINDING, SecretBytes(signer.private_bytes_raw()))
+    return term.to_bytes(_TERM_BYTES, "big") + wrapped
+
+
+def seal(core: Core) -> None:
+    """Seal the engine for every process, now and later; see `Engine.seal`."""
+    request = core.request("Seal", core.identity.engine_id)
+
+    def mark(transaction: Transaction) -> None:
+        setting.store(transaction.db, SEALED, request.time.encode())
+        transaction.wants_checkpoint = True  # the last one that can be signed
+
+    with admitted(core, request):
+        commit(core, request, mark)
+    core.seal()
+
+
+def unseal(core: Core, given: Seal) -> None:
+    """Open the engine again; see `Engine.unseal`."""
+    request = core.request("Unseal", core.identity.engine_id)
+    with admitted(core, request):
+        open_keyring(core, given)
+        commit(core, request, lambda transaction: setting.remove(transaction.db, SEALED))

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from kmsplan.plan.brakes import find_brakes
+from kmsplan.plan.plan import Action, Allowances, Change, Reason, Violation
+from kmsplan.resource.address import Address
+from kmsplan.resource.value import Observed, Present
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+DAY = 86_400
+
+
+def key(number: int, action: Action = Action.UPDATE, **said: Any) -> Change:
+    return Change(
+        address=Address(f"key.k{number}"),
+        action=action,
+        reason=Reason.CHANGED,
+        identity=f"key-{number}",
+        **{"before": {}, "after": {}, **said},
+    )
+
+
+def disabling(**before: Any) -> Change:
+    return key(1, before={"enabled": True, **before}, after={"enabled": False}, attributes=("enabled",))
+
+
+def brakes(*changes: Change, keys: int = 1, present: tuple[Present, ...] = (), **allowed: Any) -> tuple[Violation, ...]:
+    observed = Observed(environment="e", objects={}, others=present)
+    return find_brakes(changes, keys=keys, observed=observed, now=NOW, allowances=Allowances(**allowed))
+
+
+def codes(*changes: Change, **said: Any) -> list[str]:
+    return [brake.code for brake in brakes(*changes, **said)]
+
+
+def seen(**computed: Any) -> tuple[Present, ...]:
+    return (Present(kind="key", identity="key-1", attributes={}, computed=computed),)
+
+
+@pytest.mark.parametrize(("allowed", "expected"), [(0, ["P201"]), (1, []), (2, ["P201"])])
+def test_the_number_of_deletions_is_the_allowed_one_exactly(allowed: int, expected: list[str]) -> None:
+    assert codes(key(1, Action.DELETE), delete=allowed) == expected
+
+
+def test_an_allowance_without_any_deletion_is_refused_while_there_is_something_to_do() -> None:
+    assert codes(key(1, Action.CREATE), delete=1) == ["P201"]
+    assert codes(delete=1) == []
+
+
+def test_instances_count_and_aliases_do_not() -> None:
+    instance = Change(address=Address("instance.core"), action=Action.DELETE, reason=Reason.DESTROY)
+    alias = Change(address=Address("alias.a"), action=Action.DELETE, reason=Reason.DESTROY)
+    assert codes(instance, alias, delete=1) == []
+
+
+def test_blocked_deletions_are_not_counted() -> None:
+    assert codes(key(1, Action.DELETE, blocked="no"), key(2, Action.CREATE)) == []
+
+
+def test_the_flag_to_pass_is_named() -> None:
+    (found,) = brakes(key(1, Action.DELETE))
+    assert "--allow-delete 1" in found.detail
+    assert "key.k1" in found.detail
+    assert found.brake
+
+
+@pytest.mark.parametrize(
+    ("changed", "keys", "expected"),
+    [(3, 10, []), (4, 10, ["P202"]), (9, 9, []), (31, 100, ["P202"]), (30, 100, [])],
+)
+def test_more_than_three_in_ten_of_ten_or_more_keys_is_mass(changed: int, keys: int, expected: list[str]) -> None:
+    assert codes(*map(key, range(changed)), keys=keys) == expected
+
+
+def test_mass_is_let_go_by_its_flag_and_creations_do_not_count() -> None:
+    assert codes(*map(key, range(10)), keys=10, mass=True) == []
+    assert codes(*(key(number, Action.CREATE) for number in range(50)), keys=10) == []
+
+
+def test_a_key_with_an_alias_is_not_disabled_without_its_name() -> None:
+    alias = Present(kind="alias", identity="alias/theirs", attributes={"key": "key-1"})
+    (found,) = brakes(disabling(), present=(alias,))
+    assert (found.code, found.address) == ("P203", "key.k1")
+    assert "alias/theirs" in found.detail
+    assert "--allow-in-use key.k1" in found.detail
+    assert codes(disabling(), present=(alias,), in_use=("key.k1",)) == []
+    assert codes(disabling(), present=(alias,), in_use=("key.k2",)) == ["P203"]
+
+
+def test_an_alias_that_leaves_in_the_same_plan_does_not_hold_the_key() -> None:
+    alias = Present(kind="alias", identity="alias/a", attributes={"key": "key-1"})
+    gone = Change(address=Address("alias.a"), action=Action.DELETE, reason=Reason.DESTROY, identity="alias/a")
+    moved = Change(
+        address=Address("alias.a"),
+        action=Action.UPDATE,
+        reason=Reason.CHANGED,
+        identity="alias/a",
+        attributes=("key",),
+    )
+    assert codes(disabling(), gone, present=(alias,)) == []
+    assert codes(disabling(), moved, present=(alias,)) == []
+
+
+@pytest.mark.parametrize(
+    ("computed", "expected"),
+    [
+        ({"last_used": "2026-05-30T00:00:00Z", "tracked_since": "2020-01-01T00:00:00Z"}, ["P203"]),
+        ({"last_used": "2026-05-01T00:00:00Z", "tracked_since": "2020-01-01T00:00:00Z"}, []),
+        ({"last_used": "2026-05-30T00:00:00"}, ["P203"]),
+        ({"last_used": datetime(2026, 5, 30, tzinfo=UTC)}, ["P203"]),
+        ({"last_used": None, "tracked_since": "2026-05-30T00:00:00Z"}, ["P203"]),
+        ({"last_used": None, "tracked_since": "2026-01-01T00:00:00Z"}, []),
+        ({"last_used": None, "tracked_since": None}, ["P203"]),
+        ({}, ["P203"]),
+    ],
+)
+def test_recent_or_unknown_use_holds_a_key(computed: dict[str, Any], expected: list[str]) -> None:
+    assert codes(disabling(unused_for=7 * DAY), present=seen(**computed)) == expected
+
+
+def test_without_unused_for_use_does_not_matter() -> None:
+    assert codes(disabling(), present=seen(last_used="2026-06-01T00:00:00Z")) == []
+
+
+def test_the_longer_of_recorded_and_declared_counts_so_that_one_plan_cannot_lower_it() -> None:
+    change = key(
+        1,
+        before={"enabled": True, "unused_for": 90 * DAY},
+        after={"enabled": False, "unused_for": DAY},
+        attributes=("enabled",),
+    )
+    used = seen(last_used="2026-05-01T00:00:00Z", tracked_since="2020-01-01T00:00:00Z")
+    assert codes(change, present=used) == ["P203"]
+
+
+def test_deleting_is_stopping_too() -> None:
+    deleted = key(1, Action.DELETE, before={"enabled": False, "unused_for": DAY}, after=None)
+    assert codes(deleted, delete=1, present=seen()) == ["P203"]
+
+
+def test_allowances_join() -> None:
+    joined = Allowances(delete=1, in_use=("a",)).joined(Allowances(delete=3, mass=True, in_use=("b", "a")))
+    assert joined == Allowances(delete=3, mass=True, in_use=("a", "b"))
+    assert Allowances(delete=1).joined(Allowances()) == Allowances(delete=1)

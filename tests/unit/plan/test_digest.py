@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+
+from kmsplan.plan.digest import ABSENT_DIGEST, UNREADABLE_DIGEST, object_digest
+from kmsplan.resource.value import ABSENT, Present, Unreadable
+
+KEY = Present(
+    kind="key",
+    identity="key-1",
+    attributes={"tags": {"a": "1", "b": "2"}, "enabled": True},
+    owner="L/key.orders/t",
+    computed={"last_used": "2026-01-01T00:00:00Z"},
+)
+
+
+def test_the_order_of_attributes_does_not_matter() -> None:
+    assert object_digest(replace(KEY, attributes={"enabled": True, "tags": {"b": "2", "a": "1"}})) == object_digest(KEY)
+
+
+def test_read_only_mappings_have_a_digest_too() -> None:
+    frozen = MappingProxyType({"enabled": True, "tags": MappingProxyType({"a": "1", "b": "2"})})
+    assert object_digest(replace(KEY, attributes=frozen)) == object_digest(KEY)
+
+
+def test_using_a_key_does_not_move_its_digest() -> None:
+    assert object_digest(replace(KEY, computed={"last_used": "2026-06-01T00:00:00Z"})) == object_digest(KEY)
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        replace(KEY, attributes={"tags": {"a": "1", "b": "3"}, "enabled": True}),
+        replace(KEY, state="PendingDeletion"),
+        replace(KEY, owner=None),
+        replace(KEY, identity="key-2"),
+    ],
+)
+def test_whatever_an_apply_relies_on_moves_the_digest(moved: Present) -> None:
+    assert object_digest(moved) != object_digest(KEY)
+
+
+def test_absent_and_unreadable_are_told_apart() -> None:
+    assert object_digest(ABSENT) == ABSENT_DIGEST
+    assert object_digest(Unreadable("x", "y")) == UNREADABLE_DIGEST

@@ -1,0 +1,154 @@
+"""What the golden cases do not show. See tests/case/plan for the cases themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kmsplan.kms.naming import OWNER_TAG
+from kmsplan.kms.operation import TagResources
+from kmsplan.plan.plan import Action, Reason
+from kmsplan.resource.address import Address
+from kmsplan.resource.step import Effect, Status
+from kmsplan.resource.value import ABSENT, Present, Unreadable
+
+if TYPE_CHECKING:
+    from tests.unit.plan.conftest import Small
+
+
+def test_an_identity_that_was_not_read_is_not_taken_for_absent(small: Small) -> None:
+    del small.objects["key-1"]
+    (blocked,) = small.plan().blocked
+    assert (blocked.address, blocked.reason) == ("key.orders", Reason.UNREADABLE)
+
+
+def test_an_attribute_that_the_kms_does_not_tell_is_no_change(small: Small) -> None:
+    present = small.see("key.orders")
+    unread = {name: value for name, value in present.attributes.items() if name != "policy"}
+    small.objects["key-1"] = replace(present, attributes=unread)
+    assert small.plan().empty
+
+
+def test_what_the_configuration_leaves_open_is_what_the_kms_chose(small: Small) -> None:
+    small.see("key.orders", storage_mechanism="HsmInternal")
+    plan = small.plan()
+    assert plan.violations == ()
+    (change,) = plan.effective
+    assert (change.action, change.effect) == (Action.NO_OP, Effect(attributes={"storage_mechanism": "HsmInternal"}))
+
+
+def test_a_change_that_only_settings_need_has_no_operation(small: Small) -> None:
+    small.declare("key.orders", instance="instance.core", tags={"team": "payments"}, deletion_window=9)
+    (change,) = small.plan().effective
+    assert (change.action, change.steps, change.reason) == (Action.NO_OP, (), Reason.SETTING)
+    assert change.effect == Effect(attributes={"deletion_window": 9})
+
+
+def test_an_adopted_record_is_what_was_observed_with_the_declared_settings(fresh: Small) -> None:
+    fresh.exists("instance.core", "kst-1")
+    fresh.declare("key.orders", instance="instance.core", deletion_window=9)
+    attributes = dict(fresh.desired[Address("key.orders")].attributes) | {"instance": "kst-1", "description": "old"}
+    fresh.others = [Present(kind="key", identity="key-1", attributes=attributes, owner="L/key.orders/t")]
+    change = next(change for change in fresh.plan().changes if change.address == "key.orders")
+    assert (change.action, change.identity) == (Action.ADOPT, "key-1")
+    assert change.effect is not None
+    assert change.effect.attributes["description"] == "old"
+    assert change.effect.attributes["instance"] == "instance.core"
+    assert change.effect.attributes["deletion_window"] == 9
+
+
+def test_a_lost_owner_tag_is_put_back_with_this_lineage(small: Small) -> None:
+    small.objects["key-1"] = replace(small.see("key.orders"), owner=None)
+    (change,) = small.plan().effective
+    (step,) = change.steps
+    assert step.operation == TagResources(
+        resource="key-1", resource_type="key", tags={OWNER_TAG: "L/key.orders/restored"}
+    )
+    assert step.effect == Effect()
+
+
+def test_a_vanished_object_that_its_owner_tag_finds_again_is_adopted_not_made_again(small: Small) -> None:
+    small.objects["key-1"] = ABSENT
+    small.objects["alias/orders"] = ABSENT
+    attributes = {**small.desired[Address("key.orders")].attributes, "instance": "kst-1"}
+    small.others = [Present(kind="key", identity="key-2", attributes=attributes, owner="L/key.orders/t2")]
+    change = next(change for change in small.plan().changes if change.address == "key.orders")
+    assert (change.action, change.identity) == (Action.ADOPT, "key-2")
+
+
+def test_an_older_object_with_the_same_owner_tag_is_left_alone(small: Small) -> None:
+    small.objects["key-1"] = replace(small.see("key.orders"), computed={"creation_date": "2026-02-01T00:00:00Z"})
+    small.others = [
+        Present(
+            kind="key",
+            identity="key-0",
+            attributes={"instance": "kst-1"},
+            owner="L/key.orders/t0",
+            computed={"creation_date": "2026-01-01T00:00:00Z"},
+        )
+    ]
+    assert small.plan().empty
+
+
+def test_a_key_whose_instance_vanished_while_it_stayed_is_refused(small: Small) -> None:
+    small.objects["kst-1"] = ABSENT
+    plan = small.plan()
+    assert "P110" in {violation.code for violation in plan.violations}
+
+
+def test_a_done_import_block_is_harmless_even_after_succession(small: Small) -> None:
+    retired = Address("key.orders~1")
+    record = small.records[Address("key.orders")]
+    small.records[retired] = replace(
+        record,
+        address=retired,
+        identity="key-0",
+        status=Status.RETIRED,
+        attributes={**record.attributes, "enabled": False},
+    )
+    small.see("key.orders~1")
+    assert [change.address for change in small.plan().changes] == [retired]
+    assert small.plan().empty
+
+
+def test_an_unreadable_instance_holds_back_everything_that_needs_it(small: Small) -> None:
+    small.declare("key.new", instance="instance.core")
+    small.objects["kst-1"] = Unreadable("x", "no answer")
+    plan = small.plan()
+    assert {change.address for change in plan.blocked} == {"instance.core", "key.new"}
+    assert not plan.effective
+    assert not plan.complete
+
+
+def test_targets_leave_problems_elsewhere_aside(small: Small) -> None:
+    small.declare("key.new", instance="instance.core")
+    small.declare("key.orders", instance="instance.core", spec="EC_P256", usage="SIGN/VERIFY")
+    assert [violation.code for violation in small.plan().violations] == ["P110"]
+    plan = small.plan(targets=("key.new",))
+    assert plan.violations == ()
+    assert [change.address for change in plan.effective] == ["key.new"]
+    assert not plan.complete
+
+
+def test_a_target_that_deletes_brings_its_aliases_along(small: Small) -> None:
+    for address in ("key.orders", "alias.orders"):
+        del small.desired[Address(address)]
+    record = small.records[Address("key.orders")]
+    small.records[Address("key.orders")] = replace(
+        record, attributes={**record.attributes, "deletion_protection": False}
+    )
+    small.see("key.orders")
+    plan = small.plan(targets=("key.orders",))
+    assert [change.address for change in plan.effective] == ["alias.orders", "key.orders"]
+
+
+@pytest.mark.parametrize("pattern", ["key.orders", "key.*", "key.order?", "*.orders"])
+def test_excluding_a_key_excludes_what_needs_it(fresh: Small, pattern: str) -> None:
+    assert [change.address for change in fresh.plan(excludes=(pattern,)).effective] == ["instance.core"]
+
+
+def test_targets_and_excludes_combine(fresh: Small) -> None:
+    plan = fresh.plan(targets=("alias.orders",), excludes=("alias.*",))
+    assert [change.address for change in plan.effective] == ["instance.core", "key.orders"]

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+
+from kmsplan.plan.schema import plan_schema
+
+FILE = Path(__file__).parents[3] / "schemas" / "plan.json"
+
+
+def test_the_file_is_what_the_code_makes() -> None:
+    assert FILE.read_text() == json.dumps(plan_schema(), indent=2) + "\n"
+
+
+def test_the_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(plan_schema())
