@@ -113,7 +113,7 @@ class _Apply:
         if not plan.effective and len(unsettled) == len(settled):
             outcome = Outcome(results=blocked_results(plan))
         else:
-            self._begin(plan, observed.environment, settled)
+            self._begin(plan, self._provider.prepare(), settled)
             outcome = self._execute(plan)
             recorded, outcome = self._save(outcome)
         outcome = dataclasses.replace(outcome, unsettled=unsettled)

@@ -51,9 +51,8 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 @destroy_option
 @_options
 @pass_session
-def apply(session: Session, planning: Planning, planfile: Path | None, *, destroy: bool, **how: Any) -> int:
+def apply(session: Session, planning: Planning, planfile: Path | None, **how: Any) -> int:
     """Carry out the plan saved in PLANFILE, exactly; or plan, show, ask, and carry that out."""
-    planning = replace(planning, destroy=destroy)
     if planfile is None:
         return _Run(session, session.configuration(planning.variables), planning, **how).fresh()
     from kmsplan.plan.planfile import load  # noqa: PLC0415

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +26,9 @@ if TYPE_CHECKING:
 @planning_options
 @pass_session
 def plan(
-    session: Session, planning: Planning, target: Path | None, *, detailed_exitcode: bool, as_json: bool, destroy: bool
+    session: Session, planning: Planning, target: Path | None, *, detailed_exitcode: bool, as_json: bool
 ) -> ExitCode:
     """Show what apply would do. Changes nothing; takes no lock."""
-    planning = replace(planning, destroy=destroy)
     configuration = session.configuration(planning.variables)
     made = _make(session, configuration, planning, _recorded(session, configuration, bind=target is not None))
     if target is not None and made.lineage:

@@ -38,7 +38,11 @@ _WORDS: Final[dict[str, Any]] = {"true": True, "false": False, "null": None, "~"
 _DIGITS: Final = frozenset("-0123456789")
 # 18 digits fit a signed 64-bit integer, which is what JSON readers keep; longer ones stay text.
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?")
-_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]|\r(?!\n)")
+_FORBIDDEN: Final = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff"
+    # Bidirectional controls make a line read otherwise than it is (CVE-2021-42574).
+    "\u202a-\u202e\u2066-\u2069]|\r(?!\n)"
+)
 _TABBED: Final = re.compile(r"[ ]*\t")
 _HINTS: Final = (
     ("mapping values are not allowed", "Check the indentation; text that contains ': ' needs quotes."),

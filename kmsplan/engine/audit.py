@@ -1,8 +1,8 @@
 """The audit trail: who did what with which key, and how that ended.
 
-An entry is canonical JSON. It holds the SHA-256 hash of the entry before it, so that the entries are a chain. Entries are
-appended in the transaction of the change that they tell of: neither is there without the other. What they hold is named
-here; material, plaintext, digests, signatures and encryption contexts are not among it.
+An entry is canonical JSON. It holds the SHA-256 hash of the entry before it, so that the entries are a chain. Entries
+are appended in the transaction of the change that they tell of: neither is there without the other. What they hold is
+named here; material, plaintext, digests, signatures and encryption contexts are not among it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Signed statements of how far the audit trail reached: "entry N has this hash", signed with Ed25519 (RFC 8032).
 
 A hash chain shows that an entry was changed, but not that its tail was cut off or the whole chain written anew. A
-checkpoint shows both, relative to itself. The newest one is kept in a file of its own too, `audit.checkpoint`; copies of
-it in another place are worth what that place is worth.
+checkpoint shows both, relative to itself. The newest one is kept in a file of its own too, `audit.checkpoint`; copies
+of it in another place are worth what that place is worth.
 """
 
 from __future__ import annotations

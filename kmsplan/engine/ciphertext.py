@@ -2,9 +2,9 @@
 
 `KeyVersionId (36 ASCII characters) | IV (12 bytes) | AES-256-GCM ciphertext | tag (16 bytes)`
 
-The cloud's associated data is a hash of `k=v&k=v`, which joins {"a": "b&c=d"} and {"a": "b", "c": "d"} to the same bytes,
-and leaves the version id out. Here both are bound, each part behind its length (`framing`): a ciphertext opens under
-exactly the context and the key version that made it.
+The cloud's associated data is a hash of `k=v&k=v`, which joins {"a": "b&c=d"} and {"a": "b", "c": "d"} to the same
+bytes, and leaves the version id out. Here both are bound, each part behind its length (`framing`): a ciphertext opens
+under exactly the context and the key version that made it.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 _MISSING: Final = (
-    "its material is not in the HSM any more: it was destroyed there. Restore the token from its backup, or schedule the "
-    "key's deletion"
+    "its material is not in the HSM any more: it was destroyed there. Restore the token from its backup, or schedule "
+    "the key's deletion"
 )
 
 

@@ -1,7 +1,7 @@
 """The execution path, written once: authorise, load, check the state table, do, persist, audit.
 
-What an operation does in the database, it does in one transaction with its audit entry. What it does outside, in an HSM or
-with an unwrapped key, it does before, and the transaction checks again what may have changed meanwhile.
+What an operation does in the database, it does in one transaction with its audit entry. What it does outside, in an HSM
+or with an unwrapped key, it does before, and the transaction checks again what may have changed meanwhile.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def found(
         store.create(folder, fill)
     except OSError as error:
         raise KeystoreReadOnlyError(
-            f"no engine can be made in {folder} ({error}). Check the owner and mode of the folder, and the space on its disk"
+            f"no engine can be made in {folder} ({error}). Check the owner and mode of the folder, and the space on the disk"
         ) from error
 
 

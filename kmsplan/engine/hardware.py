@@ -1,8 +1,8 @@
 """HSM material and the database, kept together through crashes.
 
-An HSM knows no transactions. So the reference is committed as `creating` before the HSM makes material, the version becomes
-`ready` after it was proven, and a version that is not wanted is committed as `destroying` before the HSM destroys it and
-forgotten after. Whatever a crash leaves, `settle` finishes: destroying twice is harmless.
+An HSM knows no transactions. So the reference is committed as `creating` before the HSM makes material, the version
+becomes `ready` after it was proven, and a version that is not wanted is committed as `destroying` before the HSM
+destroys it and forgotten after. Whatever a crash leaves, `settle` finishes: destroying twice is harmless.
 """
 
 from __future__ import annotations
@@ -108,9 +108,12 @@ def _abandon_orphans(core: Core) -> None:
     with core.presence.alone() as alone:
         orphans = [one for one in _unsettled(core) if one.status == "creating" and one.version_id not in core.creating]
         if alone and orphans:
-            core.store.write(
-                lambda transaction: [versions.abandon(transaction.db, one.key_id, one.version_id) for one in orphans]
-            )
+            core.store.write(lambda transaction: _abandon(transaction, orphans))
+
+
+def _abandon(transaction: Transaction, orphans: Iterable[Unsettled]) -> None:
+    for one in orphans:
+        versions.abandon(transaction.db, one.key_id, one.version_id)
 
 
 def _destroy(core: Core, unsettled: Iterable[Unsettled]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The keys that wrap material, and what each wrapping is bound to.
 
-root key (sealed outside, `sealing`) → keyring keys, one per term → material. A term's key wraps at most 2**32 times with
-random IVs (SP 800-38D, 8.3); a keystore that makes a thousand keys a second takes seven weeks for that.
+root key (sealed outside, `sealing`) → keyring keys, one per term → material. A term's key wraps at most 2**32 times
+with random IVs (SP 800-38D, 8.3); a keystore that makes a thousand keys a second takes seven weeks for that.
 """
 
 from __future__ import annotations

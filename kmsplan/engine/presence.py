@@ -1,7 +1,7 @@
 """Whether another process has the engine open for writing.
 
-What a process is making in an HSM looks, to others, like what a dead process left behind. Each writer holds a shared lock;
-who gets it alone knows that everybody else is gone. The lock is the kernel's, so that it goes with its process.
+What a process is making in an HSM looks, to others, like what a dead process left behind. Each writer holds a shared
+lock; who gets it alone knows that everybody else is gone. The lock is the kernel's, so that it goes with its process.
 """
 
 from __future__ import annotations

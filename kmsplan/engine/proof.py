@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from kmsplan.engine.protection import publickey
 from kmsplan.engine.protection.protocol import (
@@ -39,8 +39,8 @@ def prove(handle: Handle, spec: KeySpec, usage: KeyUsage, public_key: bytes | No
             return
         break
     raise ProtectionUnavailableError(
-        f"the new {spec} key failed its self-test for {usage} and is not used. Check the HSM; a software key that fails "
-        "means that this machine computes wrongly"
+        f"the new {spec} key failed its self-test for {usage} and is not used. Check the HSM; a software key that "
+        "fails means that this machine computes wrongly"
     )
 
 

@@ -1,7 +1,7 @@
 """What the engine does by itself, when somebody lets it: due rotations and due deletions.
 
-Everything that is due is found in the database and done in transactions that check again that it is due, so that it may be
-interrupted anywhere and repeated at will.
+Everything that is due is found in the database and done in transactions that check again that it is due, so that it
+may be interrupted anywhere and repeated at will.
 """
 
 from __future__ import annotations

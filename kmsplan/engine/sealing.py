@@ -117,8 +117,7 @@ class FileSeal:
                 content = file.read(KEY_BYTES + 1)
         except FileNotFoundError as error:
             raise SealingError(
-                f"the key file {self.path} is missing, and without it no key of the engine opens. Put it back from your "
-                "copy"
+                f"the key file {self.path} is missing, and without it no key of the engine opens. Put back your copy"
             ) from error
         except OSError as error:
             raise SealingError(
@@ -195,8 +194,8 @@ def _parse(record: bytes) -> tuple[dict[str, Any], bytes]:
         return parameters, bytes.fromhex(parameters.pop("root"))
     except (ValueError, KeyError, AttributeError) as error:
         raise KeystoreCorruptError(
-            "the keystore's record of how its root key is sealed is damaged. Restore the engine's folder from its newest "
-            "backup"
+            "the keystore's record of how its root key is sealed is damaged. Restore the engine's folder from its "
+            "newest backup"
         ) from error
 
 

@@ -44,8 +44,8 @@ def open_keyring(core: Core, seal: Seal) -> None:
     signer = Ed25519PrivateKey.from_private_bytes(keyring.unwrap(_AUDIT_BINDING, term, wrapped).reveal())
     if signer.public_key().public_bytes_raw() != settings[AUDIT_PUBLIC_KEY]:
         raise AuditError(
-            "the public key that checkpoints of the audit trail are checked with was replaced. Keep the engine's folder as "
-            "evidence, and find out who could write to it",
+            "the public key that checkpoints of the audit trail are checked with was replaced. Keep the engine's "
+            "folder as evidence, and find out who could write to it",
             1,
         )
     core.keyring, core.trail.key = keyring, signer

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _REMEDY: Final = (
-    "Keep the engine's folder as evidence, find out who could write to it, and compare with a backup or an export of the "
-    "trail"
+    "Keep the engine's folder as evidence, find out who could write to it, and compare with a backup or an export of "
+    "the trail"
 )
 
 
@@ -90,8 +90,8 @@ def _compare(found: Checkpoint, hashes: list[bytes]) -> None:
     seq, length = found.statement["seq"], len(hashes)
     if seq > length:
         raise AuditError(
-            f"the audit trail ends at entry {length}, and a checkpoint was signed at entry {seq}: its end was cut off, or "
-            f"an older database was put back. {_REMEDY}",
+            f"the audit trail ends at entry {length}, and a checkpoint was signed at entry {seq}: its end was cut off, "
+            f"or an older database was put back. {_REMEDY}",
             length + 1,
         )
     if hashes[seq - 1].hex() != found.statement["hash"]:

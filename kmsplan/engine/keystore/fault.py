@@ -22,13 +22,17 @@ _PRIMARY: Final = 0xFF
 """The low byte of an extended result code is the primary one (https://sqlite.org/rescode.html)."""
 _CORRUPT: Final = (
     KeystoreCorruptError,
-    "the keystore {path} is damaged ({reason}). Nothing was changed. Keep the file as it is, and restore the engine's "
-    "folder from its newest backup",
+    (
+        "the keystore {path} is damaged ({reason}). Nothing was changed. Keep the file as it is, and restore the "
+        "engine's folder from its newest backup"
+    ),
 )
 _READ_ONLY: Final = (
     KeystoreReadOnlyError,
-    "the keystore {path} cannot be written ({reason}). Check the owner and mode of its folder, and that the file system "
-    "is not mounted read-only",
+    (
+        "the keystore {path} cannot be written ({reason}). Check the owner and mode of its folder, and that the file "
+        "system is not mounted read-only"
+    ),
 )
 _LOCKED: Final = (
     KeystoreLockedError,
@@ -36,8 +40,10 @@ _LOCKED: Final = (
 )
 _FAILING: Final = (
     KeystoreError,
-    "the disk under the keystore {path} fails ({reason}). Whether the last change was written is not known: check the "
-    "disk, then run the command again, which finds that out",
+    (
+        "the disk under the keystore {path} fails ({reason}). Whether the last change was written is not known: check "
+        "the disk, then run the command again, which finds that out"
+    ),
 )
 _FAULTS: Final[Mapping[int, tuple[type[KeystoreError], str]]] = MappingProxyType(
     {
@@ -46,7 +52,7 @@ _FAULTS: Final[Mapping[int, tuple[type[KeystoreError], str]]] = MappingProxyType
         sqlite3.SQLITE_FORMAT: _CORRUPT,
         sqlite3.SQLITE_FULL: (
             KeystoreFullError,
-            "the disk under the keystore {path} is full ({reason}). Nothing was changed. Free some space, and try again",
+            "the disk under the keystore {path} is full ({reason}). Nothing was changed. Free some space and try again",
         ),
         sqlite3.SQLITE_READONLY: _READ_ONLY,
         sqlite3.SQLITE_PERM: _READ_ONLY,

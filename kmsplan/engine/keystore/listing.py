@@ -87,6 +87,6 @@ def _select(
     wanted: Collection[str] | None,
     prefix: str = "",
 ) -> Iterable[tuple[Any, ...]]:
-    condition = "" if wanted is None else f" WHERE {identity} IN (SELECT value FROM json_each(:wanted))"
-    statement = f"SELECT {columns} FROM {source}{condition}"  # noqa: S608 - our own names; what is looked for is bound
+    condition = "" if wanted is None else f" WHERE {identity} IN (SELECT value FROM json_each(:wanted))"  # noqa: S608 - our own names
+    statement = f"SELECT {columns} FROM {source}{condition}"  # noqa: S608 - as above
     return db.execute(statement, {"prefix": prefix, "wanted": json.dumps(list(wanted or ()))})

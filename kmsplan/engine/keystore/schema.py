@@ -57,7 +57,7 @@ CREATE INDEX key_in_instance ON key (instance_id);
 CREATE INDEX key_to_rotate ON key (next_rotation_date) WHERE next_rotation_date IS NOT NULL;
 CREATE INDEX key_to_delete ON key (delete_date) WHERE delete_date IS NOT NULL;
 
--- A version can outlive or precede its key: HSM material is made before the key is there, and destroyed after it is gone.
+-- A version can precede or outlive its key: HSM material is made before the key is there, destroyed after it is gone.
 CREATE TABLE key_version (
   key_id TEXT NOT NULL,
   version_id TEXT NOT NULL,

@@ -84,26 +84,18 @@ class Keystore:
     Args:
         folder: where it is.
         read_only: whether nothing on disk may change.
-        conclude: what a commit ends with; see `Writer`.
 
     Raises:
         EngineMissingError, EngineVersionError, KeystoreError: it cannot be used.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        read_only: bool,
-        conclude: Callable[[Transaction], Callable[[], None] | None] = lambda _: None,
-    ) -> None:
+    def __init__(self, folder: Path, *, read_only: bool) -> None:
         if not is_keystore(folder):
             raise EngineMissingError(
                 f"there is no engine in {folder}. Correct the path, or make an engine there: kmsplan engine init"
             )
         self.path = folder / FILE
         self._read_only = read_only
-        self._conclude = conclude
         self._readers: LifoQueue[sqlite3.Connection] = LifoQueue()
         self._writer: Writer | None = None
         with self.read() as db:
@@ -141,11 +133,11 @@ class Keystore:
             raise RuntimeError("the keystore was not opened for writing")
         return self._writer.write(work)
 
-    def start(self) -> None:
-        """Start the writing thread; before that nothing can be written."""
+    def start(self, conclude: Callable[[Transaction], Callable[[], None] | None]) -> None:
+        """Start the writing thread, with what a commit ends with (see `Writer`); before that nothing can be written."""
         from kmsplan.engine.keystore.writer import Writer  # noqa: PLC0415 - planning never writes
 
-        self._writer = Writer(self._connect_writer, self._conclude, lambda error: translate(error, self.path))
+        self._writer = Writer(self._connect_writer, conclude, lambda error: translate(error, self.path))
 
     def close(self) -> None:
         """Finish what is being written and close every connection."""
@@ -196,8 +188,8 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
     application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
     if application != schema.APPLICATION_ID:
         raise KeystoreCorruptError(
-            f"{path} is a database, but no keystore of kmsplan. Correct the engine's path, or restore its folder from a "
-            "backup"
+            f"{path} is a database, but no keystore of kmsplan. Correct the engine's path, or restore its folder from "
+            "a backup"
         )
     if version > schema.VERSION:
         raise EngineVersionError(

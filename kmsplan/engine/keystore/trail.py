@@ -22,8 +22,8 @@ class Head(NamedTuple):
 def head(db: sqlite3.Connection) -> Head:
     """Return the end of the trail."""
     checkpoint = db.execute("SELECT max(seq) FROM checkpoint").fetchone()[0] or 0
-    row = db.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
-    return Head(*row, checkpoint) if row else Head(0, b"", checkpoint)
+    seq, entry_hash = db.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone() or (0, b"")
+    return Head(seq, entry_hash, checkpoint)
 
 
 def append(db: sqlite3.Connection, rows: Iterable[tuple[int, bytes, bytes]]) -> None:

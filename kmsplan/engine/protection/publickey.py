@@ -1,7 +1,7 @@
 """What anybody can do with a public key: verify, and encrypt with OAEP. No backend is asked for it.
 
-Algorithms are named as the KMS names them. PSS has a salt of 32 bytes and MGF1 with SHA-256 (RFC 8017, 8.1); OAEP uses one
-hash for the label and for MGF1 (RFC 8017, 7.1); ECDSA signatures are ASN.1 DER (RFC 3279, 2.2.3).
+Algorithms are named as the KMS names them. PSS has a salt of 32 bytes and MGF1 with SHA-256 (RFC 8017, 8.1); OAEP uses
+one hash for the label and for MGF1 (RFC 8017, 7.1); ECDSA signatures are ASN.1 DER (RFC 3279, 2.2.3).
 """
 
 from __future__ import annotations

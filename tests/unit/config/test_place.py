@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from kmsplan.config.place import EXCERPT_LENGTH, SECRET_NAMES, Place, Source, printable
-from kmsplan.resource.attribute import Json
 from kmsplan.resource.key import SECRET_SCHEMA
 from kmsplan.resource.kinds import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def excerpt(line: str) -> str | None:
@@ -48,11 +52,11 @@ def test_an_excerpt_shows_a_reference(line: str) -> None:
 
 
 def test_the_names_of_secrets_are_known_to_excerpts() -> None:
-    def secrets(schema: Json) -> set[str]:
-        properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
+    def secrets(schema: Mapping[str, Any]) -> set[str]:
+        properties = schema.get("properties", {})
         return {name for name, inner in properties.items() if inner == SECRET_SCHEMA}
 
-    found = {name for kind in KINDS.values() for item in kind.attributes for name in secrets(dict(item.schema))}
+    found = {name for kind in KINDS.values() for item in kind.attributes for name in secrets(item.schema)}
     assert found == {"pin", "access_key"}
     assert found < set(SECRET_NAMES)
 

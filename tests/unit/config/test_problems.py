@@ -68,8 +68,17 @@ def test_near_names_are_guessed_by_distance_or_as_a_part() -> None:
 
 
 def test_values_are_named_by_what_they_are() -> None:
-    named = [shown(value) for value in (None, True, False, 3, 1.5, "a", [], {})]
-    assert named == ["null", "true", "false", "the number 3", "the number 1.5", "the text 'a'", "a list", "a mapping"]
+    values: list[object] = [None, True, False, 3, 1.5, "a", [], {}]
+    assert [shown(value) for value in values] == [
+        "null",
+        "true",
+        "false",
+        "the number 3",
+        "the number 1.5",
+        "the text 'a'",
+        "a list",
+        "a mapping",
+    ]
     assert len(quoted("x" * 1000)) == 62
 
 
