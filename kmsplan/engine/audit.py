@@ -17,9 +17,9 @@ from kmsplan.engine import checkpoint
 from kmsplan.engine.keystore import trail
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
-    import sqlite3
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from kmsplan.engine import moment
 from kmsplan.engine.audit import Request
-from kmsplan.engine.handles import Handles
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.spec import KeyType
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kmsplan.engine.audit import Trail
+    from kmsplan.engine.handles import Handles
     from kmsplan.engine.keyring import Keyring
     from kmsplan.engine.keystore.instance import InstanceRow
     from kmsplan.engine.keystore.store import Keystore

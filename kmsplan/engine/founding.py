@@ -17,10 +17,10 @@ from kmsplan.engine.sealing import make_root
 from kmsplan.engine.unsealing import AUDIT_KEY, AUDIT_PUBLIC_KEY, SEAL, wrap_audit_key
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
-    import sqlite3
 
     from kmsplan.engine.sealing import Seal
 
@@ -67,7 +67,8 @@ def found(
         store.create(folder, fill)
     except OSError as error:
         raise KeystoreReadOnlyError(
-            f"no engine can be made in {folder} ({error}). Check the owner and mode of the folder, and the space on the disk"
+            f"no engine can be made in {folder} ({error}). Check the owner and mode of the folder, and the space on its "
+            "disk"
         ) from error
 
 

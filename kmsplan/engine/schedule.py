@@ -22,8 +22,8 @@ from kmsplan.kms.naming import key_version_id
 from kmsplan.kms.spec import KeySpec, KeyType, KeyUsage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     import sqlite3
+    from collections.abc import Mapping
 
     from kmsplan.engine.audit import Request
     from kmsplan.engine.core import Core

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kmsplan.engine import audit, description, naming
-from kmsplan.engine.audit import Request, Trail
-from kmsplan.engine.core import Core, Identity, World
-from kmsplan.engine.error import KeystoreCorruptError, ReadOnlyEngineError
-from kmsplan.engine.execution import SEALED
-from kmsplan.engine.handles import Handles
+from kmsplan.engine.core import World
+from kmsplan.engine.error import ReadOnlyEngineError
 from kmsplan.engine.keystore import key as keys
 from kmsplan.engine.keystore import listing, schema, setting, store, trail
-from kmsplan.engine.keystore.store import Keystore
+from kmsplan.engine.opening import close_core, is_sealed, open_core
 from kmsplan.engine.sealing import kind_of
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.spec import SPECS, KeySpec
@@ -21,10 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
-    from types import ModuleType
 
+    from kmsplan.engine.audit import Request
+    from kmsplan.engine.core import Core
+    from kmsplan.engine.crypto import Crypto
     from kmsplan.engine.description import Description
-    from kmsplan.engine.keystore.writer import Transaction
     from kmsplan.engine.protection.protocol import Protection
     from kmsplan.engine.schedule import Ticked
     from kmsplan.engine.sealing import Seal
@@ -45,8 +43,8 @@ def allow(request: Request) -> None:
 class Engine:
     """One open engine. All methods may be called from several threads.
 
-    Wherever a key is named for cryptography, an id, an alias or an ARN names it. Every method that uses a key or changes
-    something writes an audit entry, also when it is refused, and returns once that is on disk. All of them raise:
+    Wherever a key is named for cryptography, an id, an alias or an ARN names it. Every method that uses a key or
+    changes something writes an audit entry, also when it is refused, and returns once that is on disk. All raise:
 
     - KmsError: what the API would answer; nothing was done.
     - EngineError: the engine itself fails, and how to mend it.
@@ -107,14 +105,7 @@ class Engine:
             EngineMissingError, EngineVersionError, SealingError, KeystoreError: it cannot be opened.
         """
         world = World(clock=clock, entropy=entropy, hardware=hardware, actor=actor, source=source, authorise=authorise)
-        core = _core(path, world, read_only=read_only)
-        try:
-            if not read_only:
-                _make_ready(core, seal)
-        except BaseException:
-            cls(core).close()
-            raise
-        return cls(core)
+        return cls(open_core(path, world, seal, read_only=read_only))
 
     @property
     def engine_id(self) -> str:
@@ -134,7 +125,7 @@ class Engine:
     @property
     def sealed(self) -> bool:
         """Whether no key can be used; an engine that was opened for reading says whether it was sealed for all."""
-        return _is_sealed(self._core) if self._core.presence is None else self._core.keyring is None
+        return is_sealed(self._core) if self._core.presence is None else self._core.keyring is None
 
     def execute(self, operation: Operation) -> str | None:
         """Carry out a control-plane operation; return the id of what it made."""
@@ -144,7 +135,7 @@ class Engine:
         return execute(self._core, operation)
 
     def tick(self) -> Ticked:
-        """Finish what was interrupted, delete and rotate what is due. A repeat does nothing; a sealed engine neither."""
+        """Finish what was interrupted, delete and rotate what is due. A sealed engine does nothing."""
         self._require_writable()
         from kmsplan.engine.schedule import tick  # noqa: PLC0415 - as above
 
@@ -180,7 +171,7 @@ class Engine:
 
         The plaintext has at most 6,144 bytes. The ciphertext opens under an equal context only, in any order.
         """
-        return self._crypto().encrypt(self._core, key, plaintext, context)  # type: ignore[no-any-return]
+        return self._crypto().encrypt(key, plaintext, context)
 
     def decrypt(self, blob: bytes, context: Mapping[str, str] | None = None) -> tuple[bytes, str, str]:
         """Decrypt what `encrypt` returned; return plaintext, key id and version id.
@@ -188,19 +179,19 @@ class Engine:
         Raises:
             InvalidCiphertextError: anything about the ciphertext or the context is wrong.
         """
-        return self._crypto().decrypt(self._core, blob, context)  # type: ignore[no-any-return]
+        return self._crypto().decrypt(blob, context)
 
     def sign(self, key: str, version: str | None, algorithm: str | None, digest: bytes) -> bytes:
         """Sign a digest; the newest version and the spec's first algorithm, unless others are named."""
-        return self._crypto().sign(self._core, key, version, algorithm, digest)  # type: ignore[no-any-return]
+        return self._crypto().sign(key, version, algorithm, digest)
 
     def verify(self, key: str, version: str | None, algorithm: str | None, digest: bytes, signature: bytes) -> bool:
         """Return whether a signature over a digest holds."""
-        return self._crypto().verify(self._core, key, version, algorithm, digest, signature)  # type: ignore[no-any-return]
+        return self._crypto().verify(key, version, algorithm, digest, signature)
 
     def asymmetric_encrypt(self, key: str, version: str | None, algorithm: str | None, plaintext: bytes) -> bytes:
         """Encrypt with an RSA key's public half (OAEP)."""
-        return self._crypto().asymmetric_encrypt(self._core, key, version, algorithm, plaintext)  # type: ignore[no-any-return]
+        return self._crypto().asymmetric_encrypt(key, version, algorithm, plaintext)
 
     def asymmetric_decrypt(self, key: str, version: str | None, algorithm: str | None, blob: bytes) -> bytes:
         """Decrypt with an RSA key (OAEP).
@@ -208,11 +199,11 @@ class Engine:
         Raises:
             InvalidCiphertextError: anything about the ciphertext is wrong.
         """
-        return self._crypto().asymmetric_decrypt(self._core, key, version, algorithm, blob)  # type: ignore[no-any-return]
+        return self._crypto().asymmetric_decrypt(key, version, algorithm, blob)
 
     def public_key(self, key: str, version: str | None = None) -> str:
         """Return an asymmetric key's public half as PEM (SubjectPublicKeyInfo)."""
-        return self._crypto().public_key(self._core, key, version)  # type: ignore[no-any-return]
+        return self._crypto().public_key(key, version)
 
     def seal(self) -> None:
         """Refuse all cryptography and new keys, in every process, until `unseal`; metadata can still be changed."""
@@ -271,18 +262,8 @@ class Engine:
             return verification.verify(db, self._core.folder, public_key)
 
     def close(self) -> None:
-        """Sign the audit trail's newest entry, and give everything back."""
-        core = self._core
-        try:
-            if core.presence is not None and core.keyring is not None:
-                core.store.write(_want_checkpoint)
-        finally:
-            core.seal()
-            core.close_protections()
-            core.store.close()
-            if core.presence is not None:
-                core.presence.close()
-                core.presence = None
+        """Sign the audit trail's newest entry, and give everything back. Closing twice is no error."""
+        close_core(self._core)
 
     def _find(self, name: str) -> keys.KeyRow:
         with self._core.store.read() as db:
@@ -292,55 +273,15 @@ class Engine:
             raise KmsError("Forbidden.KeyNotFound", f"The specified key {name} is not found.")
         return row
 
-    def _crypto(self) -> ModuleType:
+    def _crypto(self) -> Crypto:
         self._require_writable()
-        from kmsplan.engine import crypto  # noqa: PLC0415 - as above
+        from kmsplan.engine.crypto import Crypto  # noqa: PLC0415 - as above
 
-        return crypto
+        return Crypto(self._core)
 
     def _require_writable(self) -> None:
         if self._core.presence is None:
             raise ReadOnlyEngineError(
-                "the engine was opened for reading. Using a key and changing something both write to its audit trail: open "
-                "it for writing"
+                "the engine was opened for reading. Using a key and changing something both write to its audit trail: "
+                "open it for writing"
             )
-
-
-def _core(folder: Path, world: World, *, read_only: bool) -> Core:
-    """Open the keystore and read who the engine is."""
-    chain: list[Trail] = []
-    keystore = Keystore(folder, read_only=read_only, conclude=lambda transaction: chain[0].conclude(transaction))
-    try:
-        with keystore.read() as db:
-            settings = setting.load_all(db)
-        identity = Identity(**{name: settings[name].decode() for name in ("engine_id", "region", "account")})
-    except KeyError as error:
-        keystore.close()
-        raise KeystoreCorruptError(
-            f"the keystore {keystore.path} lacks its setting {error}. Restore the engine's folder from its newest backup"
-        ) from error
-    chain.append(Trail(folder, identity.engine_id))
-    return Core(
-        folder=folder, identity=identity, world=world, store=keystore, trail=chain[0], handles=Handles(world.clock)
-    )
-
-
-def _make_ready(core: Core, seal: Seal | None) -> None:
-    """Get ready for writing, and for cryptography unless the engine is sealed."""
-    from kmsplan.engine.presence import Presence  # noqa: PLC0415 - planning writes nothing
-
-    core.presence = Presence(core.folder)
-    core.store.start()
-    if seal is not None and not _is_sealed(core):
-        from kmsplan.engine.unsealing import open_keyring  # noqa: PLC0415 - imports cryptography; planning does not
-
-        open_keyring(core, seal)
-
-
-def _is_sealed(core: Core) -> bool:
-    with core.store.read() as db:
-        return setting.load(db, SEALED) is not None
-
-
-def _want_checkpoint(transaction: Transaction) -> None:
-    transaction.wants_checkpoint = True

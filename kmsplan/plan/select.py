@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from fnmatch import translate
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 def unknown_patterns(options: PlanOptions, known: Collection[Address]) -> tuple[Violation, ...]:
     """Return a violation for every pattern that matches nothing: a typo must not plan the empty set."""
     return tuple(
-        rules.unknown_pattern(flag, pattern, difflib.get_close_matches(pattern, known, n=2))
+        rules.unknown_pattern(flag, pattern, _near(pattern, known))
         for flag, patterns in (("--target", options.targets), ("--exclude", options.excludes))
         for pattern in patterns
         if not _matching(pattern, known)
@@ -37,6 +36,12 @@ def selected(options: PlanOptions, changes: Mapping[Address, Change], known: Col
         excludes = {address for pattern in options.excludes for address in _matching(pattern, known)}
         chosen -= closure(excludes, dependents(changes.values()))
     return chosen
+
+
+def _near(pattern: str, known: Collection[Address]) -> list[str]:
+    from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
+
+    return get_close_matches(pattern, known, n=2)
 
 
 def _matching(pattern: str, known: Collection[Address]) -> list[Address]:

@@ -12,7 +12,6 @@ from kmsplan.engine.keystore import key as keys
 from kmsplan.engine.keystore import tag as tags
 from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.keystore.key import KeyRow
-from kmsplan.engine.keystore.version import VersionRow
 from kmsplan.engine.offer import HARDWARE_SPECS, SOFTWARE_SPECS
 from kmsplan.engine.parameter import invalid
 from kmsplan.kms.capability import KeyStorageMechanism, Origin, import_refusal
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.audit import Request
     from kmsplan.engine.core import Core
     from kmsplan.engine.keystore.instance import InstanceRow
+    from kmsplan.engine.keystore.version import VersionRow
     from kmsplan.kms.operation import CreateKey
 
 _SPECS: Final = {KeyType.SOFTWARE: frozenset(SOFTWARE_SPECS), KeyType.HARDWARE: frozenset(HARDWARE_SPECS)}

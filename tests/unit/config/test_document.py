@@ -139,7 +139,7 @@ def test_what_is_refused_but_clear_is_read_all_the_same(text: str, code: str, re
         ("a: {1: x, 2: y}\n", ["K113", "K113"]),
         ("a: {true: x}\n", ["K113"]),
         ("a: {~: x}\n", ["K113"]),
-        ("a:\n  '': x\n  : y\n", ["K113"]),
+        ("a: {'': x, ~: y}\n", ["K113"]),
         ("a: {? [x, {y: z}] : 1}\n", ["K113"]),
         ("a: {*x : 1}\n", ["K110", "K113"]),
         ('a: "\\0"\n', ["K105"]),

@@ -1,0 +1,92 @@
+"""Opening an engine and closing it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kmsplan.engine.audit import Trail
+from kmsplan.engine.core import Core, Identity, World
+from kmsplan.engine.error import KeystoreCorruptError
+from kmsplan.engine.execution import SEALED
+from kmsplan.engine.handles import Handles
+from kmsplan.engine.keystore import setting
+from kmsplan.engine.keystore.store import Keystore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kmsplan.engine.keystore.writer import Transaction
+    from kmsplan.engine.sealing import Seal
+
+
+def open_core(folder: Path, world: World, seal: Seal | None, *, read_only: bool) -> Core:
+    """Open an engine; see `Engine.open`."""
+    keystore = Keystore(folder, read_only=read_only)
+    try:
+        identity = _identity(keystore)
+    except BaseException:
+        keystore.close()
+        raise
+    core = Core(
+        folder=folder,
+        identity=identity,
+        world=world,
+        store=keystore,
+        trail=Trail(folder, identity.engine_id),
+        handles=Handles(world.clock),
+    )
+    if not read_only:
+        try:
+            _make_ready(core, seal)
+        except BaseException:
+            close_core(core)
+            raise
+    return core
+
+
+def _identity(keystore: Keystore) -> Identity:
+    with keystore.read() as db:
+        settings = setting.load_all(db)
+    try:
+        return Identity(**{name: settings[name].decode() for name in ("engine_id", "region", "account")})
+    except (KeyError, UnicodeDecodeError) as error:
+        raise KeystoreCorruptError(
+            f"the keystore {keystore.path} does not say which engine it is ({error}). Restore the engine's folder from "
+            "its newest backup"
+        ) from error
+
+
+def _make_ready(core: Core, seal: Seal | None) -> None:
+    """Get ready for writing, and for cryptography unless the engine is sealed."""
+    from kmsplan.engine.presence import Presence  # noqa: PLC0415 - planning writes nothing
+
+    core.presence = Presence(core.folder)
+    core.store.start(core.trail.conclude)
+    if seal is not None and not is_sealed(core):
+        from kmsplan.engine.unsealing import open_keyring  # noqa: PLC0415 - imports cryptography; planning does not
+
+        open_keyring(core, seal)
+
+
+def is_sealed(core: Core) -> bool:
+    """Return whether the engine was sealed for every process."""
+    with core.store.read() as db:
+        return setting.load(db, SEALED) is not None
+
+
+def close_core(core: Core) -> None:
+    """Sign the audit trail's newest entry, and give everything back."""
+    try:
+        if core.presence is not None and core.keyring is not None:
+            core.store.write(_want_checkpoint)
+    finally:
+        core.seal()
+        core.close_protections()
+        core.store.close()
+        if core.presence is not None:
+            core.presence.close()
+            core.presence = None
+
+
+def _want_checkpoint(transaction: Transaction) -> None:
+    transaction.wants_checkpoint = True

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kmsplan.config.configuration import SecretReference
+from kmsplan.config.diagnostic import ConfigurationError, Span
+from kmsplan.config.secret import reference, resolve
+
+SPAN = Span("kmsplan.yaml", 3, 5, 3, 9)
+
+
+def refused(found: SecretReference, environ: dict[str, str] | None = None) -> tuple[str, str]:
+    with pytest.raises(ConfigurationError) as caught:
+        resolve(found, environ or {})
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.span == SPAN
+    assert "hunter2" not in repr(diagnostic)
+    return diagnostic.code, diagnostic.detail
+
+
+def test_a_secret_comes_from_the_environment() -> None:
+    found = resolve(SecretReference("env", "HSM_PIN", SPAN), {"HSM_PIN": "hunter2 \n"})
+    assert found.reveal() == b"hunter2 \n"
+    assert "hunter2" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("content", "secret"),
+    [
+        (b"hunter2", b"hunter2"),
+        (b"hunter2\n", b"hunter2"),
+        (b"hunter2\r\n", b"hunter2"),
+        (b"a\n\n", b"a\n"),
+        (b"\xff\x00", b"\xff\x00"),
+    ],
+)
+def test_a_secret_comes_from_a_file_without_the_line_end_behind_it(
+    tmp_path: Path, content: bytes, secret: bytes
+) -> None:
+    (tmp_path / "pin").write_bytes(content)
+    assert resolve(reference({"file": "pin"}, tmp_path, SPAN), {}).reveal() == secret
+
+
+def test_bytes_in_the_environment_stay_as_they_are() -> None:
+    assert resolve(SecretReference("env", "PIN", SPAN), {"PIN": "\udcff"}).reveal() == b"\xff"
+
+
+def test_a_variable_that_is_not_set_is_named() -> None:
+    code, detail = refused(SecretReference("env", "HSM_PIN", SPAN), {"OTHER": "hunter2"})
+    assert code == "K603"
+    assert "HSM_PIN is not set" in detail
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    code, detail = refused(reference({"file": "gone"}, tmp_path, SPAN))
+    assert code == "K604"
+    assert str(tmp_path / "gone") in detail
+    assert "no such file or directory" in detail
+    assert refused(SecretReference("file", str(tmp_path), SPAN))[0] == "K604"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n"])
+def test_an_empty_file_is_no_secret(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "pin").write_bytes(content)
+    assert refused(reference({"file": "pin"}, tmp_path, SPAN))[0] == "K605"
+
+
+def test_an_empty_variable_is_no_secret() -> None:
+    assert refused(SecretReference("env", "PIN", SPAN), {"PIN": ""})[0] == "K605"
+
+
+def test_a_path_with_a_dot_dot_is_found_from_the_folder(tmp_path: Path) -> None:
+    assert reference({"file": "../pin"}, tmp_path, SPAN).name == str(tmp_path.parent / "pin")
+    assert reference({"file": "/etc/pin"}, tmp_path, SPAN).name == "/etc/pin"
+    assert reference({"env": "PIN"}, tmp_path, SPAN) == SecretReference("env", "PIN", SPAN)

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from kmsplan.apply.event import Event, EventKind
+from kmsplan.apply.outcome import Outcome, Result, ResultStatus
+from kmsplan.apply.settle import Found, Settled
+from kmsplan.plan.plan import Action, Change, Plan, Reason
+from kmsplan.report.event_json import diagnostic_line, event_line, planned_lines, summary_line, version_line
+from kmsplan.report.outcome_text import outcome_text
+from kmsplan.report.style import Style
+from kmsplan.resource.address import Address
+from kmsplan.resource.step import Effect
+from kmsplan.state.error import StateError
+from kmsplan.state.record import Pending
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+ORDERS = Address("key.orders")
+
+
+def result(action: Action = Action.CREATE, status: ResultStatus = ResultStatus.DONE, **said: object) -> Result:
+    counted = {"done": 2, "planned": 2, **said}
+    return Result(address=ORDERS, action=action, status=status, **counted)  # type: ignore[arg-type]
+
+
+def outcome(*results: Result, **said: object) -> Outcome:
+    return Outcome(results=results, **said)  # type: ignore[arg-type]
+
+
+def test_a_complete_apply_says_so_in_terraforms_words() -> None:
+    done = outcome(result(), result(Action.REPLACE), result(Action.UPDATE), result(Action.DELETE), result(Action.ADOPT))
+    assert outcome_text(done, Style()) == (
+        "Apply complete! Resources: 2 added, 1 changed, 1 destroyed.\nAlso: 1 adopted.\n"
+    )
+
+
+def test_what_failed_is_listed_with_its_error_and_what_to_do() -> None:
+    failed = result(status=ResultStatus.FAILED, done=1, error="Throttled\x1b (Rejected.Throttling)")
+    skipped = result(status=ResultStatus.SKIPPED, done=0, error="key.orders, which it depends on, was not done")
+    text = outcome_text(outcome(failed, skipped), Style())
+    assert "create failed: key.orders after 1 of 2 operations\n  Throttled\\x1b (Rejected.Throttling)\n" in text
+    assert "create was skipped: key.orders\n" in text
+    assert "Apply incomplete. Resources: 0 added, 0 changed, 0 destroyed.\n" in text
+    assert "kmsplan apply again" in text
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(ResultStatus.CANCELLED, "for the rest"), (ResultStatus.IN_DOUBT, "it asks the KMS")]
+)
+def test_every_unfinished_end_says_how_to_go_on(status: ResultStatus, words: str) -> None:
+    assert words in outcome_text(outcome(result(status=status)), Style())
+
+
+def test_operations_of_earlier_runs_that_are_in_doubt_are_named() -> None:
+    pending = Pending(
+        sequence=1,
+        address=ORDERS,
+        operation="CreateKey",
+        parameters={},
+        token="t",
+        identity=None,
+        effect=Effect(),
+    )
+    unsettled = Settled(pending=pending, found=Found.IN_DOUBT, note="two objects carry the token")
+    text = outcome_text(outcome(result(), unsettled=(unsettled,)), Style())
+    assert "In doubt: CreateKey of key.orders, from an earlier run\n  two objects carry the token\n" in text
+    assert "Apply incomplete" in text
+
+
+def test_a_state_that_could_not_be_written_is_no_complete_apply() -> None:
+    text = outcome_text(outcome(result(), error=StateError("disk full", "Make room.")), Style())
+    assert "Error: disk full" in text
+    assert "journal" in text
+    assert "Apply incomplete" in text
+
+
+CHANGE = Change(address=ORDERS, action=Action.CREATE, reason=Reason.NEW, after={})
+
+
+def test_the_stream_begins_with_its_version_and_the_planned_changes() -> None:
+    first = json.loads(version_line(NOW))
+    assert (first["type"], first["@timestamp"]) == ("version", "2026-06-01T12:00:00+00:00")
+    plan = Plan(lineage="L", serial=1, environment="e", config_digest="c", changes=(CHANGE,))
+    (planned,) = map(json.loads, planned_lines(plan, NOW).splitlines())
+    assert planned["change"]["resource"] == {"addr": "key.orders", "resource_type": "key", "resource_name": "orders"}
+    assert (planned["type"], planned["change"]["action"]) == ("planned_change", "create")
+
+
+@pytest.mark.parametrize(
+    ("event", "type_", "level"),
+    [
+        (Event(kind=EventKind.STARTED, change=CHANGE), "apply_start", "info"),
+        (Event(kind=EventKind.RETRYING, change=CHANGE, message="again"), "apply_progress", "warn"),
+        (Event(kind=EventKind.FINISHED, change=CHANGE, result=result()), "apply_complete", "info"),
+        (
+            Event(kind=EventKind.FINISHED, change=CHANGE, result=result(status=ResultStatus.FAILED)),
+            "apply_errored",
+            "error",
+        ),
+        (
+            Event(kind=EventKind.FINISHED, change=CHANGE, result=result(status=ResultStatus.IN_DOUBT)),
+            "apply_errored",
+            "error",
+        ),
+        (
+            Event(kind=EventKind.FINISHED, change=CHANGE, result=result(status=ResultStatus.SKIPPED)),
+            "apply_skipped",
+            "warn",
+        ),
+    ],
+)
+def test_every_event_has_its_line(event: Event, type_: str, level: str) -> None:
+    text = event_line(event, NOW)
+    assert text.count("\n") == 1
+    line = json.loads(text)
+    assert (line["type"], line["@level"]) == (type_, level)
+    assert line["hook"]["resource"]["addr"] == "key.orders"
+
+
+def test_the_stream_ends_with_a_summary_even_when_nothing_was_begun() -> None:
+    last = json.loads(summary_line(None, NOW))
+    assert (last["type"], last["changes"]["add"], last["changes"]["operation"]) == ("change_summary", 0, "apply")
+
+
+def test_the_summary_counts_what_was_not_done_too() -> None:
+    ended = outcome(
+        result(), result(Action.DELETE), result(status=ResultStatus.FAILED), result(status=ResultStatus.SKIPPED)
+    )
+    changes = json.loads(summary_line(ended, NOW))["changes"]
+    assert (changes["add"], changes["remove"], changes["done"]) == (1, 1, 2)
+    assert (changes["failed"], changes["skipped"], changes["cancelled"], changes["in_doubt"]) == (1, 1, 0, 0)
+
+
+def test_an_error_outside_of_any_change_is_a_diagnostic() -> None:
+    line = json.loads(diagnostic_line(NOW, "The lock is held", "by somebody"))
+    assert (line["type"], line["diagnostic"]["summary"]) == ("diagnostic", "The lock is held")
