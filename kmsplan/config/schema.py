@@ -170,7 +170,7 @@ def _sections() -> dict[str, Schema]:
         "defaults": _defaults(),
         "instances": _named(_object(KINDS["instance"])),
         "keys": _named(_object(KINDS["key"])),
-        "aliases": _named(dict(_PATH), ALIAS_NAME_SCHEMA["pattern"]),
+        "aliases": _named(_attribute(KINDS["alias"].by_name["key"]), ALIAS_NAME_SCHEMA["pattern"]),
         "default_key": _object(KINDS["default_key"]),
         "service_keys": _named(_object(KINDS["service_key"])),
         **_ROUND_LISTS,

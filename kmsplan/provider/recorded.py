@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kmsplan.kms.naming import Owner
 from kmsplan.resource.address import Address, kind_of
 from kmsplan.resource.kinds import KINDS, REFERENCES
 from kmsplan.resource.step import Status
@@ -39,7 +40,13 @@ class RecordedReader:
         for name in REFERENCES[kind]:
             target = self._recorded.records.get(Address(str(attributes[name])))
             attributes[name] = target.identity if target else attributes[name]
-        return Present(kind=kind, identity=record.identity, attributes=attributes, state=_state(record))
+        return Present(
+            kind=kind,
+            identity=record.identity,
+            attributes=attributes,
+            state=_state(record),
+            owner=None if kind == "alias" else str(Owner(self._recorded.lineage, record.address, "recorded")),
+        )
 
 
 def _state(record: Record) -> str:

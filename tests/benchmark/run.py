@@ -18,7 +18,7 @@ from workload import write_kmsplan, write_terraform
 KMSPLAN = str(Path(sys.executable).with_name("kmsplan"))
 TERRAFORM = shutil.which("terraform")
 ENVIRON = {
-    **{name: value for name, value in os.environ.items() if not name.startswith(("KMSPLAN_", "TF_"))},
+    **{name: value for name, value in os.environ.items() if not name.startswith(("KMSPLAN_", "TF_", "PYTHON"))},
     "TF_CLI_CONFIG_FILE": os.devnull,
     "CHECKPOINT_DISABLE": "1",
     "TF_IN_AUTOMATION": "1",

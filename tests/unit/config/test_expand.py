@@ -83,12 +83,12 @@ def test_every_key_made_by_for_each_stands_where_it_is_written(loaded: Load) -> 
 keys:
   "t-${{each.key}}": {{for_each: [a, b], instance: core, aliases: ["x/${{each.key}}"]}}
 """)
-    spans = {
+    spans: dict[str, tuple[int, int]] = {
         name: (found.desired[Address(name)].span.line, found.desired[Address(name)].span.column)
         for name in found.desired
     }
     assert spans["key.t-a"] == spans["key.t-b"] == (5, 3)
-    assert spans["alias.x/a"] == spans["alias.x/b"] == (5, 66)
+    assert spans["alias.x/a"] == spans["alias.x/b"] == (5, 65)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_a_passphrase_is_a_reference(loaded: Load) -> None:
     seal = loaded("engine: {embedded: {seal: {passphrase: {env: PHRASE}}}}\n").engine
     assert seal.seal is not None
     assert (seal.seal_kind, seal.seal.source, seal.seal.name) == ("passphrase", "env", "PHRASE")
-    assert (seal.seal.span.line, seal.seal.span.column) == (2, 41)
+    assert (seal.seal.span.line, seal.seal.span.column) == (2, 40)
 
 
 def test_a_key_file_is_found_from_the_folder(loaded: Load, tmp_path: Path) -> None:
