@@ -6,7 +6,19 @@ import os
 
 import pytest
 
-_LEAKY = ("KMSPLAN_VAR", "KMSPLAN_STATE", "KMSPLAN_IN", "TF_", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CI", "HSM_PIN", "SOFTHSM2_CONF", "HTTP_PROXY")
+_LEAKY = (
+    "KMSPLAN_VAR",
+    "KMSPLAN_STATE",
+    "KMSPLAN_IN",
+    "TF_",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "CLICOLOR",
+    "CI",
+    "HSM_PIN",
+    "SOFTHSM2_CONF",
+    "HTTP_PROXY",
+)
 
 
 @pytest.fixture(autouse=True)

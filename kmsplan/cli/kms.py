@@ -111,6 +111,7 @@ def reader(session: Session, configuration: Configuration) -> Reader:
     """Open the KMS for reading; nothing that it returns can change anything."""
     from kmsplan.provider.embedded import EmbeddedReader, EmptyReader  # noqa: PLC0415
 
+    _require_pins(session, configuration)
     if not exists(configuration):
         return EmptyReader()
     return EmbeddedReader(open_engine(session, configuration, read_only=True))
@@ -124,6 +125,7 @@ def provider(session: Session, configuration: Configuration) -> Provider:
         create_engine(session, configuration)
         return open_engine(session, configuration, read_only=False)
 
+    _require_pins(session, configuration)
     if not exists(configuration):
         return EmbeddedProvider(None, make)
     engine = open_engine(session, configuration, read_only=False)
@@ -133,6 +135,18 @@ def provider(session: Session, configuration: Configuration) -> Provider:
 
 def _hardware(session: Session, configuration: Configuration) -> _Hardware:
     return _Hardware(session, _pins(configuration))
+
+
+def _require_pins(session: Session, configuration: Configuration) -> None:
+    """Look that every PIN can be found, before anything begins that would need one halfway.
+
+    Raises:
+        ConfigurationError: a variable is not set, or a file cannot be read.
+    """
+    from kmsplan.config.secret import resolve  # noqa: PLC0415
+
+    for reference in configuration.pins.values():
+        resolve(reference, session.environ)
 
 
 def _pins(configuration: Configuration) -> dict[tuple[str, str], SecretReference]:

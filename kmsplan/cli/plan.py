@@ -77,10 +77,13 @@ def show_plan(session: Session, made: Plan, *, as_json: bool) -> None:
 def exit_code(made: Plan, *, detailed: bool) -> ExitCode:
     """Return what a plan means to a pipeline.
 
-    Rules that nothing releases refuse the plan; brakes do not: they stop the apply, and the plan says so.
+    Rules that nothing releases refuse the plan; brakes do not: they stop the apply, and the plan says so. What could not be
+    read is an error, because nobody knows whether it is as it should be; what only has to wait is a change.
     """
+    from kmsplan.plan.plan import Reason  # noqa: PLC0415
+
     if any(not violation.brake for violation in made.violations):
         return ExitCode.REFUSED
-    if made.blocked:
+    if any(change.reason is Reason.UNREADABLE for change in made.blocked):
         return ExitCode.ERROR
     return ExitCode.CHANGES if detailed and not made.empty else ExitCode.DONE

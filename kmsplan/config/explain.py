@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from kmsplan.config.place import SECRET_NAMES
 from kmsplan.config.problems import listed, near, quoted, repeated, shown
 from kmsplan.config.schema import ADDRESS_PATTERN, NAME_PATTERN
 from kmsplan.config.template import VARIABLE_NAME
@@ -77,6 +78,9 @@ def _unknown(error: Any, name: str, path: tuple[Any, ...]) -> Told:
     if path in {("state",), ("engine",)}:
         return "K208", f"`{path[0]}` cannot be {name!r}. {_NOT_YET[path[0]]}"
     known = error.schema["properties"]
+    if any(isinstance(error.instance.get(secret), str | int | float) for secret in SECRET_NAMES):
+        # Half of `pin: ab,cd` in braces is an attribute by the name of `cd`.
+        return "K201", f"Something beside a secret written literally is not known here. Known: {listed(known)}."
     return "K201", f"{name!r} is not known here.{near(name, known)} Known: {listed(known)}."
 
 

@@ -14,13 +14,13 @@ EXCERPT_LENGTH: Final = 240
 SECRET_NAMES: Final = ("pin", "access_key", "passphrase", "material", "password", "secret")
 """Attributes after which an excerpt shows nothing but a well-formed reference."""
 
-_QUOTED: Final = r"""\"(?:[^"\\]|\\.)*\"?|'(?:[^']|'')*'?"""
+_QUOTED: Final = r"""\"(?:[^"\\]|\\.)*\"|'(?:[^']|'')*'"""
 _SECRET: Final = (
     rf"(?i)((?:{'|'.join(SECRET_NAMES)})[\"']?\s*:\s*)"
     r"(?!\s|\{\s*(?:env|file)\s*:\s*[A-Za-z0-9_./-]+\s*[,}])"
-    rf"(?:\{{[^}}]*\}}?|{_QUOTED}|[^,}}]+)"
+    rf"(?:{_QUOTED}|.+)"
 )
-"""Compiled when the first excerpt is taken, not at import."""
+"""What is not clearly quoted is hidden to the end of its line. Compiled with the first excerpt, not at import."""
 
 
 def printable(text: str) -> str:

@@ -59,13 +59,16 @@ def _faults(document: Mapping[str, Any]) -> Iterator[Fault]:
 
 def _narrowed(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document with those named entries alone that are refused."""
-    schemas = expanded_schema()["properties"]
     narrowed = dict(document)
     for section in (name for name, form in SECTIONS.items() if form is Form.NAMED and name in document):
-        validator = jsonschema_rs.validator_for(schemas[section])
-        entries = document[section].items()
-        narrowed[section] = {name: value for name, value in entries if not validator.is_valid({name: value})}
+        accepts = _section_validator(section).is_valid
+        narrowed[section] = {name: value for name, value in document[section].items() if not accepts({name: value})}
     return narrowed
+
+
+@cache
+def _section_validator(section: str) -> Any:
+    return jsonschema_rs.validator_for(expanded_schema()["properties"][section])
 
 
 @cache

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from kmsplan.kms.naming import Owner
 from kmsplan.resource.value import Present, Unreadable
 from kmsplan.state.plain import plain
 
@@ -18,19 +19,21 @@ UNREADABLE_DIGEST: Final = "unreadable"
 
 
 def object_digest(observation: Observation) -> str:
-    """Return sha256 hex over attributes, state and owner.
+    """Return sha256 hex over attributes, a key's state, and whose it is.
 
-    What the KMS computes (last use, next rotation) is left out: using a key does not make a plan stale.
+    What the KMS computes (last use, next rotation) is left out: using a key does not make a plan stale. So is the owner
+    tag's token, which the state does not know, so that a plan made from the state alone can hold.
     """
     if isinstance(observation, Unreadable):
         return UNREADABLE_DIGEST
     if not isinstance(observation, Present):
         return ABSENT_DIGEST
+    owner = Owner.parse(observation.owner) if observation.owner else None
     content = [
         observation.kind,
         observation.identity,
-        observation.state,
-        observation.owner,
+        None if observation.kind == "instance" else observation.state,
+        owner.lineage if owner else None,
         dict(observation.attributes),
     ]
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=plain)).hexdigest()

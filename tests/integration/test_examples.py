@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import KMSPLAN, normalise
+
+from tests.project import KMSPLAN, normalise
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import KMSPLAN
+
+from tests.project import KMSPLAN
 
 if TYPE_CHECKING:
-    from conftest import Project
+    from tests.project import Project
 
 SEALED = """\
 kmsplan: 1

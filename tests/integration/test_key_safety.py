@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Project
+    from tests.project import Project
 
 EMPTY = "kmsplan: 1\ninstances:\n  core: {type: software}\n"
 SIGNER = EMPTY + "keys:\n  signer: {instance: core, spec: EC_P256, deletion_protection: false}\n"

@@ -6,14 +6,13 @@ import copy
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from kmsplan.config.configuration import Configuration
 from kmsplan.config.diagnostic import ConfigurationError
 from kmsplan.config.document import parse
 from kmsplan.config.load import load
@@ -21,6 +20,10 @@ from kmsplan.config.place import Source
 from kmsplan.config.problems import Problems
 from kmsplan.config.schema import configuration_schema, expanded_schema
 from kmsplan.config.shape import _slow_validator
+
+if TYPE_CHECKING:
+    from kmsplan.config.configuration import Configuration
+    from kmsplan.config.diagnostic import Diagnostic
 
 QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 EXPANDED = jsonschema_rs.validator_for(expanded_schema())
@@ -34,20 +37,39 @@ def read(files: dict[str, bytes], **given: Any) -> Configuration:
         return load(Path(folder), **{"variables": {}, "variable_files": [], "environ": {}, **given})
 
 
-def refused_or_read(text: bytes) -> None:
+def problems_of(text: bytes) -> tuple[Diagnostic, ...] | None:
+    """Return the problems of a configuration, None where it is valid; anything else raised is a failure."""
     try:
         read({"kmsplan.yaml": text})
     except ConfigurationError as error:
-        assert error.diagnostics
-        for found in error.diagnostics:
-            assert found.detail.isprintable()
-            assert found.span is None or (found.span.line >= 1 and found.span.column >= 1)
+        return error.diagnostics
+    return None
+
+
+def refused_or_read(text: bytes) -> None:
+    found = problems_of(text)
+    assert found != ()
+    for each in found or ():
+        assert each.detail.isprintable()
+        assert each.span is None or (each.span.line >= 1 and each.span.column >= 1)
+
+
+class Writer(yaml.SafeDumper):
+    """Writes one value twice where it stands twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        del data
+        return True
+
+
+def written(document: Any, **options: Any) -> str:
+    return str(yaml.dump(document, Dumper=Writer, **options))
 
 
 @given(st.text() | st.text(alphabet=" \n\t-:{}[]\"'&*!|>#%@`$,?abk0<\r"))
 @example("a: &a [*a]\n<<: *a\n? {x}\n: y")
 @example("keys: {~: ~, [a]: {b: c}}")
-@settings(QUICK, max_examples=300)
+@settings(QUICK, max_examples=100)
 def test_any_text_is_read_or_refused(text: str) -> None:
     refused_or_read(text.encode("utf-8", "surrogatepass"))
 
@@ -125,19 +147,19 @@ def documents() -> st.SearchStrategy[dict[str, Any]]:
 
 
 @given(documents())
-@settings(QUICK, max_examples=300)
+@settings(QUICK, max_examples=100)
 def test_the_fast_and_the_wordy_validator_agree(document: dict[str, Any]) -> None:
     assert EXPANDED.is_valid(document) == _slow_validator().is_valid(document)
 
 
 @given(documents())
-@settings(QUICK, max_examples=300)
+@settings(QUICK, max_examples=100)
 def test_whatever_the_sections_hold_is_read_or_refused(document: dict[str, Any]) -> None:
     refused_or_read(json.dumps({"kmsplan": 1, **document}).encode())
 
 
 @given(documents())
-@settings(QUICK, max_examples=300)
+@settings(QUICK, max_examples=100)
 def test_an_editor_accepts_all_that_is_accepted(document: dict[str, Any]) -> None:
     if EXPANDED.is_valid(document):
         assert WRITTEN.is_valid(document)
@@ -148,16 +170,20 @@ PLAIN_TEXT = st.text(alphabet="abcdefghij -_./äöü", min_size=1).filter(
     lambda text: text.strip() not in ("", "-", "_", ".", "/") and not set(text) <= set("-_. e")
 )
 COMMON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**15), 10**15) | st.floats(-1e6, 1e6, width=16) | PLAIN_TEXT,
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**15), 10**15)
+    | st.integers(-(10**6), 10**6).map(lambda number: number / 4)
+    | PLAIN_TEXT,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(PLAIN_TEXT, inner, max_size=4),
     max_leaves=20,
 )
 
 
 @given(st.dictionaries(PLAIN_TEXT, COMMON, max_size=5), st.booleans())
-@settings(QUICK, max_examples=200)
+@settings(QUICK, max_examples=100)
 def test_the_parser_agrees_with_pyyaml_where_both_mean_the_same(document: dict[str, Any], flow: bool) -> None:  # noqa: FBT001 - hypothesis passes by name
-    text = yaml.safe_dump(document, allow_unicode=True, default_flow_style=flow, sort_keys=False)
+    text = written(document, allow_unicode=True, default_flow_style=flow, sort_keys=False)
     problems = Problems()
     parsed = parse(Source("a.yaml", text), problems)
     assert problems.diagnostics() == ()
@@ -182,10 +208,10 @@ KEYS = st.dictionaries(
 
 
 @given(KEYS, st.randoms(use_true_random=False))
-@settings(QUICK, max_examples=60)
+@settings(QUICK, max_examples=30)
 def test_the_digest_is_independent_of_order_and_files(keys: dict[str, Any], random: Any) -> None:
     sections = {"instances": {"core": {"type": "software"}, "other": {"type": "software"}}, "keys": keys}
-    whole = read({"kmsplan.yaml": yaml.safe_dump({"kmsplan": 1, **sections}).encode()})
+    whole = read({"kmsplan.yaml": written({"kmsplan": 1, **sections}).encode()})
     names = [(section, name) for section, entries in sections.items() for name in entries]
     random.shuffle(names)
     files: dict[str, dict[str, Any]] = {"a.yaml": {"kmsplan": 1}, "b.yml": {}, "c.yaml": {}}
@@ -194,7 +220,7 @@ def test_the_digest_is_independent_of_order_and_files(keys: dict[str, Any], rand
         attributes = list(entry.items())
         random.shuffle(attributes)
         files[random.choice(sorted(files))].setdefault(section, {})[name] = dict(attributes)
-    split = read({name: yaml.safe_dump(content, sort_keys=False).encode() for name, content in files.items()})
+    split = read({name: written(content, sort_keys=False).encode() for name, content in files.items()})
     assert split.digest == whole.digest
     assert list(split.desired) == list(whole.desired)
     assert [split.desired[name].attributes for name in split.desired] == [
@@ -207,7 +233,7 @@ def test_the_digest_is_independent_of_order_and_files(keys: dict[str, Any], rand
     st.sampled_from(["pin", "access_key", "passphrase"]),
     st.booleans(),
 )
-@settings(QUICK, max_examples=200)
+@settings(QUICK, max_examples=100)
 def test_a_literal_secret_is_never_repeated(secret: str, name: str, quoted: bool) -> None:  # noqa: FBT001 - as above
     secret = f"XZX{secret.strip()}XYX"
     value = json.dumps(secret) if quoted else secret
@@ -219,9 +245,8 @@ instances:
       {name}: {value}
       {name}: {value}
 """
-    try:
-        read({"kmsplan.yaml": text.encode()})
-    except ConfigurationError as error:
-        told = "\n".join(f"{found.detail}\n{found.excerpt}" for found in error.diagnostics)
-        assert secret not in told
-        assert "XZX" not in told
+    found = problems_of(text.encode())
+    assert found
+    told = "\n".join(f"{each.detail}\n{each.excerpt}" for each in found)
+    assert "XZX" not in told
+    assert "XYX" not in told

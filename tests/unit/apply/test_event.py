@@ -9,9 +9,7 @@ from kmsplan.apply.event import Event, EventKind, Reporter
 from kmsplan.plan.plan import Action, Change, Reason
 from kmsplan.resource.address import Address
 
-EVENT = Event(
-    kind=EventKind.STARTED, change=Change(address=Address("key.a"), action=Action.CREATE, reason=Reason.NEW)
-)
+EVENT = Event(kind=EventKind.STARTED, change=Change(address=Address("key.a"), action=Action.CREATE, reason=Reason.NEW))
 
 
 def test_events_come_one_at_a_time() -> None:

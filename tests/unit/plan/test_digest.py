@@ -36,11 +36,19 @@ def test_using_a_key_does_not_move_its_digest() -> None:
         replace(KEY, attributes={"tags": {"a": "1", "b": "3"}, "enabled": True}),
         replace(KEY, state="PendingDeletion"),
         replace(KEY, owner=None),
+        replace(KEY, owner="M/key.orders/t"),
         replace(KEY, identity="key-2"),
     ],
 )
 def test_whatever_an_apply_relies_on_moves_the_digest(moved: Present) -> None:
     assert object_digest(moved) != object_digest(KEY)
+
+
+def test_a_plan_made_from_the_state_alone_can_hold() -> None:
+    """The state knows neither the owner tag's token nor an instance's status."""
+    assert object_digest(replace(KEY, owner="L/key.orders/recorded")) == object_digest(KEY)
+    instance = Present(kind="instance", identity="kst-1", attributes={}, state="Connected", owner="L/instance.core/t")
+    assert object_digest(replace(instance, state="Enabled")) == object_digest(instance)
 
 
 def test_absent_and_unreadable_are_told_apart() -> None:

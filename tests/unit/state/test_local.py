@@ -68,9 +68,7 @@ def test_opening_clears_away_what_a_cut_off_write_left(applied: LocalStore, lock
     assert not left.exists()
 
 
-def test_a_state_in_a_folder_that_cannot_be_written_is_told(
-    store: LocalStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_state_in_a_folder_that_cannot_be_written_is_told(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     from kmsplan.state import durable  # noqa: PLC0415
 
     def refuse(*_: Any, **__: Any) -> bool:

@@ -32,9 +32,7 @@ class Died(BaseException):
 
 
 def files(store: LocalStore) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(store.path)): path.read_bytes() for path in store.path.rglob("*") if path.is_file()
-    }
+    return {str(path.relative_to(store.path)): path.read_bytes() for path in store.path.rglob("*") if path.is_file()}
 
 
 def change(writing: LocalWriting) -> None:
@@ -87,9 +85,7 @@ def test_the_next_run_saves_what_a_run_before_left_in_the_journal(applied: Local
     assert "journal.jsonl" not in files(applied)
 
 
-def test_pending_operations_survive_a_snapshot(
-    applied: LocalStore, lock: Lock, make_key: Callable[..., None]
-) -> None:
+def test_pending_operations_survive_a_snapshot(applied: LocalStore, lock: Lock, make_key: Callable[..., None]) -> None:
     with applied.open(lock) as writing:
         change(writing)
         make_key(writing.journal, "doubtful", ends=False)
@@ -199,9 +195,7 @@ def test_a_file_size_limit_is_told_and_leaves_a_state_that_loads(applied: LocalS
     assert done.returncode != -signal.SIGXFSZ
 
 
-def test_a_snapshot_that_somebody_changed_without_the_lock_is_not_overwritten(
-    applied: LocalStore, lock: Lock
-) -> None:
+def test_a_snapshot_that_somebody_changed_without_the_lock_is_not_overwritten(applied: LocalStore, lock: Lock) -> None:
     path = applied.path / "kmsplan.state.json"
     with applied.open(lock) as writing:
         change(writing)

@@ -1,0 +1,121 @@
+"""The command line as its users run it: a real process in a real folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+KMSPLAN = str(Path(sys.executable).with_name("kmsplan"))
+SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
+
+
+@dataclass
+class Answer:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """The one JSON document on standard output."""
+        return json.loads(self.out)
+
+    @property
+    def text(self) -> str:
+        """Both streams."""
+        return self.out + self.err
+
+
+@dataclass
+class Project:
+    """A configuration folder and the environment its commands run in."""
+
+    root: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def write(self, text: str, name: str = "kmsplan.yaml") -> None:
+        """Write a configuration file."""
+        (self.root / name).write_text(text)
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "NO_COLOR": "1", **self.environ}
+
+    def run(self, *arguments: str, code: int | None = 0, stdin: str = "") -> Answer:
+        """Run `kmsplan ARGUMENTS`; its exit code must be `code`, and no traceback may show."""
+        done = subprocess.run(
+            [KMSPLAN, *arguments],
+            cwd=self.root,
+            env=self.environment(),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        answer = Answer(done.returncode, done.stdout, done.stderr)
+        assert "Traceback" not in answer.text, answer.text
+        if code is not None:
+            assert answer.code == code, f"{arguments} ended with {answer.code}\n{answer.text}"
+        return answer
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `kmsplan ARGUMENTS` and leave it running."""
+        return subprocess.Popen(
+            [KMSPLAN, *arguments],
+            cwd=self.root,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def apply(self, *arguments: str, code: int = 0) -> Answer:
+        """Run `kmsplan apply --auto-approve`."""
+        return self.run("apply", "--auto-approve", *arguments, code=code)
+
+    def call(self, operation: str, *parameters: str) -> str:
+        """Change something behind kmsplan's back."""
+        return self.run("engine", "call", operation, *parameters).out.strip()
+
+    def state(self) -> Any:
+        """The recorded state."""
+        return json.loads((self.root / "state" / "kmsplan.state.json").read_text())
+
+    def identity(self, address: str) -> str:
+        """The recorded identity of an address."""
+        return str(self.state()["records"][address]["identity"])
+
+
+BASIC = """\
+kmsplan: 1
+instances:
+  core: {type: software}
+keys:
+  orders: {instance: core, rotation: 90d, aliases: [orders], tags: {team: payments}}
+  signer: {instance: core, spec: EC_P256, deletion_protection: false}
+"""
+
+
+def init_token(project: Project, label: str) -> None:
+    subprocess.run(
+        ["softhsm2-util", "--init-token", "--free", "--label", label, "--so-pin", "12345678", "--pin", "4711-0815"],
+        env=project.environment(),
+        check=True,
+        capture_output=True,
+    )
+
+
+def normalise(text: str) -> str:
+    """Replace ids, times and durations, which differ at every run."""
+    text = re.sub(r"key-[a-z0-9]{21}", "key-000000000000000000000", text)
+    text = re.sub(r"kst-[a-z0-9]{21}", "kst-000000000000000000000", text)
+    text = re.sub(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d+)?(Z|\+00:00)", "2026-01-01T00:00:00Z", text)
+    return re.sub(r"\d+\.\d+ ?s\b", "0.0s", text)
