@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kmsplan.apply.executor import blocked_results, execute
 from kmsplan.apply.outcome import Outcome
-from kmsplan.apply.settle import ENDINGS, Found, Settled, fold_settled, settle, wanted
+from kmsplan.apply.settle import ENDINGS, Found, Settled, fold_settled, observe_settled, settle, wanted
 from kmsplan.state.error import StateError
 from kmsplan.state.local import new_lineage
 
@@ -109,7 +109,7 @@ class _Apply:
         unsettled = tuple(item for item in settled if item.found is Found.IN_DOUBT)
         if any(item.blocks for item in unsettled):
             return Applied(outcome=Outcome(unsettled=unsettled), recorded=recorded, plan=None, settled=settled)
-        plan = self._around.decide(self._provider, fold_settled(recorded, settled), observed)
+        plan = self._around.decide(self._provider, fold_settled(recorded, settled), observe_settled(observed, settled))
         if not plan.effective and len(unsettled) == len(settled):
             outcome = Outcome(results=blocked_results(plan))
         else:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -76,6 +77,19 @@ def fold_settled(recorded: Recorded, settled: Iterable[Settled]) -> Recorded:
     return folding.settled(
         recorded,
         ((item.pending.sequence, ENDINGS[item.found], item.identity) for item in settled if item.found in ENDINGS),
+    )
+
+
+def observe_settled(observed: Observed, settled: Iterable[Settled]) -> Observed:
+    """Return the reading with what interrupted creations made among the known objects, where their records are now."""
+    made = {item.identity for item in settled if item.found is Found.DONE} - {None} - observed.objects.keys()
+    if not made:
+        return observed
+    found = {present.identity: present for present in observed.others if present.identity in made}
+    return dataclasses.replace(
+        observed,
+        objects={**observed.objects, **found},
+        others=tuple(present for present in observed.others if present.identity not in made),
     )
 
 

@@ -139,7 +139,7 @@ class _Run:
     def _apply(self, decision: Decision) -> int:
         session = self._session
         with listener(session.terminal, as_json=self._as_json, clock=now) as heard, stopping(session.note) as stop:
-            decision.announce = self._announcing(heard)
+            decision.announce = self._announcing(heard, decision)
             try:
                 applied = self._carry_out(decision, heard, stop)
             except BaseException as error:
@@ -150,11 +150,12 @@ class _Run:
 
         return exit_code(applied.outcome)
 
-    def _announcing(self, heard: Listener) -> Callable[[Plan], None]:
+    def _announcing(self, heard: Listener, decision: Decision) -> Callable[[Plan], None]:
         def announce(plan: Plan) -> None:
+            """Show what nobody has seen yet, and whatever holds it back."""
             if self._as_json:
                 heard.planned(plan)
-            else:
+            elif decision.shown is None and (decision.saved is None or plan.violations):
                 show_plan(self._session, plan, as_json=False)
             heard.expect(len(plan.effective))
 

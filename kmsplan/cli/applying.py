@@ -61,7 +61,7 @@ class Decision:
     announce: Callable[[Plan], None] = field(default=lambda _: None)
 
     def decide(self, reader: Reader, recorded: Recorded, observed: Observed) -> Plan:
-        """Return the plan to carry out.
+        """Return the plan to carry out, after `announce` was told of it.
 
         Raises:
             UserError: it is stale, differs from what was shown, or a rule or brake refuses it.
@@ -72,8 +72,7 @@ class Decision:
             read = Reading(recorded=recorded, observed=observed)
             plan = make(self.configuration, read, reader, self.options)
             self._as_shown(plan)
-        if self.shown is None:
-            self.announce(plan)
+        self.announce(plan)
         refuse(plan, shown=True)
         return plan
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 def text(moment: datetime) -> str:
     """Return a time as text."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat("T", "seconds").removesuffix("+00:00") + "Z"
 
 
 def later(start: str, seconds: int) -> str:

@@ -74,6 +74,9 @@ class ModelKms:
                 others=tuple(found for identity, found in self.objects.items() if identity not in wanted),
             )
 
+    def prepare(self) -> str:
+        return ENVIRONMENT
+
     def execute(self, operation: Operation) -> Executed:
         fault = self.fault(operation)
         with self._lock:

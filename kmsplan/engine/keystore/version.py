@@ -38,7 +38,7 @@ class Unsettled(NamedTuple):
 
 _LOAD = """
 SELECT v.key_id, v.version_id, v.instance_id, v.reference, v.public_key, v.generation, v.created, m.term, m.wrapped
-FROM key_version AS v LEFT JOIN material AS m USING (version_id)
+FROM key_version AS v LEFT JOIN material AS m ON m.version = v.id
 WHERE v.key_id = ? AND v.version_id = ? AND v.status = 'ready'
 """
 _INSERT = """
@@ -55,9 +55,9 @@ def load(db: sqlite3.Connection, key_id: str, version_id: str) -> VersionRow | N
 
 def insert(db: sqlite3.Connection, row: VersionRow) -> None:
     """Add a ready version, with its material where that is ours to keep."""
-    db.execute(_INSERT, (*row[:3], "ready", *row[3:7]))
+    version = db.execute(_INSERT, (*row[:3], "ready", *row[3:7])).lastrowid
     if row.wrapped is not None:
-        db.execute("INSERT INTO material VALUES (?, ?, ?)", (row.version_id, row.term, row.wrapped))
+        db.execute("INSERT INTO material VALUES (?, ?, ?)", (version, row.term, row.wrapped))
 
 
 def begin(db: sqlite3.Connection, key_id: str, version_id: str, instance_id: str, reference: bytes, now: str) -> None:
@@ -90,9 +90,7 @@ def forget(db: sqlite3.Connection, key_id: str, version_id: str) -> None:
 
 def destroy_all(db: sqlite3.Connection, key_id: str) -> None:
     """Destroy the wrapped material of every version of a key, and the versions."""
-    db.execute(
-        "DELETE FROM material WHERE version_id IN (SELECT version_id FROM key_version WHERE key_id = ?)", (key_id,)
-    )
+    db.execute("DELETE FROM material WHERE version IN (SELECT id FROM key_version WHERE key_id = ?)", (key_id,))
     db.execute("DELETE FROM key_version WHERE key_id = ?", (key_id,))
 
 

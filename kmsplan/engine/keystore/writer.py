@@ -3,6 +3,9 @@
 Callers hand in jobs and wait. The thread takes all jobs that wait into one transaction, runs each behind a savepoint,
 commits once, and only then answers anybody. While it waits for the disk the next jobs gather, so the more callers there
 are, the more of them share a flush.
+
+A job may run twice: if one of a transaction fails after it has changed something, all of them run again, each behind a
+savepoint. So a job changes nothing but the database.
 """
 
 from __future__ import annotations
@@ -24,10 +27,11 @@ BATCH: Final = 512
 class Transaction:
     """What a job sees of the transaction that it runs in."""
 
-    __slots__ = ("db", "entries", "wants_checkpoint")
+    __slots__ = ("_sealed", "db", "entries", "wants_checkpoint")
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
+        self._sealed: bool | None = None
         self.entries: list[Any] = []
         """Audit entries to append before the commit; those of a job that is rolled back go with it."""
         self.wants_checkpoint = False

@@ -73,7 +73,8 @@ class Bench:
         decide: Callable[[Provider, Recorded, Observed], Plan] | None = None,
         **settings: Any,
     ) -> Applied:
-        """Apply desired objects, whole."""
+        """Apply desired objects, whole, as a new process would."""
+        self.stop = StopSignal()
 
         def planned(provider: Provider, recorded: Recorded, observed: Observed) -> Plan:
             del provider

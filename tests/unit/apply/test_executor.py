@@ -321,7 +321,12 @@ def test_succession_keeps_the_old_key_and_moves_the_alias(
     )
     disable = Step(operation=DisableKey(key=old), effect=Effect(attributes={"enabled": False}))
     retire = Change(
-        address=kept, action=Action.UPDATE, reason=Reason.SUCCEEDED, identity=old, steps=(disable,), depends_on=(ALIAS_A,)
+        address=kept,
+        action=Action.UPDATE,
+        reason=Reason.SUCCEEDED,
+        identity=old,
+        steps=(disable,),
+        depends_on=(ALIAS_A,),
     )
     assert exit_code(bench.execute(writing, succeed, move, retire)) == 0
     records = recorded(writing).records
@@ -336,9 +341,7 @@ def test_a_move_changes_the_record_and_not_the_kms(
     bench: Bench, writing: LocalWriting, made: dict[Address, Record]
 ) -> None:
     new = Address("key.renamed")
-    move = Change(
-        address=new, action=Action.NO_OP, reason=Reason.MOVED, identity=made[A].identity, moved_from=A
-    )
+    move = Change(address=new, action=Action.NO_OP, reason=Reason.MOVED, identity=made[A].identity, moved_from=A)
     follow = Change(
         address=Address("alias.second"),
         action=Action.CREATE,

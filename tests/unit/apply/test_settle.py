@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kmsplan.apply.settle import Found, Settled, fold_settled, settle, wanted
+from kmsplan.apply.settle import Found, Settled, fold_settled, observe_settled, settle, wanted
 from kmsplan.kms.naming import Owner
 from kmsplan.resource.address import Address
 from kmsplan.resource.step import Effect, Status
@@ -172,3 +172,15 @@ def test_settled_operations_become_part_of_the_records_and_others_stay_pending()
     assert known.records[KEY].identity == "key-1"
     assert [operation.sequence for operation in known.pending] == [6]
     assert known.serial == base.serial
+
+
+def test_what_an_interrupted_creation_made_is_read_like_every_recorded_object() -> None:
+    made, foreign = present(owner=tag()), present("key-2")
+    seen = observed(made, foreign, key_0=ABSENT)
+    reread = observe_settled(seen, settle(recorded(creation()), seen))
+    assert reread == observed(foreign, key_0=ABSENT, key_1=made)
+
+
+def test_a_reading_without_news_stays_as_it_is() -> None:
+    seen = observed(present("key-2"), key_1=present())
+    assert observe_settled(seen, settle(recorded(creation()), seen)) is seen
