@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 from kmsplan.engine.audit import OK
 from kmsplan.engine.core import sealed
 from kmsplan.engine.error import KeystoreError
-from kmsplan.engine.keystore import setting
 from kmsplan.kms.error import KmsError
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from kmsplan.engine.keystore.writer import Transaction
 
 T = TypeVar("T")
-SEALED: str = "sealed"
-"""The setting that keeps an engine sealed, for every process and every later one."""
 
 
 @contextmanager
@@ -73,6 +70,6 @@ def require_unsealed(core: Core, transaction: Transaction) -> None:
     Raises:
         KmsError: Rejected.Sealed.
     """
-    if setting.load(transaction.db, SEALED) is not None:
+    if transaction.sealed:
         core.seal()
         raise sealed()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from datetime import timedelta
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from kmsplan.engine.protection.protocol import AsymmetricDecrypter, Encrypter, Signer
 
-    Handle = Encrypter | Signer | AsymmetricDecrypter
+    Handle: TypeAlias = Encrypter | Signer | AsymmetricDecrypter
 
 LIFETIME: Final = timedelta(minutes=5)
 """However much it is used, an unwrapped key leaves memory after this time at the latest, at its next use."""

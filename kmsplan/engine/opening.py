@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from kmsplan.engine.audit import Trail
 from kmsplan.engine.core import Core, Identity, World
 from kmsplan.engine.error import KeystoreCorruptError
-from kmsplan.engine.execution import SEALED
 from kmsplan.engine.handles import Handles
 from kmsplan.engine.keystore import setting
 from kmsplan.engine.keystore.store import Keystore
@@ -71,7 +70,7 @@ def _make_ready(core: Core, seal: Seal | None) -> None:
 def is_sealed(core: Core) -> bool:
     """Return whether the engine was sealed for every process."""
     with core.store.read() as db:
-        return setting.load(db, SEALED) is not None
+        return setting.load(db, setting.SEALED) is not None
 
 
 def close_core(core: Core) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from kmsplan.engine import material
-from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import key as keys
+from kmsplan.engine.keystore import usage as usages
 from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.naming import resolve
 from kmsplan.engine.parameter import invalid
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from kmsplan.engine.audit import Request
     from kmsplan.engine.core import Core
+    from kmsplan.engine.handles import Handle
     from kmsplan.engine.keystore.key import KeyRow
     from kmsplan.engine.keystore.version import VersionRow
 
@@ -54,24 +55,15 @@ class Target:
 
     def encrypter(self, core: Core) -> Encrypter:
         """Return the handle of a symmetric key; see `_handle` for what it raises."""
-        handle = self._handle(core)
-        if not isinstance(handle, Encrypter):
-            raise self._cannot()
-        return handle
+        return cast("Encrypter", self._handle(core, Encrypter))
 
     def signer(self, core: Core) -> Signer:
         """Return the handle of a signing key; see `_handle` for what it raises."""
-        handle = self._handle(core)
-        if not isinstance(handle, Signer):
-            raise self._cannot()
-        return handle
+        return cast("Signer", self._handle(core, Signer))
 
     def decrypter(self, core: Core) -> AsymmetricDecrypter:
         """Return the handle of an RSA key; see `_handle` for what it raises."""
-        handle = self._handle(core)
-        if not isinstance(handle, AsymmetricDecrypter):
-            raise self._cannot()
-        return handle
+        return cast("AsymmetricDecrypter", self._handle(core, AsymmetricDecrypter))
 
     def algorithm(self, request: Request, name: str | None) -> str:
         """Return the algorithm that is named, or the default of the key's spec and usage.
@@ -105,7 +97,10 @@ class Target:
         Raises:
             KmsError: the state forbids it by now, or the version has encrypted as often as it may.
         """
-        row = _find(db, self.key.key_id, request.action)
+        row = keys.load(db, self.key.key_id)
+        if row is None:
+            raise _not_found(self.key.key_id)
+        check(request.action, KeyState(row.state))
         if counted and not versions.count_use(db, row.key_id, self.version.version_id):
             raise KmsError(
                 "Rejected.LimitExceeded",
@@ -115,15 +110,22 @@ class Target:
         if row.last_used is None or row.last_used[:_MINUTE] < request.time[:_MINUTE]:
             keys.used(db, row.key_id, request.time)
 
-    def _handle(self, core: Core) -> Encrypter | Signer | AsymmetricDecrypter:
-        """Return the handle, opened or kept.
+    def _handle(self, core: Core, kind: type) -> Handle:
+        """Return the handle, opened or kept. A key has one usage, hence one kind of handle, which is checked once.
 
         Raises:
+            KmsError: the backend's key cannot do this.
             MaterialCorruptError: its wrapped material does not open.
             ProtectionUnavailableError: its HSM does not answer, or does not have it.
         """
-        version = self.version
-        return core.handles.get(version.key_id, version.version_id, lambda: material.opened(core, version, self.design))
+
+        def opened() -> Handle:
+            handle = material.opened(core, self.version, self.design)
+            if not isinstance(handle, kind):
+                raise self._cannot()
+            return handle
+
+        return core.handles.get(self.key.key_id, self.version.version_id, opened)
 
     def _cannot(self) -> KmsError:
         return KmsError("UnsupportedOperation", f"{self.key.key_id} is a {self.design.spec} key, which cannot do this.")
@@ -137,19 +139,21 @@ def find(
     Raises:
         KmsError: there is no such key or version, its state forbids it, or it is another kind of key.
     """
-    with core.store.read() as db:
+    with core.store.look() as db:
         key_id = request.resource = resolve(db, core.identity, name)
-        row = _find(db, key_id, request.action)
-        spec = KeySpec(row.spec)
-        if (usage is not None and row.usage != usage) or SPECS[spec].symmetric is not symmetric:
-            raise KmsError(
-                "UnsupportedOperation", f"{request.action} does not go with {key_id}: it is {spec}, for {row.usage}."
-            )
-        found, instance = _version(db, row, version), instances.load(db, row.instance_id)
-    if found is None or instance is None:
+        used = usages.load(db, key_id, version)
+    if used is None:
+        raise _not_found(key_id)
+    row, spec = used.key, KeySpec(used.key.spec)
+    check(request.action, KeyState(row.state))
+    if (usage is not None and row.usage != usage) or SPECS[spec].symmetric is not symmetric:
+        raise KmsError(
+            "UnsupportedOperation", f"{request.action} does not go with {key_id}: it is {spec}, for {row.usage}."
+        )
+    if used.version is None:
         raise KmsError("Forbidden.KeyVersionNotFound", f"{key_id} has no key version {version or 'yet'}.")
-    design = material.Design(key_id=key_id, spec=spec, usage=KeyUsage(row.usage), instance=instance)
-    return Target(key=row, version=found, design=design)
+    design = material.Design(key_id=key_id, spec=spec, usage=KeyUsage(row.usage), instance=used.instance)
+    return Target(key=row, version=used.version, design=design)
 
 
 def check_digest(algorithm: str, digest: bytes) -> None:
@@ -163,14 +167,5 @@ def check_digest(algorithm: str, digest: bytes) -> None:
         raise invalid("Digest", f"{algorithm} takes {wanted} bytes, these are {len(digest)}")
 
 
-def _find(db: sqlite3.Connection, key_id: str, action: str) -> KeyRow:
-    row = keys.load(db, key_id)
-    if row is None:
-        raise KmsError("Forbidden.KeyNotFound", f"The specified key {key_id} is not found.")
-    check(action, KeyState(row.state))
-    return row
-
-
-def _version(db: sqlite3.Connection, row: KeyRow, named: str | None) -> VersionRow | None:
-    version_id = named or row.primary_version
-    return versions.load(db, row.key_id, version_id) if version_id else None
+def _not_found(key_id: str) -> KmsError:
+    return KmsError("Forbidden.KeyNotFound", f"The specified key {key_id} is not found.")

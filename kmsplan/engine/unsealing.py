@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kmsplan.engine.error import AuditError
-from kmsplan.engine.execution import SEALED, admitted, commit
+from kmsplan.engine.execution import admitted, commit
 from kmsplan.engine.keyring import Binding, Keyring
 from kmsplan.engine.keystore import setting
 from kmsplan.engine.sealing import open_root
@@ -62,7 +62,7 @@ def seal(core: Core) -> None:
     request = core.request("Seal", core.identity.engine_id)
 
     def mark(transaction: Transaction) -> None:
-        setting.store(transaction.db, SEALED, request.time.encode())
+        transaction.seal(request.time)
         transaction.wants_checkpoint = True  # the last one that can be signed
 
     with admitted(core, request):
@@ -75,4 +75,4 @@ def unseal(core: Core, given: Seal) -> None:
     request = core.request("Unseal", core.identity.engine_id)
     with admitted(core, request):
         open_keyring(core, given)
-        commit(core, request, lambda transaction: setting.remove(transaction.db, SEALED))
+        commit(core, request, lambda transaction: transaction.seal(None))

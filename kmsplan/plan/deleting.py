@@ -11,7 +11,7 @@ from kmsplan.plan.diff import complete, learned
 from kmsplan.plan.plan import Action, Change, Reason
 from kmsplan.plan.replacing import retire
 from kmsplan.plan.updating import owner_steps
-from kmsplan.plan.verdict import Verdict, blocked, refused
+from kmsplan.plan.verdict import UNAVAILABLE, Verdict, blocked, refused
 from kmsplan.resource.kinds import KINDS
 from kmsplan.resource.step import Effect, Status
 
@@ -70,7 +70,7 @@ def _deleted(
     if before.get("deletion_protection") or record.attributes.get("deletion_protection"):
         return refused(change, rules.protected(change.address))
     if present.state == KeyState.UNAVAILABLE:
-        return Verdict(blocked(change, "the key is Unavailable: the HSM or key manager behind it does not answer"))
+        return Verdict(blocked(change, UNAVAILABLE))
     kind = KINDS[present.kind]
     steps = kind.delete(present.identity, before)
     if kind.restore is None:

@@ -123,7 +123,7 @@ def _decide_all(situation: Situation, offer: Offer) -> tuple[dict[Address, Chang
     changes = block_dependents(link(changes))
     waiting = cycle(changes.values())
     if waiting:
-        raise RuntimeError(f"{' -> '.join(waiting)} wait for each other; this is a bug in kmsplan")
+        raise AssertionError(f"{' -> '.join(waiting)} wait for each other; this is a bug in kmsplan")
     return changes, unchanged, violations
 
 

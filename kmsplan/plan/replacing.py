@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.plan import rules
 from kmsplan.plan.plan import Action, Change, Reason
-from kmsplan.plan.verdict import Verdict, blocked, refused
+from kmsplan.plan.verdict import UNAVAILABLE, Verdict, blocked, refused
 from kmsplan.resource import key
 from kmsplan.resource.address import Address, retired
 
@@ -32,7 +32,7 @@ def replacement(
     if declared.attributes.get("on_replace") != "succeed" or present.state == KeyState.PENDING_DELETION:
         return refused(change, rules.needs_material(change.address, names, declared))
     if present.state == KeyState.UNAVAILABLE:
-        return Verdict(blocked(change, "the key is Unavailable: the HSM or key manager behind it does not answer"))
+        return Verdict(blocked(change, UNAVAILABLE))
     before, after = change.before or {}, change.after or {}
     predecessor = _free(change.address, situation.records)
     successor = replace(

@@ -130,28 +130,34 @@ def _move(
     for old, new in sorted(configuration.moved.items()):
         if old not in records:
             continue
-        problem = _move_problem(old, new, records, configuration)
+        pairs = {
+            address: Address(new + address.removeprefix(old))
+            for address in records
+            if address == old or address.startswith(old + RETIRED_MARK)
+        }
+        problem = _move_problem(old, new, configuration) or _taken(pairs.values(), records)
         if problem:
             violations.append(rules.bad_move(old, new, problem))
             continue
-        for address in (old, *(other for other in records if other.startswith(old + RETIRED_MARK))):
-            target = Address(new + address.removeprefix(old))
-            moved[target] = _at(moved.pop(address), target)
-            moved_from[target] = address
+        for source, target in pairs.items():
+            moved[target] = _at(moved.pop(source), target)
+            moved_from[target] = source
     return moved, moved_from, violations
 
 
-def _move_problem(
-    old: Address, new: Address, records: Mapping[Address, Record], configuration: Configuration
-) -> str | None:
+def _taken(targets: Iterable[Address], records: Mapping[Address, Record]) -> str | None:
+    """A record must never be lost under another one."""
+    taken = sorted(target for target in targets if target in records)
+    return f"{taken[0]} is recorded already, as {records[taken[0]].identity}" if taken else None
+
+
+def _move_problem(old: Address, new: Address, configuration: Configuration) -> str | None:
     if kind_of(old) != kind_of(new):
         return f"{kind_of(old)} and {kind_of(new)} are different kinds"
     if kind_of(old) == "alias":
         return "an alias's address is its name, and no KMS renames an alias; declare the new one and drop the old"
     if is_retired(new):
         return f"addresses with {RETIRED_MARK} are for replaced keys"
-    if new in records:
-        return f"{new} is recorded already, as {records[new].identity}"
     if old in configuration.desired:
         return f"{old} is still declared"
     return None

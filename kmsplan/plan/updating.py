@@ -12,17 +12,19 @@ from kmsplan.plan import rules
 from kmsplan.plan.diff import complete, differences, learned, setting_differences
 from kmsplan.plan.plan import Action, Change, Reason
 from kmsplan.plan.replacing import replacement
-from kmsplan.plan.verdict import Verdict, blocked, refused, rejection
+from kmsplan.plan.verdict import UNAVAILABLE, Verdict, blocked, refused, rejection
 from kmsplan.resource.address import is_retired, kind_of
 from kmsplan.resource.attribute import Mutability
 from kmsplan.resource.kinds import KINDS, REFERENCES
 from kmsplan.resource.step import Effect, Status, Step
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kmsplan.config.configuration import Declared
     from kmsplan.plan.situation import Situation
     from kmsplan.resource.address import Address
-    from kmsplan.resource.attribute import Kind
+    from kmsplan.resource.attribute import Attributes, Kind
     from kmsplan.resource.value import Present
     from kmsplan.state.record import Record
 
@@ -47,8 +49,8 @@ def keep(situation: Situation, declared: Declared, record: Record, present: Pres
     replaced = material_differences(kind, before, after)
     if replaced:
         return replacement(situation, declared, present, change, replaced)
-    if present.state == KeyState.PENDING_DELETION:
-        return checked(_restored(situation, change, kind, present, record), present, declared)
+    if present.state == KeyState.PENDING_DELETION and kind.restore is not None:
+        return checked(_restored(situation, change, kind, present, record, kind.restore), present, declared)
     return checked(_updated(situation, change, kind, present, record), present, declared)
 
 
@@ -86,7 +88,7 @@ def checked(verdict: Verdict, present: Present, declared: Declared) -> Verdict:
     if present.kind in ("alias", "instance") or not change.steps:
         return verdict
     if present.state == KeyState.UNAVAILABLE:
-        return Verdict(blocked(change, "the key is Unavailable: the HSM or key manager behind it does not answer"))
+        return Verdict(blocked(change, UNAVAILABLE))
     rejected = rejection(change.steps, present.state)
     if rejected is None:
         return verdict
@@ -119,9 +121,14 @@ def _updated(situation: Situation, change: Change, kind: Kind, present: Present,
     )
 
 
-def _restored(situation: Situation, change: Change, kind: Kind, present: Present, record: Record) -> Verdict:
-    if kind.restore is None:
-        return Verdict(blocked(change, f"its deletion is scheduled, and a {kind.name} cannot be restored"))
+def _restored(
+    situation: Situation,
+    change: Change,
+    kind: Kind,
+    present: Present,
+    record: Record,
+    restore: Callable[[str, Attributes, Attributes], tuple[Step, ...]],
+) -> Verdict:
     before, after = dict(change.before or {}), dict(change.after or {})
     # A key that waits for its deletion is neither enabled nor disabled, and comes back enabled.
     before["enabled"] = False
@@ -134,7 +141,7 @@ def _restored(situation: Situation, change: Change, kind: Kind, present: Present
             before=before,
             attributes=(*names, *setting_differences(kind, record.attributes, after)),
             steps=(
-                *kind.restore(present.identity, before, after),
+                *restore(present.identity, before, after),
                 *owner_steps(situation, change.address, present, "restored"),
             ),
             effect=_record_effect(kind, record, before, after, (*names, "enabled")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kmsplan.kms.lifecycle import LIFECYCLE, KeyState, after
 from kmsplan.kms.operation import name_of
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from kmsplan.resource.address import Address
     from kmsplan.resource.step import Step
     from kmsplan.resource.value import Unreadable
+
+
+UNAVAILABLE: Final = "the key is Unavailable: the HSM or key manager behind it does not answer"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from process import Sample, measure, repeat
-from workload import write_kmsplan, write_terraform
+from tests.benchmark.process import Sample, measure, repeat
+from tests.benchmark.workload import write_kmsplan, write_terraform
 
 KMSPLAN = str(Path(sys.executable).with_name("kmsplan"))
 TERRAFORM = shutil.which("terraform")

@@ -49,7 +49,7 @@ def with_material(core: Core, request: Request, operation: CreateKey) -> Iterato
     Raises:
         KmsError: the instance does not offer it, has no room, or cannot make it now.
     """
-    with core.store.read() as db:
+    with core.store.look() as db:
         row = _find_instance(db, operation)
     _check(row, operation)
     _check_quota(row)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import sqlite3
+
+SEALED: Final = "sealed"
+"""While it is set, to the time since when, every process leaves the keyring alone."""
 
 
 def load(db: sqlite3.Connection, name: str) -> bytes | None:

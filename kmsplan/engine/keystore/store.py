@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from collections import deque
 from contextlib import contextmanager, suppress
-from queue import Empty, LifoQueue
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from kmsplan.engine.error import EngineExistsError, EngineMissingError, EngineVersionError, KeystoreCorruptError
@@ -96,7 +96,7 @@ class Keystore:
             )
         self.path = folder / FILE
         self._read_only = read_only
-        self._readers: LifoQueue[sqlite3.Connection] = LifoQueue()
+        self._readers: deque[sqlite3.Connection] = deque()
         self._writer: Writer | None = None
         with self.read() as db:
             _check(db, self.path)
@@ -113,19 +113,23 @@ class Keystore:
         Raises:
             KeystoreError: it cannot be read.
         """
-        try:
-            try:
-                db = self._readers.get_nowait()
-            except Empty:
-                db = self._connect_reader()
+        with self.look() as db:
             db.execute("BEGIN")
             try:
                 yield db
             finally:
                 db.execute("ROLLBACK")
-                self._readers.put(db)
+
+    @contextmanager
+    def look(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection for one statement, or for several that need not see the same state; raises as `read`."""
+        db = self._reader()
+        try:
+            yield db
         except sqlite3.Error as error:
             raise translate(error, self.path) from error
+        finally:
+            self._readers.append(db)
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in the writing thread; see `Writer.write`."""
@@ -143,18 +147,22 @@ class Keystore:
         """Finish what is being written and close every connection."""
         if self._writer is not None:
             self._writer.close()
-        with suppress(Empty):
-            while True:
-                self._readers.get_nowait().close()
+        while self._readers:
+            self._readers.pop().close()
+
+    def _reader(self) -> sqlite3.Connection:
+        with suppress(IndexError):
+            return self._readers.pop()
+        base = self.path.absolute().as_uri()
+        try:
+            return (
+                _connect_untouching(self.path, base) if self._read_only else _connect(f"{base}?mode=rw", writes=False)
+            )
+        except sqlite3.Error as error:
+            raise translate(error, self.path) from error
 
     def _connect_writer(self) -> sqlite3.Connection:
         return _connect(f"{self.path.absolute().as_uri()}?mode=rw", writes=True)
-
-    def _connect_reader(self) -> sqlite3.Connection:
-        base = self.path.absolute().as_uri()
-        if not self._read_only:
-            return _connect(f"{base}?mode=rw", writes=False)
-        return _connect_untouching(self.path, base)
 
 
 def _connect(uri: str, *, writes: bool) -> sqlite3.Connection:

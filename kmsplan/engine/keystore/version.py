@@ -36,21 +36,10 @@ class Unsettled(NamedTuple):
     reference: bytes
 
 
-_LOAD = """
-SELECT v.key_id, v.version_id, v.instance_id, v.reference, v.public_key, v.generation, v.created, m.term, m.wrapped
-FROM key_version AS v LEFT JOIN material AS m ON m.version = v.id
-WHERE v.key_id = ? AND v.version_id = ? AND v.status = 'ready'
-"""
 _INSERT = """
 INSERT INTO key_version (key_id, version_id, instance_id, status, reference, public_key, generation, created)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
-
-
-def load(db: sqlite3.Connection, key_id: str, version_id: str) -> VersionRow | None:
-    """Return a ready version with its wrapped material, or None."""
-    row = db.execute(_LOAD, (key_id, version_id)).fetchone()
-    return VersionRow(*row) if row else None
 
 
 def insert(db: sqlite3.Connection, row: VersionRow) -> None:

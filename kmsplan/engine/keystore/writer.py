@@ -1,11 +1,11 @@
 """The one writing thread, and its group commit.
 
-Callers hand in jobs and wait. The thread takes all jobs that wait into one transaction, runs each behind a savepoint,
-commits once, and only then answers anybody. While it waits for the disk the next jobs gather, so the more callers there
-are, the more of them share a flush.
+Callers hand in jobs and wait. The thread takes all jobs that wait into one transaction, commits once, and only then
+answers anybody. While it waits for the disk the next jobs gather, so the more callers there are, the more share a flush.
 
-A job may run twice: if one of a transaction fails after it has changed something, all of them run again, each behind a
-savepoint. So a job changes nothing but the database.
+A job that fails before it has changed anything, as most do that are refused, costs the others nothing. If one fails
+later, the transaction is undone and all its jobs run again, each behind a savepoint. So a job may run twice, and changes
+nothing outside the database that may not be done twice.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from kmsplan.engine.keystore import setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +37,21 @@ class Transaction:
         self.entries: list[Any] = []
         """Audit entries to append before the commit; those of a job that is rolled back go with it."""
         self.wants_checkpoint = False
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the engine is sealed for every process; read once for all jobs of a transaction."""
+        if self._sealed is None:
+            self._sealed = setting.load(self.db, setting.SEALED) is not None
+        return self._sealed
+
+    def seal(self, since: str | None) -> None:
+        """Seal the engine from a time on, or with None open it again."""
+        if since is None:
+            setting.remove(self.db, setting.SEALED)
+        else:
+            setting.store(self.db, setting.SEALED, since.encode())
+        self._sealed = since is not None
 
 
 class Job:
@@ -145,8 +162,12 @@ class Writer:
             self._db = self._connect()
         self._db.execute("BEGIN IMMEDIATE")
         transaction = Transaction(self._db)
-        for job in jobs:
-            _run(transaction, job)
+        if not all(_run(transaction, job) for job in jobs):
+            self._db.execute("ROLLBACK")
+            self._db.execute("BEGIN IMMEDIATE")
+            transaction = Transaction(self._db)
+            for job in jobs:
+                _run_apart(transaction, job)
         then = self._conclude(transaction)
         self._db.execute("COMMIT")
         return then
@@ -158,16 +179,37 @@ class Writer:
             self._db = None
 
 
-def _run(transaction: Transaction, job: Job) -> None:
-    """Run one job behind a savepoint; its failure is its own, a failure of the database is everybody's."""
+def _run(transaction: Transaction, job: Job) -> bool:
+    """Run one job; False if it failed after it had changed something.
+
+    Raises:
+        sqlite3.Error: the database failed, which is everybody's failure.
+    """
+    changes, mark = transaction.db.total_changes, len(transaction.entries)
+    try:
+        job.result, job.error = job.work(transaction), None
+    except Exception as error:
+        _raise_if_database(error)
+        del transaction.entries[mark:]
+        job.error = error
+        return transaction.db.total_changes == changes
+    return True
+
+
+def _run_apart(transaction: Transaction, job: Job) -> None:
+    """Run one job behind a savepoint, so that its failure is its own; raises as `_run`."""
     db, mark = transaction.db, len(transaction.entries)
     db.execute("SAVEPOINT job")
     try:
-        job.result = job.work(transaction)
+        job.result, job.error = job.work(transaction), None
     except Exception as error:
-        if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
-            raise
+        _raise_if_database(error)
         db.execute("ROLLBACK TO job")
         del transaction.entries[mark:]
         job.error = error
     db.execute("RELEASE job")
+
+
+def _raise_if_database(error: Exception) -> None:
+    if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
+        raise error

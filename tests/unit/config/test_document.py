@@ -3,8 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
-from kmsplan.config.document import DEPTH_LIMIT, HOLE, Document, has_hole, parse
+from kmsplan.config.document import DEPTH_LIMIT, HOLE, Document, _syntax, has_hole, parse
 from kmsplan.config.place import Source
 from kmsplan.config.problems import Problems
 
@@ -201,3 +202,10 @@ def test_a_bomb_of_aliases_is_never_built() -> None:
 
 def test_a_hole_says_what_it_is() -> None:
     assert repr(HOLE) == "HOLE"
+
+
+def test_an_error_of_the_parser_without_a_place_is_told_too() -> None:
+    problems = Problems()
+    _syntax(yaml.YAMLError("no idea"), Source("a.yaml", "a: 1"), problems)
+    (found,) = problems.diagnostics()
+    assert (found.code, "no idea" in found.detail) == ("K106", True)

@@ -150,6 +150,10 @@ def test_where_a_pin_is_found_is_beside_the_objects(loaded: Load) -> None:
         ("keys: {a: {instance: [core]}}\n", ["K202"]),
         ("keys: {a: {instance: core, rotation: 1d, spec: RSA_2048}}\n", ["K403", "K404"]),
         ("keys: {a: {instance: cor, rotation: 1d, usage: SIGN/VERIFY}}\n", ["K501", "K404", "K402"]),
+        ('engine: {alibaba: {region: "${var.x}"}}\n', ["K302"]),
+        ('instances: {core: {type: hardware, hsm: "${var.x}"}}\n', ["K302"]),
+        ('keys: {"${var.x}": {instance: core}, "${var.x}-2": {for_each: "${var.x}"}}\n', ["K302", "K302"]),
+        ('keys: {"k${each.value.zone}-${each.key}": {for_each: {a: {zone: 1}, b: {}}, instance: core}}\n', ["K306"]),
         ("instances: {core: nonsense}\nkeys: {a: {instance: core}}\n", ["K202"]),
     ],
 )

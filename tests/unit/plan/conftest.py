@@ -1,7 +1,8 @@
-"""What planning starts from, in short: two instances' worth of words for one small world."""
+"""What planning starts from, in short: one instance, one key, one alias."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kmsplan.config.configuration import Configuration, Declared, EngineSettings
+from kmsplan.config.configuration import Configuration, Declared, EngineSettings, Import
 from kmsplan.config.diagnostic import Span
 from kmsplan.plan.diff import complete
 from kmsplan.plan.plan import Plan, PlanOptions
@@ -82,7 +83,14 @@ class Small:
             digest="config-1",
         )
 
-    def plan(self, **options: Any) -> Plan:
+    def plan(
+        self,
+        *,
+        moved: Mapping[Address, Address] | None = None,
+        removed: frozenset[Address] = frozenset(),
+        imports: tuple[Import, ...] = (),
+        **options: Any,
+    ) -> Plan:
         offer = Offer(
             name="the KMS",
             kinds=frozenset({"instance", "key", "alias"}),
@@ -92,7 +100,7 @@ class Small:
             storage_mechanisms=frozenset(),
         )
         return make_plan(
-            configuration=self.configuration,
+            configuration=replace(self.configuration, moved=moved or {}, removed=removed, imports=imports),
             recorded=self.recorded,
             observed=self.observed,
             offer=offer,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kmsplan.config.configuration import Import
 from kmsplan.kms.naming import OWNER_TAG
 from kmsplan.kms.operation import TagResources
 from kmsplan.plan.plan import Action, Reason
@@ -152,3 +153,86 @@ def test_excluding_a_key_excludes_what_needs_it(fresh: Small, pattern: str) -> N
 def test_targets_and_excludes_combine(fresh: Small) -> None:
     plan = fresh.plan(targets=("alias.orders",), excludes=("alias.*",))
     assert [change.address for change in plan.effective] == ["instance.core", "key.orders"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("key.orders", "key.other", "still declared"),
+        ("key.gone", "key.other", None),
+        ("key.loose", "key.x~1", "for replaced keys"),
+        ("key.loose", "key.taken", "recorded already"),
+    ],
+)
+def test_a_record_never_moves_onto_another_or_away_from_its_declaration(
+    small: Small, old: str, new: str, problem: str | None
+) -> None:
+    record = small.records[Address("key.orders")]
+    for address in (Address("key.taken"), Address("key.loose")):
+        small.records[address] = replace(record, address=address, identity=f"{address}-id", status=Status.RETIRED)
+        small.see(address)
+    plan = small.plan(moved={Address(old): Address(new)})
+    moves = [violation.detail for violation in plan.violations if violation.code == "P114"]
+    assert [problem in detail for detail in moves if problem] == ([True] if problem else [])
+    assert bool(moves) == (problem is not None)
+
+
+def test_a_predecessor_never_moves_onto_another(small: Small) -> None:
+    record = small.records.pop(Address("key.orders"))
+    del small.desired[Address("key.orders")]
+    for name in ("key.old", "key.old~1", "key.orders~1"):
+        address = Address(name)
+        status = Status.READY if name == "key.old" else Status.RETIRED
+        small.records[address] = replace(record, address=address, identity=f"{name}-id", status=status)
+        small.see(name)
+    plan = small.plan(moved={Address("key.old"): Address("key.orders")})
+    (found,) = [violation for violation in plan.violations if violation.code == "P114"]
+    assert "key.orders~1 is recorded already" in found.detail
+
+
+def test_an_import_that_cannot_be_read_is_blocked(small: Small) -> None:
+    small.declare("key.new", instance="instance.core")
+    small.objects["key-9"] = Unreadable("x", "no answer")
+    plan = small.plan(imports=(Import(address=Address("key.new"), identity="key-9"),))
+    assert [change.address for change in plan.blocked] == ["key.new"]
+    assert plan.violations == ()
+
+
+def test_an_alias_is_imported_under_its_own_name_only(small: Small) -> None:
+    small.declare("alias.new", key="key.orders")
+    small.objects["alias/other"] = Present(kind="alias", identity="alias/other", attributes={"key": "key-1"})
+    plan = small.plan(imports=(Import(address=Address("alias.new"), identity="alias/other"),))
+    (found,) = plan.violations
+    assert (found.code, "alias.other" in found.detail) == ("P107", True)
+
+
+def test_forgetting_what_is_gone_says_that_it_is_gone(small: Small) -> None:
+    small.objects["alias/orders"] = ABSENT
+    del small.desired[Address("alias.orders")]
+    (change,) = small.plan(removed=frozenset({Address("alias.orders")})).effective
+    assert (change.action, change.reason) == (Action.FORGET, Reason.REMOVED)
+    assert change.note is not None
+
+
+@pytest.mark.parametrize("wish", ["delete", "replace"])
+def test_a_key_whose_hsm_does_not_answer_is_neither_deleted_nor_replaced(small: Small, wish: str) -> None:
+    unprotected = {"instance": "instance.core", "deletion_protection": False}
+    small.declare("key.orders", **unprotected)
+    small.exists("key.orders", "key-1")
+    small.objects["key-1"] = replace(small.see("key.orders"), state="Unavailable")
+    if wish == "delete":
+        del small.desired[Address("key.orders")]
+        del small.desired[Address("alias.orders")]
+    else:
+        small.declare("key.orders", spec="EC_P256", usage="SIGN/VERIFY", on_replace="succeed", **unprotected)
+    plan = small.plan()
+    assert [change.address for change in plan.blocked] == ["key.orders"]
+    assert "Unavailable" in str(plan.blocked[0].blocked)
+    assert plan.violations == ()
+
+
+def test_what_another_configuration_took_over_is_not_deleted(small: Small) -> None:
+    small.objects["key-1"] = replace(small.see("key.orders"), owner="M/key.theirs/t")
+    del small.desired[Address("key.orders")]
+    del small.desired[Address("alias.orders")]
+    assert [violation.code for violation in small.plan().violations] == ["P106"]

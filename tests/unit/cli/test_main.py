@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kmsplan.cli.main import COMMANDS, cli, run
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([name, "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert f"kmsplan {name}" in printed
+    assert len(printed.splitlines()) > 3
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    printed = capsys.readouterr().out
+    assert [name for name in COMMANDS if f"  {name} " not in printed] == []
+
+
+def test_a_near_miss_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plna"]) == 1
+    assert "Did you mean 'plan'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["plan", "--nope"], ["engine", "nope"], ["apply", "--parallelism", "0"]])
+def test_wrong_usage_is_exit_code_1_because_2_means_changes(arguments: list[str]) -> None:
+    assert run(arguments) == 1
+
+
+_PROBE = """
+import sys
+from kmsplan.cli.main import run
+assert run(sys.argv[2:]) == 0
+print(sorted(set(sys.argv[1].split(",")) & set(sys.modules)))
+"""
+
+
+def imported(candidates: str, *arguments: str) -> str:
+    """Run a command in a process of its own; return which of the candidate modules it imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", _PROBE, candidates, *arguments], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return done.stdout.splitlines()[-1]
+
+
+def test_version_imports_nothing_that_it_does_not_need() -> None:
+    assert imported("yaml,orjson,cryptography,jsonschema,jsonschema_rs,rich,sqlite3,pkcs11", "version") == "[]"
+
+
+def test_planning_imports_neither_cryptography_nor_what_only_errors_need(tmp_path: Path) -> None:
+    (tmp_path / "kmsplan.yaml").write_text("kmsplan: 1\ninstances: {core: {type: software}}\n")
+    assert run(["-C", str(tmp_path), "apply", "--auto-approve"]) == 0
+    assert imported("cryptography,jsonschema,deepdiff,rich,pkcs11", "-C", str(tmp_path), "plan") == "[]"
+
+
+def test_every_option_of_every_command_has_a_help_text() -> None:
+    import click  # noqa: PLC0415
+
+    context = click.Context(cli)
+    missing = []
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        missing += [
+            f"{name} {option.name}" for option in command.params if isinstance(option, click.Option) and not option.help
+        ]
+    assert missing == []
