@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -84,7 +85,12 @@ def cli(ctx: click.Context, directory: Path, *, no_color: bool, debug: bool) -> 
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command line and exit with its code."""
+    """Run one command line and exit with its code.
+
+    The garbage collector stays off: a command ends soon, makes next to no cycles, and walking a growing configuration
+    again and again takes a seventh of a large plan's time (peak memory is the same without it).
+    """
+    gc.disable()
     sys.exit(run(arguments))
 
 

@@ -34,9 +34,8 @@ def check_shape(expanded: Expanded, problems: Problems) -> Expanded:
     for fault in _faults(document):
         owner, rest = _owner(fault.path)
         entry = owner.entry(expanded)
-        if fault.missing is None or fault.missing not in entry.bad or len(rest) > 0:
-            until = Gap.TEXT if fault.missing else None
-            problems.add(fault.code, fault.detail, _place(entry, rest, fault), address=owner.address, until=until)
+        until = Gap.TEXT if fault.missing else None
+        problems.add(fault.code, fault.detail, _place(entry, rest, fault), address=owner.address, until=until)
         if rest or not fault.key:
             refused.setdefault(owner, set()).add(str(rest[0]) if rest else None)
     return _without(expanded, refused)

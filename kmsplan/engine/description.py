@@ -39,20 +39,18 @@ class Description:
 
 def describe(core: Core, ids: Collection[str] | None, *, check_material: bool) -> Description:
     """Describe objects; see `Engine.describe`."""
-    prefix = core.identity.arn_prefix
     with core.store.read() as db:
-        found = {table: listing.rows(db, table, prefix, ids) for table in ("instance", "key", "alias")}
+        found = {table: listing.rows(db, table, ids) for table in ("instance", "key", "alias")}
         tags = listing.tags(db, ids)
-        vaults = instances.of_type(db, KeyType.HARDWARE) if check_material else []
-        references = [(vault, versions.references(db, vault.instance_id)) for vault in vaults]
+        vaults = instances.of_type(db, KeyType.HARDWARE)
+        references = [(vault, versions.references(db, vault.instance_id)) for vault in vaults if check_material]
+    prefix, vault_ids = core.identity.arn_prefix, {vault.instance_id for vault in vaults}
     for row in found["instance"]:
         _complete_instance(row, tags)
     for row in found["key"]:
-        row["tags"] = tags.get(row["key_id"], {})
-        row["deletion_protection"] = row["deletion_protection"] == 1
-        row["detail"] = None
-        if row["policy"] is not None:
-            row["policy"] = json.loads(row["policy"])
+        _complete_key(row, tags, prefix, vault_ids)
+    for row in found["alias"]:
+        row["arn"] = prefix + row["alias"]
     unreadable = _check_material(core, references, found["key"])
     return Description(instances=found["instance"], keys=found["key"], aliases=found["alias"], unreadable=unreadable)
 
@@ -62,6 +60,25 @@ def _complete_instance(row: Row, tags: dict[str, dict[str, str]]) -> None:
     row["hsm"] = {"module": module, "token": token} if row["type"] == KeyType.HARDWARE else None
     row["deletion_protection"] = row["deletion_protection"] == 1
     row["tags"] = tags.get(row["instance_id"], {})
+
+
+def _complete_key(row: Row, tags: dict[str, dict[str, str]], prefix: str, vault_ids: set[str]) -> None:
+    key_id, policy = row["key_id"], row["policy"]
+    row["arn"] = f"{prefix}key/{key_id}"
+    row["tags"] = tags.get(key_id, {})
+    row["deletion_protection"] = row["deletion_protection"] == 1
+    row["protection_level"] = "HSM" if row["instance_id"] in vault_ids else "SOFTWARE"
+    row["rotation_state"] = _rotation_state(row)
+    row["tracked_since"] = row["creation_date"]  # uses are noted from the first day on
+    row["detail"] = None
+    if policy is not None:
+        row["policy"] = json.loads(policy)
+
+
+def _rotation_state(row: Row) -> str:
+    if row["rotation"] is None:
+        return "Disabled"
+    return "Enabled" if row["state"] == "Enabled" else "Suspended"
 
 
 def _check_material(

@@ -67,8 +67,8 @@ def found(
         store.create(folder, fill)
     except OSError as error:
         raise KeystoreReadOnlyError(
-            f"no engine can be made in {folder} ({error}). Check the owner and mode of the folder, and the space on its "
-            "disk"
+            f"no engine can be made in {folder} ({error}). Check the owner and mode of the folder, and the space on "
+            "its disk"
         ) from error
 
 

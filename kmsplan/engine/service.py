@@ -228,7 +228,7 @@ class Engine:
         with self._core.store.read() as db:
             settings = setting.load_all(db)
             head, counts = trail.head(db), listing.counts(db)
-            instances = len(listing.rows(db, "instance", "", None))
+            instances = len(listing.rows(db, "instance", None))
         return {
             "engine": self.engine_id,
             "path": str(self._core.folder),

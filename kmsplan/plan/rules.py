@@ -190,10 +190,10 @@ def state_forbids(address: Address, operation: str, state: str, code: str, decla
 
 
 def bad_move(old: Address, new: Address, problem: str) -> Violation:
-    """P114: a moved block cannot be carried out."""
+    """P114: a moved block cannot be carried out. It concerns two addresses, so that no target leaves it aside."""
     return Violation(
         code="P114",
-        address=new,
+        address=None,
         summary="The record cannot be moved",
         detail=f"moved: {{from: {old}, to: {new}}}: {problem}.",
     )

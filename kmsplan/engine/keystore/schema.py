@@ -11,8 +11,8 @@ APPLICATION_ID: Final = 0x6B6D7370  # "kmsp"
 VERSION: Final = 1
 """PRAGMA user_version; a file with a higher one is refused."""
 
-# Ids are random. So the wide tables are kept in the order of their making, where a new row touches the page that the one
-# before it touched, and only the narrow indexes on their ids are written all over the place.
+# Ids are random. So the wide tables are kept in the order of their making, where a new row touches the page that the
+# one before it touched, and only the narrow indexes on their ids are written all over the place.
 _TABLES: Final = """
 CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -103,8 +103,8 @@ CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table} BEGIN
   SELECT RAISE(ABORT, 'the audit trail is append-only');
 END;
 """
-# secure_delete overwrites freed cells, so that destroyed material does not stay in the file. The cache (64 MiB) holds the
-# indexes of 100,000 keys. A longer WAL (4,000 pages) writes pages that change often less often to the file.
+# secure_delete overwrites freed cells, so that destroyed material does not stay in the file. The cache (64 MiB) holds
+# the indexes of 100,000 keys. A longer WAL (4,000 pages) writes pages that change often less often to the file.
 _WRITER: Final = """
 PRAGMA synchronous = FULL;
 PRAGMA foreign_keys = ON;

@@ -1,11 +1,12 @@
 """The one writing thread, and its group commit.
 
 Callers hand in jobs and wait. The thread takes all jobs that wait into one transaction, commits once, and only then
-answers anybody. While it waits for the disk the next jobs gather, so the more callers there are, the more share a flush.
+answers anybody. While it waits for the disk the next jobs gather, so the more callers there are, the more of them share
+a flush.
 
 A job that fails before it has changed anything, as most do that are refused, costs the others nothing. If one fails
-later, the transaction is undone and all its jobs run again, each behind a savepoint. So a job may run twice, and changes
-nothing outside the database that may not be done twice.
+later, the transaction is undone and all its jobs run again, each behind a savepoint. So a job may run twice, and
+changes nothing outside the database that may not be done twice.
 """
 
 from __future__ import annotations
@@ -188,7 +189,7 @@ def _run(transaction: Transaction, job: Job) -> bool:
     changes, mark = transaction.db.total_changes, len(transaction.entries)
     try:
         job.result, job.error = job.work(transaction), None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this caller's answer
         _raise_if_database(error)
         del transaction.entries[mark:]
         job.error = error
@@ -202,7 +203,7 @@ def _run_apart(transaction: Transaction, job: Job) -> None:
     db.execute("SAVEPOINT job")
     try:
         job.result, job.error = job.work(transaction), None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - as above
         _raise_if_database(error)
         db.execute("ROLLBACK TO job")
         del transaction.entries[mark:]

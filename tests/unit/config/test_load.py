@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -148,3 +150,14 @@ def test_a_relative_folder_is_made_absolute(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "kmsplan.yaml").write_text("kmsplan: 1\n")
     monkeypatch.chdir(tmp_path)
     assert load(Path(), variables={}, variable_files=[], environ={}).root == tmp_path
+
+
+def test_a_valid_configuration_costs_no_slow_import(tmp_path: Path) -> None:
+    (tmp_path / "kmsplan.yaml").write_text(f"kmsplan: 1\n{CORE}{KEYS}")
+    code = (
+        "import sys; from pathlib import Path; from kmsplan.config.load import load;"
+        f"load(Path({str(tmp_path)!r}), variables={{}}, variable_files=[], environ={{}});"
+        "print(sorted({'jsonschema', 'difflib', 'rich', 'deepdiff'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
