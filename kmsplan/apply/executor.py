@@ -90,8 +90,9 @@ def execute(
         clock=clock,
         stop=stop,
     )
-    crew = _Crew(Schedule(plan.effective), context)
-    crew.work_together(parallelism)
+    changes = plan.effective
+    crew = _Crew(Schedule(changes), context)
+    crew.work_together(min(parallelism, len(changes)))
     return Outcome(
         results=tuple(sorted((*crew.results, *blocked_results(plan)), key=lambda result: result.address)),
         error=crew.broken,

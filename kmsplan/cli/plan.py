@@ -29,8 +29,14 @@ def plan(
     session: Session, planning: Planning, target: Path | None, *, detailed_exitcode: bool, as_json: bool
 ) -> ExitCode:
     """Show what apply would do. Changes nothing; takes no lock."""
+    from kmsplan.state.local import new_lineage  # noqa: PLC0415
+
     configuration = session.configuration(planning.variables)
-    made = _make(session, configuration, planning, _recorded(session, configuration, bind=target is not None))
+    store = session.store(configuration)
+    made = _make(session, configuration, planning, store.load())
+    if target is not None and not made.lineage and not made.violations:
+        # A saved plan is bound to one state, so that it is made now; not before it is sure that none was lost.
+        made = _make(session, configuration, planning, store.init(new_lineage(entropy)))
     if target is not None and made.lineage:
         from kmsplan.plan.planfile import dump  # noqa: PLC0415
 
@@ -39,15 +45,6 @@ def plan(
     if target is not None and not as_json and not made.violations:
         session.hint(f"Saved the plan to {target}. To carry out exactly this: kmsplan apply {target}")
     return exit_code(made, detailed=detailed_exitcode)
-
-
-def _recorded(session: Session, configuration: Configuration, *, bind: bool) -> Recorded:
-    """Read the state; a plan that is to be saved is bound to one, so that it is made where there is none."""
-    from kmsplan.state.local import new_lineage  # noqa: PLC0415
-
-    store = session.store(configuration)
-    recorded = store.load()
-    return store.init(new_lineage(entropy)) if bind and not recorded.exists else recorded
 
 
 def _make(session: Session, configuration: Configuration, planning: Planning, recorded: Recorded) -> Plan:
@@ -77,8 +74,8 @@ def show_plan(session: Session, made: Plan, *, as_json: bool) -> None:
 def exit_code(made: Plan, *, detailed: bool) -> ExitCode:
     """Return what a plan means to a pipeline.
 
-    Rules that nothing releases refuse the plan; brakes do not: they stop the apply, and the plan says so. What could not be
-    read is an error, because nobody knows whether it is as it should be; what only has to wait is a change.
+    Rules that nothing releases refuse the plan; brakes do not: they stop the apply, and the plan says so. What could
+    not be read is an error, because nobody knows whether it is as it should be; what only has to wait is a change.
     """
     from kmsplan.plan.plan import Reason  # noqa: PLC0415
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import TYPE_CHECKING
+
 import click
 
+from kmsplan.cli import kms
 from kmsplan.cli.failure import UserError
 from kmsplan.cli.options import Variables, variable_options
-from kmsplan.cli.session import Session, pass_session
+from kmsplan.cli.planning import reading
+from kmsplan.cli.session import Session, entropy, pass_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from kmsplan.config.configuration import Configuration
+    from kmsplan.resource.value import Present
+    from kmsplan.state.protocol import Journal
 
 
 @click.group()
@@ -54,6 +66,109 @@ def history_command(session: Session, variables: Variables) -> None:
     """List the earlier serials that are kept."""
     for kept in session.store(session.configuration(variables)).history():
         session.say(f"{kept.serial:>6}  {kept.path}")
+
+
+@state.command("rm")
+@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
+@variable_options
+@pass_session
+def rm_command(session: Session, variables: Variables, addresses: tuple[str, ...]) -> None:
+    """Forget records; the objects stay as they are."""
+    from kmsplan.resource.address import Address  # noqa: PLC0415
+    from kmsplan.resource.step import Effect  # noqa: PLC0415
+
+    configuration = session.configuration(variables)
+    missing = sorted(set(addresses) - set(session.store(configuration).load().records))
+    if missing:
+        raise UserError(f"{missing[0]} is not recorded", "Nothing was changed. kmsplan state list shows what is.")
+    with _editing(session, configuration, "state rm") as journal:
+        for address in addresses:
+            journal.record(Address(address), Effect(removes=True))
+    session.say(f"Forgot {len(addresses)} records.")
+
+
+@state.command("init")
+@variable_options
+@pass_session
+def init_command(session: Session, variables: Variables) -> None:
+    """Begin an empty state, for a new configuration beside others in one KMS.
+
+    Not for a lost state: its objects would be made a second time. For that there is state rebuild.
+    """
+    from kmsplan.kms.naming import Owner  # noqa: PLC0415
+    from kmsplan.state.local import new_lineage  # noqa: PLC0415
+
+    configuration = session.configuration(variables)
+    store = session.store(configuration)
+    if store.load().exists:
+        raise UserError("there is a state already", "Nothing was changed.")
+    owners = (Owner.parse(present.owner) for present in _everything(session, configuration) if present.owner)
+    own = sorted({owner.address for owner in owners if owner} & set(configuration.desired))
+    if own:
+        raise UserError(
+            f"the KMS holds owned objects with addresses that this configuration declares: {', '.join(own[:3])}",
+            "They look like this configuration's own. If its state was lost: kmsplan state rebuild. If they are "
+            "another's, give the objects here other names.",
+        )
+    store.init(new_lineage(entropy))
+    session.say(f"Began an empty state in {configuration.state_path}.")
+
+
+@state.command("rebuild")
+@click.option("--lineage", help="Whose objects, where the KMS holds those of several configurations.")
+@variable_options
+@pass_session
+def rebuild_command(session: Session, variables: Variables, lineage: str | None) -> None:
+    """Recreate a lost state from the owner tags of the objects in the KMS."""
+    from kmsplan.apply.rebuild import lineages, rebuild  # noqa: PLC0415
+    from kmsplan.resource.step import Effect  # noqa: PLC0415
+
+    configuration = session.configuration(variables)
+    if session.store(configuration).load().exists:
+        raise UserError("there is a state already", "Nothing was changed. Move it away first if it is the wrong one.")
+    presents = tuple(_everything(session, configuration))
+    chosen = _choose(lineages(presents), lineage)
+    records = rebuild(chosen, presents)
+    with _editing(session, configuration, "state rebuild", lineage=chosen) as journal:
+        for record in records:
+            effect = Effect(attributes=record.attributes, status=record.status)
+            journal.record(record.address, effect, identity=record.identity)
+    session.say(f"Rebuilt {len(records)} records of lineage {chosen}.")
+    session.hint("Next: kmsplan plan shows what differs from the configuration.")
+
+
+def _choose(found: dict[str, int], wanted: str | None) -> str:
+    if not found:
+        raise UserError(
+            "the KMS holds no object that kmsplan owns", "There is nothing to rebuild: begin anew with kmsplan plan."
+        )
+    if wanted is None and len(found) == 1:
+        return next(iter(found))
+    if wanted in found:
+        return wanted
+    listed = ", ".join(f"{lineage} ({count} objects)" for lineage, count in sorted(found.items()))
+    raise UserError(f"the KMS holds objects of these lineages: {listed}", "Name one with --lineage.")
+
+
+def _everything(session: Session, configuration: Configuration) -> Iterable[Present]:
+    with reading(session, configuration) as reader:
+        return reader.observe(()).others
+
+
+@contextlib.contextmanager
+def _editing(
+    session: Session, configuration: Configuration, command: str, *, lineage: str | None = None
+) -> Iterator[Journal]:
+    """Change records under the lock: journalled, then saved as a new serial."""
+    store = session.store(configuration)
+    with reading(session, configuration) as reader:
+        environment = reader.observe(()).environment
+    with store.lock(owner=kms.actor(), command=command) as lock, store.open(lock) as writing:
+        if lineage is not None:
+            writing.init(lineage)
+        writing.journal.run(command=command, environment=environment)
+        yield writing.journal
+        writing.save()
 
 
 @click.command()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kmsplan.engine.audit import Trail
 from kmsplan.engine.core import Core, Identity, World
-from kmsplan.engine.error import KeystoreCorruptError
+from kmsplan.engine.error import KeystoreCorruptError, KeystoreError, KeystoreReadOnlyError
 from kmsplan.engine.handles import Handles
 from kmsplan.engine.keystore import setting
 from kmsplan.engine.keystore.store import Keystore
@@ -59,7 +60,13 @@ def _make_ready(core: Core, seal: Seal | None) -> None:
     """Get ready for writing, and for cryptography unless the engine is sealed."""
     from kmsplan.engine.presence import Presence  # noqa: PLC0415 - planning writes nothing
 
-    core.presence = Presence(core.folder)
+    try:
+        core.presence = Presence(core.folder)
+    except OSError as error:
+        raise KeystoreReadOnlyError(
+            f"the engine in {core.folder} cannot be opened for writing ({error}). Check the owner and mode of its folder, "
+            "and that the file system is not mounted read-only"
+        ) from error
     core.store.start(core.trail.conclude)
     if seal is not None and not is_sealed(core):
         from kmsplan.engine.unsealing import open_keyring  # noqa: PLC0415 - imports cryptography; planning does not
@@ -77,7 +84,8 @@ def close_core(core: Core) -> None:
     """Sign the audit trail's newest entry, and give everything back."""
     try:
         if core.presence is not None and core.keyring is not None:
-            core.store.write(_want_checkpoint)
+            with suppress(KeystoreError):  # the entries are on disk; the next close signs them
+                core.store.write(_want_checkpoint)
     finally:
         core.seal()
         core.close_protections()

@@ -45,8 +45,9 @@ def missing_state(owners: Sequence[str]) -> Violation:
         address=None,
         summary="The state is missing",
         detail=f"There is no state here, but the KMS holds objects owned by kmsplan: {some(owners)}. The state was "
-        "lost or its path is wrong, and planning on would make them a second time. Put the state back (a backup, or "
-        "kmsplan state restore), or recreate it from the owner tags with kmsplan state rebuild.",
+        "lost or its path is wrong, and planning on would make them a second time. Put the state back from a backup, "
+        "or recreate it from the owner tags with kmsplan state rebuild. If they are another configuration's and this "
+        "one is new, begin its state with kmsplan state init.",
     )
 
 
@@ -81,7 +82,7 @@ def two_claims(address: Address, identities: Sequence[str]) -> Violation:
         address=address,
         summary="Several objects claim one address",
         detail=f"The owner tags of {some(identities)} all say {address}, and none of them is recorded, so nobody can "
-        "say which one holds the data. Look at each, and import the right one with kmsplan import.",
+        "say which one holds the data. Look at each, and name the right one in an import block.",
     )
 
 

@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from kmsplan.state.record import Recorded
 
 
-def touched(plan: Plan) -> tuple[str, ...]:
-    """Return the identities whose objects the plan changes or relies on: what an apply reads again."""
-    return tuple(sorted({change.identity for change in plan.changes if change.digest is not None and change.identity}))
-
-
 def stale(plan: Plan, *, config_digest: str, recorded: Recorded, observed: Observed) -> tuple[str, ...]:
     """Return what moved since the plan was made, each as a sentence that names it; () where the plan still holds.
 
@@ -27,7 +22,7 @@ def stale(plan: Plan, *, config_digest: str, recorded: Recorded, observed: Obser
         plan: as it was saved.
         config_digest: of the configuration, read with the plan's variables.
         recorded: the state now.
-        observed: a reading now, of at least the `touched` identities.
+        observed: a reading now, of at least the identities that the plan's changes have.
     """
     return (*_sources(plan, config_digest, recorded, observed), *_objects(plan, observed))
 

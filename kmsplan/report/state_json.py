@@ -21,7 +21,7 @@ def state_json(recorded: Recorded) -> str:
             "lineage": recorded.lineage,
             "serial": recorded.serial,
             "environment": recorded.environment,
-            "resources": [record_entry(recorded.records[address]) for address in sorted(recorded.records)],
+            "resources": [_record(recorded.records[address]) for address in sorted(recorded.records)],
             "interrupted": [
                 {"address": pending.address, "operation": pending.operation, "identity": pending.identity}
                 for pending in recorded.pending
@@ -30,8 +30,7 @@ def state_json(recorded: Recorded) -> str:
     )
 
 
-def record_entry(record: Record) -> dict[str, Any]:
-    """Return one record."""
+def _record(record: Record) -> dict[str, Any]:
     return {
         "address": record.address,
         "type": kind_of(record.address),

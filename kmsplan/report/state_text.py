@@ -22,18 +22,12 @@ def state_text(recorded: Recorded, style: Style) -> str:
         return "There is no state yet; the first kmsplan apply makes it.\n"
     lines = [f"# lineage {escape(recorded.lineage)}, serial {recorded.serial}, {escape(recorded.environment) or 'new'}"]
     for address in sorted(recorded.records):
-        lines += ["", *record_lines(recorded.records[address], style)]
+        lines += ["", *_record(recorded.records[address], style)]
     lines += _pending(recorded.pending, style)
     return "".join(f"{line}\n" for line in lines)
 
 
-def record_text(record: Record, style: Style) -> str:
-    """Return one record."""
-    return "".join(f"{line}\n" for line in record_lines(record, style))
-
-
-def record_lines(record: Record, style: Style) -> Iterator[str]:
-    """Yield the lines of one record."""
+def _record(record: Record, style: Style) -> Iterator[str]:
     note = "" if record.status is Status.READY else f" ({record.status.value.replace('_', ' ')})"
     yield f"# {style.bold(escape(record.address))}:{note}"
     yield f"{head(record.address)} {{"

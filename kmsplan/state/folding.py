@@ -59,11 +59,6 @@ class Folding:
         """The serial of the state so far."""
         return self._serial
 
-    @property
-    def environment(self) -> str:
-        """The KMS that the state speaks of so far."""
-        return self._environment
-
     def pending(self, sequence: int) -> Pending:
         """Return an operation that has begun and not ended, by the sequence number of its begin."""
         return self._pending[sequence]

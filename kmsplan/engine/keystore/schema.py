@@ -116,11 +116,13 @@ _READER: Final = "PRAGMA query_only = ON;"
 
 
 def lay_out(connection: sqlite3.Connection) -> None:
-    """Make the tables of a new keystore and mark the file as one."""
-    connection.executescript(_TABLES)
-    for table in ("audit", "checkpoint"):
-        for verb in ("UPDATE", "DELETE"):
-            connection.executescript(_APPEND_ONLY.format(table=table, verb=verb))
+    """Begin a transaction, make the tables of a new keystore in it, and mark the file as one."""
+    guards = "".join(
+        _APPEND_ONLY.format(table=table, verb=verb)
+        for table in ("audit", "checkpoint")
+        for verb in ("UPDATE", "DELETE")
+    )
+    connection.executescript(f"BEGIN; {_TABLES} {guards}")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
 

@@ -55,11 +55,12 @@ def create(folder: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
 
 
 def _fill(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
+    """Fill a file that nobody else sees yet, and flush it once, at the end."""
     try:
         db = sqlite3.connect(path, isolation_level=None)
         try:
+            db.execute("PRAGMA synchronous = OFF")
             schema.lay_out(db)
-            db.execute("BEGIN")
             fill(db)
             db.execute("COMMIT")
             db.execute("PRAGMA journal_mode = WAL")
@@ -67,11 +68,16 @@ def _fill(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
             db.close()
     except sqlite3.Error as error:
         raise translate(error, path) from error
+    _flush(path, os.O_RDWR)
 
 
 def flush_folder(folder: Path) -> None:
     """Flush a folder's entries to disk, so that a new name outlives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    _flush(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _flush(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:
@@ -98,8 +104,12 @@ class Keystore:
         self._read_only = read_only
         self._readers: deque[sqlite3.Connection] = deque()
         self._writer: Writer | None = None
-        with self.read() as db:
-            _check(db, self.path)
+        try:
+            with self.read() as db:
+                _check(db, self.path)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def commits(self) -> int:

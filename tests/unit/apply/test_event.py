@@ -17,7 +17,7 @@ def test_events_come_one_at_a_time() -> None:
     most: list[int] = []
     turn = threading.Event()
 
-    def listen(event: Event) -> None:
+    def listen(_: Event) -> None:
         inside.append(1)
         most.append(len(inside))
         turn.wait(0.0005)

@@ -268,7 +268,7 @@ def test_a_reader_of_progress_that_goes_away_stops_nothing(
     bench: Bench, writing: LocalWriting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Gone:
-        def append(self, event: Any) -> None:
+        def append(self, _: Any) -> None:
             raise BrokenPipeError
 
     monkeypatch.setattr(bench, "events", Gone())

@@ -86,7 +86,7 @@ def test_a_refusal_leaves_no_trace_and_frees_the_lock(bench: Bench) -> None:
     class Refused(Exception):  # noqa: N818 - says what it is
         pass
 
-    def refuse(provider: Any, recorded: Recorded, observed: Observed) -> Plan:
+    def refuse(*_: Any) -> Plan:
         raise Refused
 
     with pytest.raises(Refused):

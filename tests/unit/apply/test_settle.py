@@ -26,8 +26,8 @@ def pending(operation: str, effect: Effect, **fields: Any) -> Pending:
     return Pending(operation=operation, effect=effect, **(defaults | fields))
 
 
-def creation(token: str = "t1") -> Pending:
-    return pending("CreateKey", Effect(attributes=READY), token=token, identity=None)
+def creation() -> Pending:
+    return pending("CreateKey", Effect(attributes=READY), token="t1", identity=None)
 
 
 def recorded(*operations: Pending, records: tuple[Record, ...] = ()) -> Recorded:
@@ -50,8 +50,8 @@ def settle_only(operation: Pending, seen: Observed, *records: Record) -> Settled
     return settled
 
 
-def tag(token: str = "t1", lineage: str = "l", address: str = KEY) -> str:
-    return str(Owner(lineage, address, token))
+def tag(**other: str) -> str:
+    return str(Owner(**({"lineage": "l", "address": KEY, "token": "t1"} | other)))
 
 
 def test_a_creation_whose_token_is_nowhere_was_not_done() -> None:
@@ -68,7 +68,7 @@ def test_another_owner_tag_is_no_answer(other: str | None) -> None:
 
 
 def test_a_creation_whose_token_is_on_one_object_was_done_and_made_it() -> None:
-    settled = settle_only(creation(), observed(present("key-0", owner=tag("t0")), present(owner=tag())))
+    settled = settle_only(creation(), observed(present("key-0", owner=tag(token="t0")), present(owner=tag())))
     assert (settled.found, settled.identity) == (Found.DONE, "key-1")
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kmsplan.plan.stale import stale, touched
+from kmsplan.plan.stale import stale
 from kmsplan.resource.value import ABSENT, Present, Unreadable
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ def moved(plan: Plan, small: Small, config_digest: str = "config-1") -> tuple[st
 
 def test_a_plan_holds_while_nothing_has_moved(changing: Small) -> None:
     assert moved(changing.plan(), changing) == ()
-
-
-def test_a_plan_reads_again_what_it_touches_and_what_that_refers_to(changing: Small) -> None:
-    assert touched(changing.plan()) == ("key-1", "kst-1")
 
 
 def test_what_the_plan_does_not_touch_may_move(changing: Small) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from kmsplan.report.state_json import state_json
-from kmsplan.report.state_text import record_text, state_text
+from kmsplan.report.state_text import state_text
 from kmsplan.report.style import Style
 from kmsplan.resource.address import Address
 from kmsplan.resource.step import Effect, Status
@@ -38,10 +38,6 @@ def test_records_read_as_blocks() -> None:
         "\n"
         "# interrupted: DisableKey of key.orders; the next apply settles it\n"
     )
-
-
-def test_one_record_alone() -> None:
-    assert record_text(RECORD, Style()).startswith("# key.orders: (pending deletion)\nkey")
 
 
 def test_no_state_says_so() -> None:

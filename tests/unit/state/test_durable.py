@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def allowed() -> None:
     """Nothing is in the way."""
 
@@ -27,7 +31,7 @@ def test_a_file_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"old")
     durable.replace(path, b"new", mark="1", allowed=allowed)
-    assert (path.read_bytes(), os.listdir(tmp_path)) == (b"new", ["x"])
+    assert (path.read_bytes(), names(tmp_path)) == (b"new", ["x"])
 
 
 def test_a_refused_replacement_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -35,11 +39,11 @@ def test_a_refused_replacement_leaves_the_old_file_and_nothing_else(tmp_path: Pa
     path.write_bytes(b"old")
     with pytest.raises(FenceError):
         durable.replace(path, b"new", mark="1", allowed=refuse)
-    assert (path.read_bytes(), os.listdir(tmp_path)) == (b"old", ["x"])
+    assert (path.read_bytes(), names(tmp_path)) == (b"old", ["x"])
 
 
 def test_a_failed_flush_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(descriptor: int) -> None:
+    def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     path = tmp_path / "x"
@@ -47,7 +51,7 @@ def test_a_failed_flush_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         durable.replace(path, b"new", mark="1", allowed=allowed)
-    assert (path.read_bytes(), os.listdir(tmp_path)) == (b"old", ["x"])
+    assert (path.read_bytes(), names(tmp_path)) == (b"old", ["x"])
 
 
 def test_a_replacement_whose_temporary_file_was_taken_away_fails(tmp_path: Path) -> None:
@@ -62,14 +66,14 @@ def test_only_the_first_creates_a_file(tmp_path: Path) -> None:
     path = tmp_path / "x"
     assert durable.create(path, b"first", mark="1")
     assert not durable.create(path, b"second", mark="2")
-    assert (path.read_bytes(), os.listdir(tmp_path)) == (b"first", ["x"])
+    assert (path.read_bytes(), names(tmp_path)) == (b"first", ["x"])
 
 
 @pytest.mark.parametrize("links", [True, False])
 def test_a_kept_file_stays_when_the_first_name_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool
 ) -> None:
-    def no_links(source: Path, target: Path) -> None:
+    def no_links(*_: Path) -> None:
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
     if not links:
@@ -111,4 +115,4 @@ def test_clearing_takes_only_temporary_files_of_the_named_ones(tmp_path: Path) -
     for name in ("x", "x.1.tmp", "y.1.tmp", "x.tmp.keep"):
         (tmp_path / name).touch()
     durable.clear(tmp_path / "x")
-    assert sorted(os.listdir(tmp_path)) == ["x", "x.tmp.keep", "y.1.tmp"]
+    assert names(tmp_path) == ["x", "x.tmp.keep", "y.1.tmp"]

@@ -12,6 +12,7 @@ import pytest
 from kmsplan.kms.naming import TAG_LENGTH, Owner
 from kmsplan.resource.address import Address
 from kmsplan.resource.step import Effect
+from kmsplan.state import protocol
 from kmsplan.state.error import FenceError, StateAccessError, StateMissingError, UnlockError
 from kmsplan.state.local import LocalStore, new_lineage
 
@@ -19,14 +20,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kmsplan.state.lock import Lock
-    from kmsplan.state.protocol import Store
 
 LINEAGE = "0123456789abcdef0123456789abcdef"
 
 
-def test_the_local_store_is_a_store(store: LocalStore) -> None:
-    conforming: Store = store
-    assert not conforming.load().exists
+def test_the_local_store_is_a_store(store: LocalStore, lock: Lock) -> None:
+    conforming: protocol.Store = store
+    with conforming.open(lock) as writing:
+        writing.init(LINEAGE)
+        parts = {
+            protocol.Store: store,
+            protocol.Held: lock,
+            protocol.Writing: writing,
+            protocol.Journal: writing.journal,
+        }
+        missing = [
+            f"{kind.__name__}.{name}"
+            for kind, part in parts.items()
+            for name in (*vars(kind), *vars(kind).get("__annotations__", ()))
+            if not name.startswith("_") and not hasattr(part, name)
+        ]
+    assert missing == []
 
 
 def test_a_new_state_is_empty_and_has_serial_0(store: LocalStore) -> None:

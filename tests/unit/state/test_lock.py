@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -79,8 +81,15 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def holding(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A process that holds the lock of `tmp_path`; it says its lock id, and writes when it gets a line."""
+    # A killed process leaves half a coverage file, so it measures none.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        cwd=ROOT,
+        env=environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         yield process
         process.kill()
@@ -231,6 +240,32 @@ def test_releasing_twice_is_harmless_and_leaves_no_name(path: Path) -> None:
 def test_a_lock_that_cannot_be_made_names_the_path(tmp_path: Path) -> None:
     with pytest.raises(StateAccessError, match=r"kmsplan\.lock cannot be written"):
         take(tmp_path / "nowhere" / "kmsplan.lock", now)
+
+
+def test_a_lock_whose_holder_cannot_be_written_is_not_taken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(StateAccessError, match="No space left on device"):
+            take(path, now)
+    take(path, now).release()
+
+
+def test_a_lock_that_is_broken_while_it_is_taken_is_taken_anew(path: Path) -> None:
+    first = take(path, now)
+
+    def break_it(_: float) -> None:
+        if path.exists() and first.holder.fence == 1:
+            path.unlink()
+
+    second = acquire(path, owner="b", command="c", identifier="d", clock=now, sleep=break_it)
+    with pytest.raises(FenceError):
+        first.check()
+    second.check()
+    second.release()
+    first.release()
 
 
 def test_many_processes_never_hold_it_together(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from kmsplan.kms.secret import SecretBytes
 from kmsplan.resource.address import Address
 from kmsplan.resource.step import Effect, Status
+from kmsplan.state import snapshot
 from kmsplan.state.error import StateCorruptError, StateVersionError
 from kmsplan.state.record import Pending, Record, Recorded
 from kmsplan.state.snapshot import Snapshot, decode, encode
@@ -58,7 +60,7 @@ def test_what_was_written_is_read() -> None:
 
 
 def test_the_order_of_records_makes_no_difference() -> None:
-    turned = replace(RECORDED, records=dict(reversed(RECORDED.records.items())))
+    turned = replace(RECORDED, records=dict(reversed(list(RECORDED.records.items()))))
     assert encode(Snapshot(turned, 12)) == CONTENT
 
 
@@ -143,5 +145,18 @@ def test_a_newer_format_is_refused_by_its_version_whatever_else_it_holds() -> No
 def test_a_right_digest_over_a_wrong_form_is_refused() -> None:
     document = json.loads(CONTENT)
     document["records"]["key.orders"]["status"] = "lost"
-    with pytest.raises(StateCorruptError):
+    del document["digest"]
+    document["digest"] = snapshot._digest(snapshot._canonical(document))
+    with pytest.raises(StateCorruptError, match="has an unknown form: KeyError 'lost'"):
         reread(json.dumps(document).encode())
+
+
+def test_reading_leaves_the_cycle_collector_as_it_was() -> None:
+    reread(CONTENT)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        reread(CONTENT)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

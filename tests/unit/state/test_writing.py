@@ -14,6 +14,7 @@ import pytest
 
 from kmsplan.resource.address import Address
 from kmsplan.resource.step import Effect
+from kmsplan.state import durable
 from kmsplan.state.error import FenceError, StateAccessError, StateMissingError, StateMovedError
 
 if TYPE_CHECKING:
@@ -44,6 +45,16 @@ def change(writing: LocalWriting) -> None:
 def test_a_state_that_does_not_exist_has_no_journal(store: LocalStore, lock: Lock) -> None:
     with store.open(lock) as writing, pytest.raises(StateMissingError, match="there is no state in"):
         writing.journal.flush()
+
+
+def test_a_state_that_cannot_be_made_is_told(store: LocalStore, lock: Lock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> bool:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(durable, "create", full)
+    with store.open(lock) as writing, pytest.raises(StateAccessError, match="No space left on device"):
+        writing.init(LINEAGE)
+    assert not store.load().exists
 
 
 def test_a_saved_state_is_loaded_whole(applied: LocalStore) -> None:
@@ -141,7 +152,7 @@ def test_a_crash_at_any_step_of_saving_loses_nothing(
 def test_a_full_disk_leaves_the_old_snapshot_and_the_journal(
     applied: LocalStore, lock: Lock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(descriptor: int) -> None:
+    def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with applied.open(lock) as writing:

@@ -1,0 +1,160 @@
+"""An engine in a folder of its own, with a clock that is set by hand and an HSM that is a dictionary."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from kmsplan.engine.protection.protocol import Generated, NotOfferedError, ProtectionUnavailableError
+from kmsplan.engine.protection.software import SoftwareProtection
+from kmsplan.engine.sealing import FileSeal, default_key_file
+from kmsplan.engine.service import Engine
+from kmsplan.kms.capability import Origin
+from kmsplan.kms.operation import CreateInstance, CreateKey
+from kmsplan.kms.spec import SPECS, KeySpec, KeyUsage
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from kmsplan.engine.protection.protocol import AsymmetricDecrypter, Encrypter, Signer
+    from kmsplan.engine.sealing import Seal
+    from kmsplan.kms.secret import SecretBytes
+
+DAY = timedelta(days=1)
+
+
+@dataclass
+class Clock:
+    """Stands still unless it is moved."""
+
+    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, by: timedelta) -> None:
+        self.now += by
+
+
+@dataclass
+class FakeHsm:
+    """Keeps real material under its references; can be switched off, and can die in the middle of making a key."""
+
+    material: dict[bytes, SecretBytes] = field(default_factory=dict)
+    away: bool = False
+    dies_after_making: bool = False
+    broken: bool = False
+    offered: frozenset[KeySpec] = frozenset(
+        {KeySpec.AES_128, KeySpec.AES_256, KeySpec.EC_P256, KeySpec.EC_P256K, KeySpec.RSA_2048}
+    )
+    destroyed: list[bytes] = field(default_factory=list)
+    questions: int = 0
+    closed: bool = False
+
+    def __post_init__(self) -> None:
+        self._software = SoftwareProtection(os.urandom)
+
+    def _answer(self) -> None:
+        if self.away:
+            raise ProtectionUnavailableError("the token does not answer")
+
+    def specs(self) -> frozenset[KeySpec]:
+        self._answer()
+        return self.offered
+
+    def generate(self, spec: KeySpec, usage: KeyUsage, reference: bytes) -> Generated:
+        self._answer()
+        if usage is KeyUsage.ENCRYPT and spec is KeySpec.RSA_2048:
+            raise NotOfferedError("the token does not decrypt with RSA")
+        generated = self._software.generate(spec, usage, reference)
+        assert generated.secret is not None
+        self.material[reference] = generated.secret
+        if self.dies_after_making:
+            self.away = True
+            raise ProtectionUnavailableError("the connection to the token broke")
+        return Generated(None, generated.public_key)
+
+    def open(
+        self, spec: KeySpec, reference: bytes, secret: SecretBytes | None
+    ) -> Encrypter | Signer | AsymmetricDecrypter:
+        assert secret is None
+        self._answer()
+        if reference not in self.material:
+            raise ProtectionUnavailableError("the token does not hold the key")
+        other = self._software.generate(spec, KeyUsage.ENCRYPT, reference).secret
+        return self._software.open(spec, reference, other if self.broken else self.material[reference])
+
+    def missing(self, references: Collection[bytes]) -> frozenset[bytes]:
+        self._answer()
+        self.questions += 1
+        return frozenset(references) - self.material.keys()
+
+    def destroy(self, reference: bytes) -> None:
+        self._answer()
+        self.destroyed.append(reference)
+        self.material.pop(reference, None)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Lab:
+    """A place for one engine, and what it is given from outside."""
+
+    folder: Path
+    clock: Clock = field(default_factory=Clock)
+    hsm: FakeHsm = field(default_factory=FakeHsm)
+    seal: Seal | None = None
+    opened: list[Engine] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.seal = self.seal or FileSeal(default_key_file(self.folder))
+
+    def create(self) -> None:
+        assert self.seal is not None
+        Engine.create(self.folder, self.seal, clock=self.clock, entropy=os.urandom)
+
+    def open(self, **options: Any) -> Engine:
+        """Open the engine; `Lab.close` closes it again."""
+        options = {"seal": self.seal, "actor": "tester", **options}
+        engine = Engine.open(
+            self.folder, hardware=lambda _module, _token: self.hsm, clock=self.clock, entropy=os.urandom, **options
+        )
+        self.opened.append(engine)
+        return engine
+
+    def close(self) -> None:
+        while self.opened:
+            self.opened.pop().close()
+
+    @property
+    def database(self) -> Path:
+        """The keystore's file."""
+        return self.folder / "keystore.db"
+
+
+def new_instance(engine: Engine, kind: str = "software", **options: Any) -> str:
+    """Create an instance; hardware ones are on the lab's HSM."""
+    hsm = {"module": "fake.so", "token": "lab"} if kind == "hardware" else None
+    options = {"spec": 1000, "key_quota": 1000, **options}
+    made = engine.execute(CreateInstance(type=kind, hsm=hsm, **options))
+    assert made is not None
+    return made
+
+
+def new_key(engine: Engine, instance: str, spec: KeySpec = KeySpec.AES_256, **options: Any) -> str:
+    """Create a key, for the spec's default usage unless another is named."""
+    options = {"usage": SPECS[spec].default_usage, "origin": Origin.KMS, **options}
+    made = engine.execute(CreateKey(instance=instance, spec=spec, **options))
+    assert made is not None
+    return made
+
+
+def described(engine: Engine, key_id: str, **options: Any) -> dict[str, Any]:
+    """Return a key's description."""
+    (row,) = engine.describe([key_id], **options).keys
+    return row
