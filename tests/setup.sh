@@ -40,7 +40,9 @@ virtual_environment() {
             debian_packages python3-venv:no-such-command
             "$python" -m venv "$home"
         }
+        # editable_mode=compat: a plain path entry, which costs a start less than an import hook does.
         "$home/bin/pip" install --quiet --disable-pip-version-check --editable "$wanted" \
+            --config-settings editable_mode=compat \
             || fail "pip could not install kmsplan and what it needs; see the lines above"
         touch "$stamp"
     fi

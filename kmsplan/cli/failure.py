@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from typing import TYPE_CHECKING
 
 import click
@@ -28,6 +27,8 @@ class UserError(Exception):
 def report(error: BaseException, *, debug: bool) -> int:
     """Print one error on standard error and return its exit code."""
     if debug:
+        import traceback  # noqa: PLC0415 - only on the error path
+
         traceback.print_exception(error)
     terminal = Terminal.of(os.environ, no_color="--no-color" in sys.argv, stdout=sys.stdout, stderr=sys.stderr)
     for types, handle in _table():

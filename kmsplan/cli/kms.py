@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
 from typing import TYPE_CHECKING
 
 from kmsplan.cli.failure import UserError
@@ -24,6 +22,9 @@ if TYPE_CHECKING:
 
 def actor() -> str:
     """Return who is running this, for locks and the audit trail."""
+    import getpass  # noqa: PLC0415 - only what writes needs a name
+    import socket  # noqa: PLC0415
+
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user id without a name
@@ -87,7 +88,7 @@ def open_engine(session: Session, configuration: Configuration, *, read_only: bo
         hardware=_hardware(session, configuration),
         clock=now,
         entropy=entropy,
-        actor=actor(),
+        actor="reader" if read_only else actor(),
         read_only=read_only,
     )
 

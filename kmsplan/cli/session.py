@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -26,8 +25,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-entropy: Callable[[int], bytes] = secrets.token_bytes
-"""The only source of randomness."""
+entropy: Callable[[int], bytes] = os.urandom
+"""The only source of randomness: the kernel's (secrets.token_bytes is this, and imports hmac and random)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

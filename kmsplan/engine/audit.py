@@ -8,6 +8,7 @@ named here; material, plaintext, digests, signatures and encryption contexts are
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 OK: Final = "OK"
 ACCEPTED: Final = "Accepted"
 """Begun outside the database (in an HSM); how it ended, another entry tells."""
+_RESOURCE_LENGTH: Final = 300
+"""Longer than any id, alias or ARN: callers may name a key by anything, and the trail does not keep all of it."""
 _LONG: Final = ("Policy", "Description")
 """Parameters that are kept as their hash: they are long, and free text may hold anything."""
 
@@ -44,6 +47,7 @@ class Request:
     actor: str
     source: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Set once they are checked: what is no JSON, or too long, is not to be kept either."""
 
     def entry(self, result: str) -> dict[str, Any]:
         """Return the entry that tells of it; its place in the chain is filled in when it is appended."""
@@ -51,7 +55,7 @@ class Request:
             "action": self.action,
             "actor": self.actor,
             "request_id": self.request_id,
-            "resource": self.resource,
+            "resource": self.resource and self.resource[:_RESOURCE_LENGTH].encode("ascii", "replace").decode(),
             "result": result,
             "source": self.source,
             "time": self.time,
@@ -63,7 +67,7 @@ class Request:
 
 def _shown(name: str, value: Any) -> Any:
     if name in _LONG and value:
-        return {"sha256": hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()}
+        return {"sha256": hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()}
     return value
 
 

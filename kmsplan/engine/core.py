@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kmsplan.engine import moment
 from kmsplan.engine.audit import Request
@@ -12,7 +12,7 @@ from kmsplan.kms.error import KmsError
 from kmsplan.kms.spec import KeyType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
@@ -78,14 +78,11 @@ class Core:
         """Return the time as text."""
         return moment.text(self.world.clock())
 
-    def request(
-        self, action: str, resource: str | None, parameters: Mapping[str, Any] | None = None, source: str | None = None
-    ) -> Request:
+    def request(self, action: str, resource: str | None, source: str | None = None) -> Request:
         """Return a new request by the engine's actor."""
         return Request(
             action=action,
             resource=resource,
-            parameters=parameters or {},
             time=self.now(),
             request_id=self.world.entropy(16).hex(),
             actor=self.world.actor,

@@ -146,7 +146,7 @@ def _destroy_material(core: Core, condemned: Unsettled) -> str | None:
 
 
 def _forget(core: Core, condemned: Unsettled) -> None:
-    request = core.request("DestroyMaterial", condemned.key_id, {}, SCHEDULE)
+    request = core.request("DestroyMaterial", condemned.key_id, SCHEDULE)
     commit(core, request, lambda transaction: versions.forget(transaction.db, condemned.key_id, condemned.version_id))
 
 

@@ -23,6 +23,8 @@ def resolve(db: sqlite3.Connection, identity: Identity, name: str) -> str:
     Raises:
         KmsError: the alias does not exist, or the ARN is another KMS's.
     """
+    if not name.isascii():
+        raise KmsError("Forbidden.KeyNotFound", f"{name!a} is no key: ids, aliases and ARNs are ASCII.")
     if name.startswith(_ARN):
         name = _local(name, identity.arn_prefix)
     if not name.startswith(ALIAS_PREFIX):

@@ -64,8 +64,8 @@ def _make_ready(core: Core, seal: Seal | None) -> None:
         core.presence = Presence(core.folder)
     except OSError as error:
         raise KeystoreReadOnlyError(
-            f"the engine in {core.folder} cannot be opened for writing ({error}). Check the owner and mode of its folder, "
-            "and that the file system is not mounted read-only"
+            f"the engine in {core.folder} cannot be opened for writing ({error}). Check the owner and mode of its "
+            "folder, and that the file system is not mounted read-only"
         ) from error
     core.store.start(core.trail.conclude)
     if seal is not None and not is_sealed(core):

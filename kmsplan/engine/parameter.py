@@ -24,8 +24,17 @@ Check = Callable[[Any], str | None]
 """Returns what is wrong with a value, or None."""
 
 
+def _unicode(value: str) -> bool:
+    """Return whether a text can be written as UTF-8; half a surrogate pair cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _text(value: Any) -> str | None:
-    return None if isinstance(value, str) and value else "it is a non-empty text"
+    return None if isinstance(value, str) and value and _unicode(value) else "it is a non-empty text"
 
 
 def _flag(value: Any) -> str | None:
@@ -33,7 +42,7 @@ def _flag(value: Any) -> str | None:
 
 
 def _description(value: Any) -> str | None:
-    if isinstance(value, str) and len(value) <= DESCRIPTION_LENGTH:
+    if isinstance(value, str) and len(value) <= DESCRIPTION_LENGTH and _unicode(value):
         return None
     return f"it is a text of at most {DESCRIPTION_LENGTH} characters"
 
@@ -72,16 +81,14 @@ def _tags(value: Any) -> str | None:
 
 
 def _names(value: Any) -> str | None:
-    return (
-        None if isinstance(value, tuple) and all(isinstance(item, str) for item in value) else "it is a list of texts"
-    )
+    return None if isinstance(value, tuple) and not any(map(_text, value)) else "it is a list of names"
 
 
 def _policy(value: Any) -> str | None:
     if not isinstance(value, Mapping):
         return "it is a JSON object"
     try:
-        size = len(json.dumps(value))
+        size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
     except (TypeError, ValueError):
         return "it holds something that is no JSON"
     return None if size <= POLICY_BYTES else f"it has {size} bytes, and at most {POLICY_BYTES} are allowed"

@@ -77,7 +77,7 @@ def _delete(core: Core, transaction: Transaction, chunk: list[str], now: str) ->
             continue
         _delete_one(transaction.db, row)
         core.handles.drop(key_id)
-        transaction.entries.append(core.request("DeleteKey", key_id, {}, SCHEDULE).entry(OK))
+        transaction.entries.append(core.request("DeleteKey", key_id, SCHEDULE).entry(OK))
         deleted.append(key_id)
     return deleted
 
@@ -120,7 +120,7 @@ def _rotate(core: Core, key_id: str) -> bool:
     """Rotate one key; False where it is not due any more."""
     from kmsplan.engine import material  # noqa: PLC0415 - nothing is due at most starts
 
-    request = core.request("RotateKey", key_id, {}, SCHEDULE)
+    request = core.request("RotateKey", key_id, SCHEDULE)
     with core.store.read() as db:
         row = keys.load(db, key_id)
         instance = instances.load(db, row.instance_id) if row else None

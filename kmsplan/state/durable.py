@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -154,6 +153,8 @@ def _link(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
+        import shutil  # noqa: PLC0415 - takes longer to import than this whole package, and is hardly ever needed
+
         with source.open("rb") as old, target.open("xb") as new:
             shutil.copyfileobj(old, new)
             new.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -40,7 +40,7 @@ class LocalStore:
         path: Path,
         *,
         clock: Callable[[], datetime] = _utc_now,
-        entropy: Callable[[int], bytes] = secrets.token_bytes,
+        entropy: Callable[[int], bytes] = os.urandom,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.path = path

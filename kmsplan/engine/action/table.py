@@ -76,9 +76,10 @@ def execute(core: Core, operation: Operation) -> str | None:
     handler = HANDLERS[type(operation)]
     values = parameters(operation)
     subject = next((values[name] for name in _SUBJECTS if name in values), None)
-    request = core.request(name_of(operation), subject, values)
+    request = core.request(name_of(operation), None if subject is None else str(subject))
     with admitted(core, request):
         parameter.check(values)
+        request.parameters = values
         with handler.prepare(core, request, operation) if handler.prepare else nullcontext() as made:
 
             def carry_out(transaction: Transaction) -> str | None:

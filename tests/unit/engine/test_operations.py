@@ -225,6 +225,8 @@ def test_what_is_offered_is_part_of_what_the_kms_offers() -> None:
         ({"description": "x" * 8193}, "InvalidParameter", "8192"),
         ({"policy": {"Statement": "x" * 40_000}}, "InvalidParameter", "32768"),
         ({"policy": {"Statement": {1, 2}}}, "InvalidParameter", "no JSON"),
+        ({"policy": {"Statement": "\ud800"}}, "InvalidParameter", "no JSON"),
+        ({"description": "\ud800"}, "InvalidParameter", "Description"),
         ({"policy": "text"}, "InvalidParameter", "JSON object"),
         ({"tags": {"aliyun": "x"}}, "InvalidParameter", "aliyun"),
         ({"tags": {f"t{number}": "x" for number in range(21)}}, "InvalidParameter", "at most 20 tags"),

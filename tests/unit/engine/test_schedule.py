@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from kmsplan.engine.schedule import Ticked
+from kmsplan.kms.operation import (
+    CancelKeyDeletion,
+    CreateAlias,
+    DisableKey,
+    EnableKey,
+    ScheduleKeyDeletion,
+    TagResources,
+)
+from tests.engines import DAY, Lab, described, new_instance, new_key
+
+if TYPE_CHECKING:
+    from kmsplan.engine.service import Engine
+
+QUARTER = 90 * 86_400
+
+
+def test_nothing_is_due_in_a_new_engine_and_nothing_is_written(engine: Engine, instance: str) -> None:
+    new_key(engine, instance, rotation=QUARTER)
+    commits = engine._core.store.commits
+    assert engine.tick() == Ticked()
+    assert engine._core.store.commits == commits
+
+
+def test_a_due_key_gets_a_new_version_and_its_old_ciphertexts_still_decrypt(
+    lab: Lab, engine: Engine, instance: str
+) -> None:
+    key = new_key(engine, instance, rotation=QUARTER)
+    blobs = []
+    for _ in range(3):
+        blobs.append(engine.encrypt(key, b"x")[0])
+        lab.clock.move(90 * DAY)
+        assert engine.tick().rotated == (key,)
+        assert engine.tick().rotated == ()
+    row = described(engine, key)
+    assert row["last_rotation_date"] == "2026-09-28T00:00:00Z"
+    assert row["next_rotation_date"] == "2026-12-27T00:00:00Z"
+    assert engine.encrypt(key, b"x")[1] == row["primary_version"]
+    assert [engine.decrypt(blob)[0] for blob in blobs] == [b"x"] * 3
+    assert len({blob[:36] for blob in blobs} | {row["primary_version"].encode()}) == 4
+
+
+def test_a_key_that_missed_several_rotations_rotates_once(lab: Lab, engine: Engine, instance: str) -> None:
+    key = new_key(engine, instance, rotation=QUARTER)
+    lab.clock.move(1000 * DAY)
+    assert engine.tick().rotated == (key,)
+    assert engine.tick().rotated == ()
+    assert described(engine, key)["next_rotation_date"] == "2028-12-26T00:00:00Z"
+
+
+def test_a_disabled_key_waits_and_rotates_when_it_is_enabled(lab: Lab, engine: Engine, instance: str) -> None:
+    key = new_key(engine, instance, rotation=QUARTER)
+    first = described(engine, key)["primary_version"]
+    engine.execute(DisableKey(key=key))
+    lab.clock.move(100 * DAY)
+    assert engine.tick().rotated == ()
+    assert described(engine, key)["primary_version"] == first
+    engine.execute(EnableKey(key=key))
+    assert described(engine, key)["primary_version"] != first
+
+
+def test_a_deletion_is_carried_out_when_it_is_due_with_aliases_tags_and_material(
+    lab: Lab, engine: Engine, instance: str
+) -> None:
+    key, kept = new_key(engine, instance), new_key(engine, instance)
+    engine.execute(CreateAlias(alias="alias/orders", key=key))
+    engine.execute(TagResources(resource=key, resource_type="key", tags={"a": "b"}))
+    engine.execute(ScheduleKeyDeletion(key=key, window_days=30))
+    lab.clock.move(29 * DAY)
+    assert engine.tick().deleted == ()
+    lab.clock.move(1 * DAY)
+    assert engine.tick().deleted == (key,)
+    found = engine.describe()
+    assert [row["key_id"] for row in found.keys] == [kept]
+    assert found.aliases == []
+    assert found.instances[0]["versions"] == 1
+    with closing(sqlite3.connect(lab.database)) as db:
+        left = [db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("material", "tag", "alias")]
+    assert left == [1, 0, 0]
+
+
+def test_a_cancelled_deletion_is_not_carried_out(lab: Lab, engine: Engine, instance: str) -> None:
+    key = new_key(engine, instance, rotation=QUARTER)
+    engine.execute(ScheduleKeyDeletion(key=key, window_days=120))
+    lab.clock.move(100 * DAY)
+    assert engine.tick() == Ticked()
+    engine.execute(CancelKeyDeletion(key=key))
+    assert described(engine, key)["last_rotation_date"] == "2026-04-11T00:00:00Z"
+    lab.clock.move(30 * DAY)
+    assert engine.tick().deleted == ()
+
+
+def test_many_deletions_are_carried_out_in_few_transactions(lab: Lab, engine: Engine) -> None:
+    instance = new_instance(engine)
+    keys = sorted(new_key(engine, instance) for _ in range(250))
+    for key in keys:
+        engine.execute(ScheduleKeyDeletion(key=key, window_days=7))
+    lab.clock.move(7 * DAY)
+    commits = engine._core.store.commits
+    assert sorted(engine.tick().deleted) == keys
+    assert engine._core.store.commits == commits + 2
+    assert engine.describe().keys == []
+
+
+def test_what_the_engine_does_by_itself_is_audited(lab: Lab, engine: Engine, instance: str) -> None:
+    key = new_key(engine, instance, rotation=QUARTER)
+    lab.clock.move(100 * DAY)
+    engine.tick()
+    engine.execute(ScheduleKeyDeletion(key=key, window_days=7))
+    lab.clock.move(7 * DAY)
+    engine.tick()
+    told = [
+        (entry["action"], entry["resource"], entry["result"])
+        for entry in engine.audit_entries()
+        if entry["source"] == "schedule"
+    ]
+    assert told == [("RotateKey", key, "OK"), ("DeleteKey", key, "OK")]
+
+
+def test_a_sealed_engine_does_nothing_by_itself(lab: Lab, engine: Engine, instance: str) -> None:
+    key, doomed = new_key(engine, instance, rotation=QUARTER), new_key(engine, instance)
+    engine.execute(ScheduleKeyDeletion(key=doomed, window_days=7))
+    engine.seal()
+    lab.clock.move(100 * DAY)
+    assert engine.tick() == Ticked()
+    assert lab.seal is not None
+    engine.unseal(lab.seal)
+    assert engine.tick() == Ticked(rotated=(key,), deleted=(doomed,))
+
+
+def test_a_key_that_changed_since_it_was_seen_to_be_due_is_left(lab: Lab, engine: Engine, instance: str) -> None:
+    key = new_key(engine, instance, rotation=QUARTER)
+    before = described(engine, key)["primary_version"]
+    lab.clock.move(100 * DAY)
+    other = lab.open()
+    make = engine._core.world.entropy
+
+    def disable_meanwhile(count: int) -> bytes:
+        other.execute(DisableKey(key=key))
+        return make(count)
+
+    object.__setattr__(engine._core.world, "entropy", disable_meanwhile)
+    assert engine.tick().rotated == ()
+    assert described(engine, key)["primary_version"] == before
+    assert "RotateKey" not in {entry["action"] for entry in engine.audit_entries()}
