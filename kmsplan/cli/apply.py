@@ -146,6 +146,8 @@ class _Run:
                 heard.failed(error)
                 raise
             heard.ended(applied.outcome)
+        if applied.outcome.report_failure is not None:
+            raise applied.outcome.report_failure
         from kmsplan.apply.outcome import exit_code  # noqa: PLC0415
 
         return exit_code(applied.outcome)

@@ -53,7 +53,7 @@ def _table() -> tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseExcep
         ((ConfigurationError,), _diagnostics),
         ((UserError,), _user),
         ((PlanFileError,), _plain(ExitCode.STALE)),
-        ((LockHeldError,), _plain(ExitCode.LOCK_HELD)),
+        ((LockHeldError,), _state(ExitCode.LOCK_HELD)),
         (
             (StateError, EngineError, ProtectionUnavailableError, InvalidCiphertextError, KmsError),
             _plain(ExitCode.ERROR),
@@ -89,6 +89,17 @@ def _user(error: BaseException, terminal: Terminal) -> int:
 def _plain(code: ExitCode) -> Callable[[BaseException, Terminal], int]:
     def handle(error: BaseException, terminal: Terminal) -> int:
         _line(terminal, str(error))
+        return code
+
+    return handle
+
+
+def _state(code: ExitCode) -> Callable[[BaseException, Terminal], int]:
+    def handle(error: BaseException, terminal: Terminal) -> int:
+        from kmsplan.state.error import StateError  # noqa: PLC0415
+
+        assert isinstance(error, StateError)  # noqa: S101 - the table says so
+        _line(terminal, f"{error.summary} ({error.code})", error.remedy)
         return code
 
     return handle

@@ -41,11 +41,12 @@ def reading(session: Session, configuration: Configuration) -> Iterator[Reader]:
 
 def observe(reader: Reader, configuration: Configuration, recorded: Recorded) -> Reading:
     """Read every object that is recorded or to be imported, and settle what an interrupted run left."""
-    from kmsplan.apply.settle import fold_settled, settle, wanted  # noqa: PLC0415
+    from kmsplan.apply.settle import fold_settled, observe_settled, settle, wanted  # noqa: PLC0415
 
     observed = reader.observe((*wanted(recorded), *(block.identity for block in configuration.imports)))
     if recorded.pending:
-        recorded = fold_settled(recorded, settle(recorded, observed))
+        settled = settle(recorded, observed)
+        recorded, observed = fold_settled(recorded, settled), observe_settled(observed, settled)
     return Reading(recorded=recorded, observed=observed)
 
 

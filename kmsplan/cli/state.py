@@ -124,8 +124,7 @@ def rebuild_command(session: Session, variables: Variables, lineage: str | None)
     from kmsplan.resource.step import Effect  # noqa: PLC0415
 
     configuration = session.configuration(variables)
-    if session.store(configuration).load().exists:
-        raise UserError("there is a state already", "Nothing was changed. Move it away first if it is the wrong one.")
+    _require_no_state(session, configuration)
     presents = tuple(_everything(session, configuration))
     chosen = _choose(lineages(presents), lineage)
     records = rebuild(chosen, presents)
@@ -135,6 +134,22 @@ def rebuild_command(session: Session, variables: Variables, lineage: str | None)
             journal.record(record.address, effect, identity=record.identity)
     session.say(f"Rebuilt {len(records)} records of lineage {chosen}.")
     session.hint("Next: kmsplan plan shows what differs from the configuration.")
+
+
+def _require_no_state(session: Session, configuration: Configuration) -> None:
+    from kmsplan.state.error import StateError  # noqa: PLC0415
+
+    folder = configuration.state_path
+    try:
+        exists = session.store(configuration).load().exists
+    except StateError as error:
+        raise UserError(
+            f"there is a damaged state: {error.summary}",
+            f"Nothing was changed. Move kmsplan.state.json, journal.jsonl and history from {folder} to a safe place, "
+            "then run kmsplan state rebuild again.",
+        ) from error
+    if exists:
+        raise UserError("there is a state already", "Nothing was changed. Move it away first if it is the wrong one.")
 
 
 def _choose(found: dict[str, int], wanted: str | None) -> str:

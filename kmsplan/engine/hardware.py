@@ -16,6 +16,7 @@ from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.keystore.version import VersionRow
 from kmsplan.engine.protection.protocol import NotOfferedError, ProtectionUnavailableError
+from kmsplan.engine.quota import require_room
 from kmsplan.kms.error import KmsError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def made(core: Core, request: Request, design: Design, version_id: str) -> Itera
 
 
 def _begin(transaction: Transaction, request: Request, design: Design, version_id: str, reference: bytes) -> None:
+    require_room(transaction.db, design.instance.instance_id)
     versions.begin(transaction.db, design.key_id, version_id, design.instance.instance_id, reference, request.time)
     entry = request.entry(ACCEPTED)
     entry["reference"] = reference.hex()

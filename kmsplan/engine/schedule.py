@@ -16,6 +16,7 @@ from kmsplan.engine.hardware import SCHEDULE
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import key as keys
 from kmsplan.engine.keystore import version as versions
+from kmsplan.engine.quota import require_room
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.naming import key_version_id
@@ -136,16 +137,10 @@ def _promote(core: Core, transaction: Transaction, request: Request, before: Key
     """Make a new version the primary one, if nothing has changed meanwhile."""
     require_unsealed(core, transaction)
     db = transaction.db
-    row, instance = keys.load(db, before.key_id), instances.load(db, before.instance_id)
-    still_due = row is not None and row.state == KeyState.ENABLED
-    if not still_due or row is None or instance is None or row.next_rotation_date != before.next_rotation_date:
+    row = keys.load(db, before.key_id)
+    if row is None or row.state != KeyState.ENABLED or row.next_rotation_date != before.next_rotation_date:
         return False
-    if instance.versions >= instance.key_quota:
-        raise KmsError(
-            "Rejected.LimitExceeded",
-            f"{row.key_id} is due for rotation, and the quota of {row.instance_id} is used up: it holds "
-            f"{instance.versions} of {instance.key_quota} key versions. Raise its key quota.",
-        )
+    require_room(db, row.instance_id)
     versions.insert(db, version)
     due = moment.later(version.created, row.rotation or 0)
     keys.rotated(db, row.key_id, version.version_id, version.created, due)

@@ -14,6 +14,7 @@ from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.keystore.key import KeyRow
 from kmsplan.engine.offer import HARDWARE_SPECS, SOFTWARE_SPECS
 from kmsplan.engine.parameter import invalid
+from kmsplan.engine.quota import require_room
 from kmsplan.kms.capability import KeyStorageMechanism, Origin, import_refusal
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.lifecycle import KeyState
@@ -47,12 +48,11 @@ def with_material(core: Core, request: Request, operation: CreateKey) -> Iterato
     """Check what is asked for, choose an id, and make the first version.
 
     Raises:
-        KmsError: the instance does not offer it, has no room, or cannot make it now.
+        KmsError: the instance does not offer it, or cannot make it now.
     """
     with core.store.look() as db:
         row = _find_instance(db, operation)
     _check(row, operation)
-    _check_quota(row)
     new_id = request.resource = key_id(core.world.entropy(21))
     if operation.origin == Origin.EXTERNAL:
         yield Made(new_id, None)
@@ -105,15 +105,6 @@ def _check_mechanism(key_type: KeyType, mechanism: str | None) -> None:
         )
 
 
-def _check_quota(row: InstanceRow) -> None:
-    if row.versions >= row.key_quota:
-        raise KmsError(
-            "Rejected.LimitExceeded",
-            f"The quota of {row.instance_id} is used up: it holds {row.versions} of {row.key_quota} key versions. "
-            "Raise its key quota, or delete keys.",
-        )
-
-
 def create(work: Work, operation: CreateKey) -> str:
     """Add the key with its first version."""
     made: Made = work.made
@@ -123,7 +114,7 @@ def create(work: Work, operation: CreateKey) -> str:
         if not versions.ready(work.db, made.version):
             raise KmsError("InternalFailure", f"The making of {made.version.version_id} was given up meanwhile.")
     else:
-        _check_quota(row)
+        require_room(work.db, row.instance_id)
         if made.version is not None:
             versions.insert(work.db, made.version)
     keys.insert(work.db, _row(work, operation, row))

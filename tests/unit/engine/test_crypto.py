@@ -114,7 +114,9 @@ def test_a_ciphertext_of_another_version_does_not_open(lab: Lab, engine: Engine,
     assert lab.opened
 
 
-def test_the_material_of_a_software_key_is_not_readable_in_the_keystore(lab: Lab, engine: Engine, instance: str) -> None:
+def test_the_material_of_a_software_key_is_not_readable_in_the_keystore(
+    lab: Lab, engine: Engine, instance: str
+) -> None:
     key = new_key(engine, instance)
     blob, version = engine.encrypt(key, b"x", {"a": "b"})
     handle = engine._core.handles.get(key, version, lambda: pytest.fail("it is kept"))
@@ -303,9 +305,7 @@ def test_a_signing_key_cannot_be_edited_into_a_decryption_key(lab: Lab, engine: 
         again.asymmetric_decrypt(key, None, None, blob)
 
 
-def test_an_opened_key_leaves_memory_when_it_is_disabled_and_with_time(
-    lab: Lab, engine: Engine, instance: str
-) -> None:
+def test_an_opened_key_leaves_memory_when_it_is_disabled_and_with_time(lab: Lab, engine: Engine, instance: str) -> None:
     key = new_key(engine, instance)
     _, version = engine.encrypt(key, b"x")
     handles = engine._core.handles
