@@ -84,7 +84,7 @@ def open_engine(session: Session, configuration: Configuration, *, read_only: bo
 
     return Engine.open(
         engine_path(configuration),
-        seal=seal(session, configuration),
+        seal=None if read_only else seal(session, configuration),
         hardware=_hardware(session, configuration),
         clock=now,
         entropy=entropy,

@@ -192,7 +192,7 @@ def _parse(record: bytes) -> tuple[dict[str, Any], bytes]:
     try:
         parameters = json.loads(record)
         return parameters, bytes.fromhex(parameters.pop("root"))
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise KeystoreCorruptError(
             "the keystore's record of how its root key is sealed is damaged. Restore the engine's folder from its "
             "newest backup"

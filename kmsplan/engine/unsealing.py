@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kmsplan.engine.error import AuditError
+from kmsplan.engine.error import AuditError, KeystoreCorruptError
 from kmsplan.engine.execution import admitted, commit
 from kmsplan.engine.keyring import Binding, Keyring
 from kmsplan.engine.keystore import setting
@@ -32,11 +32,16 @@ def open_keyring(core: Core, seal: Seal) -> None:
 
     Raises:
         SealingError: the seal does not open the root key.
-        MaterialCorruptError: what is wrapped under it does not open.
+        KeystoreCorruptError, MaterialCorruptError: a part of the keyring is not there, or does not open.
         AuditError: the checkpoints' public key was replaced.
     """
     with core.store.read() as db:
         settings, terms = setting.load_all(db), setting.terms(db)
+    if not terms or not {SEAL, AUDIT_KEY, AUDIT_PUBLIC_KEY} <= settings.keys():
+        raise KeystoreCorruptError(
+            f"a part of the keyring is not in the keystore {core.store.path}. Restore the engine's folder from its "
+            "newest backup"
+        )
     engine_id = core.identity.engine_id
     keyring = Keyring(engine_id, open_root(seal, engine_id, settings[SEAL]), terms, core.world.entropy)
     blob = settings[AUDIT_KEY]

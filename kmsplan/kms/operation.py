@@ -33,8 +33,31 @@ def _wire(name: str, **options: Any) -> Any:
     return field(metadata={"wire": name}, **options)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateInstance:
+class _Call:
+    """What all operations share: equality by content, and a readable form.
+
+    Written once rather than generated for each class: making a method costs a tenth of a millisecond at every start.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and _contents(self) == _contents(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self).__name__, repr(_contents(self))))
+
+    def __repr__(self) -> str:
+        names = _NAMES[type(self).__name__]
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name, _ in names)})"
+
+
+def _contents(call: object) -> tuple[object, ...]:
+    return tuple(getattr(call, name) for name, _ in _NAMES[type(call).__name__])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class CreateInstance(_Call):
     """Order and connect an instance (BssOpenApi CreateInstance, then ConnectKmsInstance)."""
 
     type: str = _wire("ProductType")
@@ -45,8 +68,8 @@ class CreateInstance:
     tags: Mapping[str, str] = _wire("Tags", default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModifyInstance:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class ModifyInstance(_Call):
     """Resize an instance (BssOpenApi ModifyInstance)."""
 
     instance: Identity = _wire("KmsInstanceId")
@@ -54,15 +77,15 @@ class ModifyInstance:
     key_quota: int | None = _wire("KeyNum", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseKmsInstance:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class ReleaseKmsInstance(_Call):
     """Release an instance: the API destroys every key in it at once."""
 
     instance: Identity = _wire("KmsInstanceId")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateKey:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class CreateKey(_Call):
     """Create a key. The API takes no client token: the owner tag among `tags` is the token."""
 
     instance: Identity | None = _wire("DKMSInstanceId", default=None)
@@ -77,37 +100,37 @@ class CreateKey:
     tags: Mapping[str, str] = _wire("Tags", default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnableKey:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class EnableKey(_Call):
     """Enable a key."""
 
     key: Identity = _wire("KeyId")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DisableKey:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class DisableKey(_Call):
     """Disable a key: no cryptography until it is enabled."""
 
     key: Identity = _wire("KeyId")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleKeyDeletion:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class ScheduleKeyDeletion(_Call):
     """Schedule a key's deletion; until the window ends CancelKeyDeletion undoes it."""
 
     key: Identity = _wire("KeyId")
     window_days: int = _wire("PendingWindowInDays")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelKeyDeletion:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class CancelKeyDeletion(_Call):
     """Cancel a scheduled deletion; the key comes back Enabled."""
 
     key: Identity = _wire("KeyId")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetDeletionProtection:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class SetDeletionProtection(_Call):
     """Turn deletion protection of a key or of an instance on or off; exactly one of the two is named."""
 
     key: Identity | None = _wire("KeyId", default=None)
@@ -115,32 +138,32 @@ class SetDeletionProtection:
     enable: bool = _wire("EnableDeletionProtection")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateKeyDescription:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class UpdateKeyDescription(_Call):
     """Set a key's description; empty clears it."""
 
     key: Identity = _wire("KeyId")
     description: str = _wire("Description")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateRotationPolicy:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class UpdateRotationPolicy(_Call):
     """Turn automatic rotation on with an interval in seconds, or off with None."""
 
     key: Identity = _wire("KeyId")
     rotation: int | None = _wire("RotationInterval", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetKeyPolicy:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class SetKeyPolicy(_Call):
     """Replace a key's policy; None puts the KMS's default policy back."""
 
     key: Identity = _wire("KeyId")
     policy: Mapping[str, Any] | None = _wire("Policy", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TagResources:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class TagResources(_Call):
     """Add tags to a key or an instance, or change their values."""
 
     resource: Identity = _wire("ResourceId")
@@ -148,8 +171,8 @@ class TagResources:
     tags: Mapping[str, str] = _wire("Tag")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UntagResources:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class UntagResources(_Call):
     """Remove tags from a key or an instance by their keys."""
 
     resource: Identity = _wire("ResourceId")
@@ -157,24 +180,24 @@ class UntagResources:
     tag_keys: tuple[str, ...] = _wire("TagKey")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateAlias:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class CreateAlias(_Call):
     """Bind a new alias to a key."""
 
     alias: str = _wire("AliasName")
     key: Identity = _wire("KeyId")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateAlias:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class UpdateAlias(_Call):
     """Point an existing alias at another key, in one atomic step."""
 
     alias: str = _wire("AliasName")
     key: Identity = _wire("KeyId")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteAlias:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class DeleteAlias(_Call):
     """Delete an alias; the key stays."""
 
     alias: str = _wire("AliasName")

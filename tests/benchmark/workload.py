@@ -55,10 +55,17 @@ def write_kmsplan(folder: Path, count: int) -> Path:
 
 
 def write_terraform(folder: Path, count: int) -> None:
-    """Write one `terraform_data` block per key and per alias, on the local backend."""
+    """Write one `terraform_data` block per key and per alias, with the same attributes, on the local backend."""
     blocks = ['terraform {\n  backend "local" { path = "terraform.tfstate" }\n}']
     for number in range(count):
-        facts = {**key(number), "spec": "Aliyun_AES_256", "usage": "ENCRYPT/DECRYPT", "enabled": True}
+        facts = {
+            "instance": "core",
+            "spec": "Aliyun_AES_256",
+            "usage": "ENCRYPT/DECRYPT",
+            "origin": "Aliyun_KMS",
+            "enabled": True,
+            **key(number),
+        }
         blocks += [
             f'resource "terraform_data" "key_{number}" {{\n  input = {json.dumps(facts)}\n}}',
             (

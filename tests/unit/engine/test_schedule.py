@@ -81,8 +81,8 @@ def test_a_deletion_is_carried_out_when_it_is_due_with_aliases_tags_and_material
     assert found.aliases == []
     assert found.instances[0]["versions"] == 1
     with closing(sqlite3.connect(lab.database)) as db:
-        left = [db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("material", "tag", "alias")]
-    assert left == [1, 0, 0]
+        counts = "SELECT (SELECT count(*) FROM material), (SELECT count(*) FROM tag), (SELECT count(*) FROM alias)"
+        assert db.execute(counts).fetchone() == (1, 0, 0)
 
 
 def test_a_cancelled_deletion_is_not_carried_out(lab: Lab, engine: Engine, instance: str) -> None:
