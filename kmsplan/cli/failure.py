@@ -127,7 +127,8 @@ def _broken_pipe(error: BaseException, terminal: Terminal) -> int:
 
 
 def _system(error: BaseException, terminal: Terminal) -> int:
-    _line(terminal, str(error))
+    assert isinstance(error, OSError)  # noqa: S101 - the table says so
+    _line(terminal, f"{error.filename}: {error.strerror}" if error.filename else str(error))
     return ExitCode.ERROR
 
 

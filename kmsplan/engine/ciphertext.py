@@ -58,7 +58,7 @@ def associated_data(version_id: str, context: Mapping[str, str] | None) -> bytes
 
 
 def _check(context: Any) -> None:
-    if not isinstance(context, Mapping) or not all(isinstance(part, str) for pair in context.items() for part in pair):
+    if not isinstance(context, Mapping) or not all(_is_text(part) for pair in context.items() for part in pair):
         raise KmsError("InvalidParameter", "EncryptionContext is not valid: it maps text to text, nothing else.")
     length = sum(len(name) + len(value) for name, value in context.items())
     if length > CONTEXT_LENGTH:
@@ -66,3 +66,11 @@ def _check(context: Any) -> None:
             "InvalidParameter",
             f"EncryptionContext is not valid: it has {length} characters, and at most {CONTEXT_LENGTH} are allowed.",
         )
+
+
+def _is_text(value: Any) -> bool:
+    """Return whether a value is a text that can be written as UTF-8; half a surrogate pair cannot."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False

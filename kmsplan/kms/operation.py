@@ -315,10 +315,19 @@ def from_parameters(name: str, values: Mapping[str, Any]) -> Operation:
     unknown = sorted(set(values) - set(fields))
     if unknown:
         raise ValueError(f"{name} has no parameter {unknown[0]!r}")
-    try:
-        return facts.operation(**{fields[wire]: _from_json(value) for wire, value in values.items()})
-    except TypeError as error:
-        raise ValueError(f"{name}: {error}") from error
+    missing = [wire for wire in _required(name) if wire not in values]
+    if missing:
+        raise ValueError(f"{name} needs {', '.join(missing)}")
+    return facts.operation(**{fields[wire]: _from_json(value) for wire, value in values.items()})
+
+
+def _required(name: str) -> tuple[str, ...]:
+    """Return the parameters without which there is no such operation."""
+    return tuple(
+        item.metadata["wire"]
+        for item in dataclasses.fields(OPERATIONS[name].operation)  # type: ignore[arg-type]
+        if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+    )
 
 
 def _from_json(value: Any) -> Any:

@@ -15,7 +15,7 @@ from tests.vectors import cases
 
 FILES = {
     "P-256 verify": ("FIPS_186-3/SigVer.rsp", "P-256,SHA-256", ec.SECP256R1()),
-    "P-256 sign": ("FIPS_186-3/SigGen.rsp", "P-256,SHA-256", ec.SECP256R1()),
+    "P-256 sign": ("FIPS_186-3/SigGen.txt", "P-256,SHA-256", ec.SECP256R1()),
     "secp256k1 sign": ("SECP256K1/SigGen.txt", "K-256,SHA-256", ec.SECP256K1()),
 }
 

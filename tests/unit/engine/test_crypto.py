@@ -71,7 +71,7 @@ def test_no_context_and_an_empty_one_are_the_same(engine: Engine, instance: str)
     assert engine.decrypt(blob)[0] == b"x"
 
 
-@pytest.mark.parametrize("context", [{"a": 1}, {1: "a"}, ["a"], {"a": {"b": "c"}}, {"a": "x" * 8192}])
+@pytest.mark.parametrize("context", [{"a": 1}, {1: "a"}, ["a"], {"a": {"b": "c"}}, {"a": "x" * 8192}, {"\udcff": "a"}])
 def test_a_context_that_is_none_is_refused(engine: Engine, instance: str, context: dict[str, str]) -> None:
     key = new_key(engine, instance)
     blob, _ = engine.encrypt(key, b"x")

@@ -73,12 +73,21 @@ def test_parameters_carry_the_api_names_and_leave_out_what_is_not_set() -> None:
     [
         ("DropKey", {}, "unknown operation"),
         ("EnableKey", {"Key": "x"}, "no parameter 'Key'"),
-        ("EnableKey", {}, "key"),
+        ("EnableKey", {}, "EnableKey needs KeyId"),
+        ("CreateKey", {"KeySpec": "x"}, "CreateKey needs KeyUsage, Origin"),
     ],
 )
 def test_what_parameters_could_not_have_written_is_refused(name: str, values: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         from_parameters(name, values)
+
+
+def test_operations_are_equal_by_kind_and_content_and_say_what_they_are() -> None:
+    assert DisableKey(key="key-1") == DisableKey(key="key-1")
+    assert DisableKey(key="key-1") != DisableKey(key="key-2")
+    assert DisableKey(key="key-1") != module.EnableKey(key="key-1")
+    assert len({DisableKey(key="key-1"), DisableKey(key="key-1"), module.EnableKey(key="key-1")}) == 2
+    assert repr(DisableKey(key="key-1")) == "DisableKey(key='key-1')"
 
 
 def test_resolve_puts_identities_in_place_of_references() -> None:
