@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from kmsplan.engine.framing import framed
+from kmsplan.engine.parameter import invalid, is_text
 from kmsplan.engine.protection.protocol import InvalidCiphertextError
-from kmsplan.kms.error import KmsError
 
 KEY_ID_LENGTH: Final = 25
 VERSION_ID_LENGTH: Final = 36
@@ -58,19 +58,8 @@ def associated_data(version_id: str, context: Mapping[str, str] | None) -> bytes
 
 
 def _check(context: Any) -> None:
-    if not isinstance(context, Mapping) or not all(_is_text(part) for pair in context.items() for part in pair):
-        raise KmsError("InvalidParameter", "EncryptionContext is not valid: it maps text to text, nothing else.")
+    if not isinstance(context, Mapping) or not all(is_text(part) for pair in context.items() for part in pair):
+        raise invalid("EncryptionContext", "it maps text to text, nothing else")
     length = sum(len(name) + len(value) for name, value in context.items())
     if length > CONTEXT_LENGTH:
-        raise KmsError(
-            "InvalidParameter",
-            f"EncryptionContext is not valid: it has {length} characters, and at most {CONTEXT_LENGTH} are allowed.",
-        )
-
-
-def _is_text(value: Any) -> bool:
-    """Return whether a value is a text that can be written as UTF-8; half a surrogate pair cannot."""
-    try:
-        return isinstance(value, str) and value.encode() is not None
-    except UnicodeEncodeError:
-        return False
+        raise invalid("EncryptionContext", f"it has {length} characters, and at most {CONTEXT_LENGTH} are allowed")

@@ -24,17 +24,16 @@ Check = Callable[[Any], str | None]
 """Returns what is wrong with a value, or None."""
 
 
-def _unicode(value: str) -> bool:
-    """Return whether a text can be written as UTF-8; half a surrogate pair cannot."""
+def is_text(value: Any) -> bool:
+    """Return whether a value is a text that can be written as UTF-8; half a surrogate pair cannot."""
     try:
-        value.encode()
+        return isinstance(value, str) and value.encode() is not None
     except UnicodeEncodeError:
         return False
-    return True
 
 
 def _text(value: Any) -> str | None:
-    return None if isinstance(value, str) and value and _unicode(value) else "it is a non-empty text"
+    return None if is_text(value) and value else "it is a non-empty text"
 
 
 def _flag(value: Any) -> str | None:
@@ -42,7 +41,7 @@ def _flag(value: Any) -> str | None:
 
 
 def _description(value: Any) -> str | None:
-    if isinstance(value, str) and len(value) <= DESCRIPTION_LENGTH and _unicode(value):
+    if is_text(value) and len(value) <= DESCRIPTION_LENGTH:
         return None
     return f"it is a text of at most {DESCRIPTION_LENGTH} characters"
 

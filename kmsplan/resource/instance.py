@@ -16,7 +16,7 @@ from kmsplan.kms.spec import INSTANCE_TYPES
 from kmsplan.resource.attribute import Attribute, Attributes, Kind, Mutability
 from kmsplan.resource.key import SECRET_SCHEMA
 from kmsplan.resource.step import Effect, Step
-from kmsplan.resource.tag import TAGS_SCHEMA, tag_steps
+from kmsplan.resource.tag import TAGS, tag_steps
 
 if TYPE_CHECKING:
     from kmsplan.resource.address import Address
@@ -81,14 +81,7 @@ ATTRIBUTES = (
         },
         canonical=_without_secrets,
     ),
-    Attribute(
-        name="tags",
-        mutability=_IN_PLACE,
-        default={},
-        operations=("TagResources", "UntagResources"),
-        doc="Up to 19 tags; the 20th is kmsplan's owner tag.",
-        schema=TAGS_SCHEMA,
-    ),
+    TAGS,
     Attribute(
         name="deletion_protection",
         mutability=_IN_PLACE,

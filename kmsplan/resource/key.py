@@ -21,7 +21,7 @@ from kmsplan.kms.operation import (
 from kmsplan.kms.spec import SPECS, KeySpec, KeyUsage
 from kmsplan.resource.attribute import Attribute, Attributes, Kind, Mutability
 from kmsplan.resource.step import Effect, Status, Step
-from kmsplan.resource.tag import TAGS_SCHEMA, tag_steps
+from kmsplan.resource.tag import TAGS, tag_steps
 
 if TYPE_CHECKING:
     from kmsplan.resource.address import Address
@@ -117,14 +117,7 @@ ATTRIBUTES = (
         schema={"type": ["string", "null"], "pattern": DURATION},
         canonical=_seconds,
     ),
-    Attribute(
-        name="tags",
-        mutability=_IN_PLACE,
-        default={},
-        operations=("TagResources", "UntagResources"),
-        doc="Up to 19 tags; the 20th is kmsplan's owner tag.",
-        schema=TAGS_SCHEMA,
-    ),
+    TAGS,
     Attribute(
         name="policy",
         mutability=_IN_PLACE,

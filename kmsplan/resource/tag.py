@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kmsplan.kms.operation import TagResources, UntagResources
+from kmsplan.resource.attribute import Attribute, Mutability
 from kmsplan.resource.step import Effect, Step
 
 if TYPE_CHECKING:
@@ -17,6 +18,16 @@ TAGS_SCHEMA = {
     "additionalProperties": {"type": "string", "pattern": r"^[A-Za-z0-9/\\_.+=:@ -]{0,128}$"},
 }
 """19, because the KMS allows 20 and one is the owner tag."""
+
+TAGS = Attribute(
+    name="tags",
+    mutability=Mutability.IN_PLACE,
+    default={},
+    operations=("TagResources", "UntagResources"),
+    doc="Up to 19 tags; the 20th is kmsplan's owner tag.",
+    schema=TAGS_SCHEMA,
+)
+"""The attribute, as keys and instances have it."""
 
 
 def tag_steps(
