@@ -29,7 +29,12 @@ def validate(session: Session, variables: Variables, *, as_json: bool) -> ExitCo
     if as_json:
         from kmsplan.report.diagnostics_json import diagnostics_json  # noqa: PLC0415
 
-        session.print(diagnostics_json(()))
+        session.print(diagnostics_json(configuration.warnings))
     else:
+        if configuration.warnings:
+            from kmsplan.report.diagnostics_text import diagnostics_text  # noqa: PLC0415
+            from kmsplan.report.style import Style  # noqa: PLC0415
+
+            session.note(diagnostics_text(configuration.warnings, Style(color=session.terminal.error_color)).rstrip())
         session.say(f"Success! The configuration is valid: {len(configuration.desired)} objects.")
     return ExitCode.DONE

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import signal
 import subprocess
 import time
@@ -55,6 +58,53 @@ def test_validate_shows_the_line_a_caret_and_a_suggestion(project: Project) -> N
     assert "on kmsplan.yaml line 5" in printed
     assert "^" in printed
     assert "core" in printed
+
+
+def test_validate_warns_of_a_variable_nobody_declares_and_is_still_valid(basic: Project) -> None:
+    basic.environ["KMSPLAN_VAR_tpyo"] = "x"
+    assert "tpyo" in basic.run("validate").err
+    document = basic.run("validate", "--json").json()
+    assert (document["valid"], document["error_count"]) == (True, 0)
+    assert [diagnostic["severity"] for diagnostic in document["diagnostics"]] == ["warning"]
+
+
+def _contents(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("command", ["plan", "drift", "show", "validate"])
+def test_reading_commands_change_no_byte(applied: Project, command: str) -> None:
+    before = _contents(applied.root)
+    applied.run(command)
+    assert _contents(applied.root) == before
+
+
+def test_a_terminal_gets_a_progress_bar_and_colours(basic: Project) -> None:
+    master, slave = pty.openpty()
+    environment = {**basic.environment(), "TERM": "xterm-256color"}
+    environment.pop("NO_COLOR")
+    process = subprocess.Popen(
+        [KMSPLAN, "apply", "--auto-approve"], cwd=basic.root, env=environment, stdin=slave, stdout=slave, stderr=slave
+    )
+    os.close(slave)
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux answers EIO once the other side is closed
+        while chunk := os.read(master, 65536):
+            shown += chunk
+    os.close(master)
+    assert process.wait(timeout=60) == 0
+    assert b"applying" in shown
+    assert b"\x1b[" in shown
+    assert b"Apply complete!" in shown
+
+
+def test_engine_status_tick_and_init(basic: Project) -> None:
+    basic.run("engine", "init")
+    assert "already holds" in basic.run("engine", "init", code=1).err
+    basic.apply()
+    status = basic.run("engine", "status", "--json").json()
+    assert (status["sealed"], status["keys"]) == (False, {"Enabled": 2})
+    assert "0 rotated, 0 deleted." in basic.run("engine", "tick").out
 
 
 def test_plan_json_is_one_document_of_its_schema(basic: Project) -> None:

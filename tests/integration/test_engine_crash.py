@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +17,8 @@ from tests.engines import Lab, new_instance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+_ENVIRON = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 # Creates keys in several threads until it is killed or done; a line is an acknowledgement.
 _CREATE = """
 import sys, threading
@@ -51,6 +53,7 @@ def _start(lab: Lab, instance: str, threads: int, count: int) -> subprocess.Pope
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=_ENVIRON,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -113,6 +116,7 @@ def test_a_full_disk_ends_with_a_remedy_and_nothing_half_done(lab: Lab) -> None:
         capture_output=True,
         text=True,
         check=False,
+        env=_ENVIRON,
     )
     acknowledged = _acknowledged(done.stdout) - {"ready"}
     assert "KeystoreFullError" in done.stderr or "KeystoreError" in done.stderr

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +22,6 @@ from tests.softhsm import LABEL, MODULE, SoftHsm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.hsm
 _DIGEST = hashlib.sha256(b"message").digest()
@@ -125,6 +125,7 @@ def test_a_killed_process_leaves_no_orphan_and_loses_no_key(lab: Lab, engine: En
             [sys.executable, "-c", _CREATE, str(lab.folder), str(token.folder), vault],
             stdout=subprocess.PIPE,
             text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         )
         assert process.stdout is not None
         acknowledged.add(process.stdout.readline().strip())
