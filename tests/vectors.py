@@ -16,8 +16,8 @@ ROOT = Path(cryptography_vectors.__file__).parent
 def cases(name: str) -> Iterator[dict[str, str]]:
     """Yield each case of a CAVP response file: its own lines, and those of the sections that it stands in.
 
-    A line is `NAME = VALUE`, a section `[NAME = VALUE]` or `[NAME]`; an empty line ends a case. A lone word, `FAIL`, is a
-    name with an empty value.
+    A line is `NAME = VALUE`, a section `[NAME = VALUE]` or `[NAME]`; an empty line ends a case. A lone word, `FAIL`, is
+    a name with an empty value.
     """
     section: dict[str, str] = {}
     case: dict[str, str] = {}

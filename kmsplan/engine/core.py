@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from kmsplan.kms.spec import KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
@@ -68,6 +70,8 @@ class Core:
     """None where the engine was opened for reading."""
     keyring: Keyring | None = None
     """None while the engine is sealed."""
+    proven: set[tuple[str, str, str]] = field(default_factory=set)
+    """Instance, spec and algorithm of what HSMs were seen to decrypt."""
     creating: set[str] = field(default_factory=set)
     """Versions whose HSM material this process is making now."""
     _protections: dict[tuple[str, str], Protection] = field(default_factory=dict)
@@ -98,6 +102,10 @@ class Core:
         if self.keyring is None:
             raise sealed()
         return self.keyring
+
+    def alone(self) -> AbstractContextManager[bool]:
+        """Say whether no other process has the engine open for writing; see `Presence.alone`."""
+        return self.presence.alone() if self.presence else nullcontext(False)  # noqa: FBT003 - the answer
 
     def seal(self) -> None:
         """Forget every key."""

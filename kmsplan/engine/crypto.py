@@ -72,7 +72,7 @@ class Crypto:
             found = target.find(self._core, request, key, version=version, usage=KeyUsage.SIGN, symmetric=False)
             chosen = found.algorithm(request, algorithm)
             target.check_digest(chosen, digest)
-            holds = publickey.verify(found.public_key, chosen, digest, signature)
+            holds = publickey.verify(found.public_key(self._core), chosen, digest, signature)
             self._commit(request, found)
         return holds
 
@@ -83,7 +83,8 @@ class Crypto:
             found = target.find(self._core, request, key, version=version, usage=KeyUsage.ENCRYPT, symmetric=False)
             chosen = found.algorithm(request, algorithm)
             found.check_plaintext(chosen, plaintext)
-            blob = publickey.encrypt(found.public_key, chosen, plaintext)
+            found.prove_decryption(self._core, chosen)
+            blob = publickey.encrypt(found.public_key(self._core), chosen, plaintext)
             self._commit(request, found)
         return blob
 
@@ -102,7 +103,7 @@ class Crypto:
         request = self._core.request("GetPublicKey", key)
         with self._using(request):
             found = target.find(self._core, request, key, version=version, usage=None, symmetric=False)
-            pem = publickey.pem(found.public_key)
+            pem = publickey.pem(found.public_key(self._core))
             self._commit(request, found)
         return pem
 

@@ -14,7 +14,7 @@ from kmsplan.engine.keyring import Keyring
 from kmsplan.engine.keystore import setting, store
 from kmsplan.engine.keystore.writer import Transaction
 from kmsplan.engine.sealing import make_root
-from kmsplan.engine.unsealing import AUDIT_KEY, AUDIT_PUBLIC_KEY, SEAL, wrap_audit_key
+from kmsplan.engine.unsealing import AUDIT_BINDING, AUDIT_KEY, AUDIT_PUBLIC_KEY, SEAL
 
 if TYPE_CHECKING:
     import sqlite3
@@ -46,7 +46,7 @@ def found(
             "account": _account(entropy).encode(),
             "created": now.encode(),
             SEAL: record,
-            AUDIT_KEY: wrap_audit_key(opened, signer),
+            AUDIT_KEY: opened.box(AUDIT_BINDING, signer.private_bytes_raw()),
             AUDIT_PUBLIC_KEY: signer.public_key().public_bytes_raw(),
         }
         request = Request(

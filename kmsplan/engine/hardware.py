@@ -14,7 +14,6 @@ from kmsplan.engine.audit import ACCEPTED
 from kmsplan.engine.execution import commit
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import version as versions
-from kmsplan.engine.keystore.version import VersionRow
 from kmsplan.engine.protection.protocol import NotOfferedError, ProtectionUnavailableError
 from kmsplan.engine.quota import require_room
 from kmsplan.kms.error import KmsError
@@ -27,20 +26,21 @@ if TYPE_CHECKING:
     from kmsplan.engine.keystore.version import Unsettled
     from kmsplan.engine.keystore.writer import Transaction
     from kmsplan.engine.material import Design
+    from kmsplan.engine.protection.protocol import Generated
 
 SCHEDULE: Final = "schedule"
 """Source of what the engine does by itself."""
 
 
 @contextmanager
-def made(core: Core, request: Request, design: Design, version_id: str) -> Iterator[VersionRow]:
-    """Make a version in an HSM; see `material.made`."""
+def made(core: Core, request: Request, design: Design, version_id: str) -> Iterator[tuple[bytes, Generated]]:
+    """Make material in an HSM and yield its reference with it; see `material.made`."""
     reference, place = core.world.entropy(16), (design.key_id, version_id)
     core.creating.add(version_id)
     try:
         core.store.write(lambda transaction: _begin(transaction, request, design, version_id, reference))
         try:
-            yield _generate(core, design, version_id, reference)
+            yield reference, _generate(core, design, reference)
         except BaseException:
             core.store.write(lambda transaction: versions.abandon(transaction.db, *place))
             _destroy(core, [one for one in _unsettled(core) if one.version_id == version_id])
@@ -57,7 +57,7 @@ def _begin(transaction: Transaction, request: Request, design: Design, version_i
     transaction.entries.append(entry)
 
 
-def _generate(core: Core, design: Design, version_id: str, reference: bytes) -> VersionRow:
+def _generate(core: Core, design: Design, reference: bytes) -> Generated:
     """Make and prove material.
 
     Raises:
@@ -79,17 +79,7 @@ def _generate(core: Core, design: Design, version_id: str, reference: bytes) -> 
         raise KmsError("UnsupportedOperation", str(error)) from error
     except ProtectionUnavailableError as error:
         raise KmsError("Rejected.Unavailable", f"The HSM is not available: {error}") from error
-    return VersionRow(
-        key_id=design.key_id,
-        version_id=version_id,
-        instance_id=design.instance.instance_id,
-        reference=reference,
-        public_key=generated.public_key,
-        generation=0,
-        created=core.now(),
-        term=None,
-        wrapped=None,
-    )
+    return generated
 
 
 def settle(core: Core) -> dict[str, str]:
@@ -105,9 +95,7 @@ def settle(core: Core) -> dict[str, str]:
 
 def _abandon_orphans(core: Core) -> None:
     """Mark what nobody is making any more. While another process is there, it may be that process's."""
-    if core.presence is None:
-        return
-    with core.presence.alone() as alone:
+    with core.alone() as alone:
         orphans = [one for one in _unsettled(core) if one.status == "creating" and one.version_id not in core.creating]
         if alone and orphans:
             core.store.write(lambda transaction: _abandon(transaction, orphans))

@@ -22,6 +22,7 @@ KEY_BYTES: Final = 32
 IV_BYTES: Final = 12
 FIRST_TERM: Final = 1
 _LABEL: Final = b"kmsplan keystore 1"
+_TERM_BYTES: Final = 4
 
 
 class Binding(NamedTuple):
@@ -79,10 +80,19 @@ class Keyring:
         Raises:
             MaterialCorruptError: it does not open: damaged, or not at its place.
         """
-        what = f"the material of {binding.version_id}" if binding.version_id else f"{binding.table} {binding.row}"
+        what = f"the {binding.table} of {binding.row}"
         if term not in self._terms:
             raise corrupt(what)
         return SecretBytes(_open(self._terms[term], wrapped, binding.associated_data(self._engine_id), what))
+
+    def box(self, binding: Binding, content: bytes) -> bytes:
+        """Return content wrapped, behind its term: for what has no column for the term."""
+        term, wrapped = self.wrap(binding, SecretBytes(content))
+        return term.to_bytes(_TERM_BYTES, "big") + wrapped
+
+    def unbox(self, binding: Binding, box: bytes) -> bytes:
+        """Return what `box` wrapped; raises as `unwrap`."""
+        return self.unwrap(binding, int.from_bytes(box[:_TERM_BYTES], "big"), box[_TERM_BYTES:]).reveal()
 
 
 def new_term(engine_id: str, root: SecretBytes, entropy: Callable[[int], bytes]) -> bytes:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.audit import Request
     from kmsplan.engine.core import Core
     from kmsplan.engine.keystore.instance import InstanceRow
-    from kmsplan.engine.protection.protocol import AsymmetricDecrypter, Encrypter, Signer
+    from kmsplan.engine.protection.protocol import AsymmetricDecrypter, Encrypter, Generated, Signer
 
 FIRST_GENERATION = 1
 
@@ -44,8 +44,8 @@ def made(core: Core, request: Request, design: Design) -> Iterator[VersionRow]:
     core.opened()
     version_id = key_version_id(design.key_id, core.world.entropy(10))
     if design.instance.type == KeyType.HARDWARE:
-        with hardware.made(core, request, design, version_id) as version:
-            yield version
+        with hardware.made(core, request, design, version_id) as (reference, generated):
+            yield _version(core, design, version_id, reference, generated)
     else:
         yield software_version(core, design, version_id)
 
@@ -54,17 +54,21 @@ def software_version(core: Core, design: Design, version_id: str) -> VersionRow:
     """Make a version whose material the keystore keeps wrapped; nothing is written yet."""
     protection, reference = core.protection(design.instance), core.world.entropy(16)
     generated = protection.generate(design.spec, design.usage, reference)
-    if generated.secret is None:
-        raise TypeError("a software backend hands its material out")
     prove(protection.open(design.spec, reference, generated.secret), design.spec, design.usage, generated.public_key)
-    binding = _binding(design.key_id, version_id, design.spec, design.usage, FIRST_GENERATION)
-    term, wrapped = core.opened().wrap(binding, generated.secret)
+    return _version(core, design, version_id, reference, generated)
+
+
+def _version(core: Core, design: Design, version_id: str, reference: bytes, generated: Generated) -> VersionRow:
+    """Return new material as the keystore keeps it: wrapped, as far as it is ours to keep."""
+    keyring, binding = core.opened(), _binding(design, version_id, FIRST_GENERATION)
+    term, wrapped = keyring.wrap(binding, generated.secret) if generated.secret else (None, None)
+    public_key = generated.public_key
     return VersionRow(
         key_id=design.key_id,
         version_id=version_id,
         instance_id=design.instance.instance_id,
         reference=reference,
-        public_key=generated.public_key,
+        public_key=None if public_key is None else keyring.box(_public_binding(binding), public_key),
         generation=FIRST_GENERATION,
         created=core.now(),
         term=term,
@@ -84,17 +88,31 @@ def opened(core: Core, version: VersionRow, design: Design) -> Encrypter | Signe
         return protection.open(design.spec, version.reference, None)
     if version.wrapped is None or version.term is None:
         raise corrupt(f"the material of {version.version_id}")
-    binding = _binding(version.key_id, version.version_id, design.spec, design.usage, version.generation)
+    binding = _binding(design, version.version_id, version.generation)
     return protection.open(design.spec, version.reference, keyring.unwrap(binding, version.term, version.wrapped))
 
 
-def _binding(key_id: str, version_id: str, spec: KeySpec, usage: KeyUsage, generation: int) -> Binding:
+def public_key(core: Core, version: VersionRow, design: Design) -> bytes:
+    """Return the public key of an asymmetric key's version (DER SubjectPublicKeyInfo).
+
+    Raises:
+        MaterialCorruptError: it is not there, or another one's.
+    """
+    binding = _public_binding(_binding(design, version.version_id, FIRST_GENERATION))
+    return core.opened().unbox(binding, version.public_key or b"")
+
+
+def _binding(design: Design, version_id: str, generation: int) -> Binding:
     return Binding(
         table="material",
         row=version_id,
-        key_id=key_id,
+        key_id=design.key_id,
         version_id=version_id,
-        spec=spec,
-        usage=usage,
+        spec=design.spec,
+        usage=design.usage,
         generation=generation,
     )
+
+
+def _public_binding(binding: Binding) -> Binding:
+    return binding._replace(table="public key")

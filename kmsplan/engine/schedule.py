@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from kmsplan.engine.keystore.version import VersionRow
     from kmsplan.engine.keystore.writer import Transaction
 
+_NEVER: Final = "~"
+"""Later than every time."""
 _CHUNK: Final = 200
 """Deletions in one transaction."""
 
@@ -74,7 +76,7 @@ def _delete(core: Core, transaction: Transaction, chunk: list[str], now: str) ->
     deleted = []
     for key_id in chunk:
         row = keys.load(transaction.db, key_id)
-        if row is None or row.state != KeyState.PENDING_DELETION or (row.delete_date or "~") > now:
+        if row is None or row.state != KeyState.PENDING_DELETION or (row.delete_date or _NEVER) > now:
             continue
         _delete_one(transaction.db, row)
         core.handles.drop(key_id)
@@ -130,15 +132,15 @@ def _rotate(core: Core, key_id: str) -> bool:
     with admitted(core, request):
         design = material.Design(key_id=key_id, spec=KeySpec(row.spec), usage=KeyUsage(row.usage), instance=instance)
         version = material.software_version(core, design, key_version_id(key_id, core.world.entropy(10)))
-        return core.store.write(lambda transaction: _promote(core, transaction, request, row, version))
+        return core.store.write(lambda transaction: _promote(core, transaction, request, version))
 
 
-def _promote(core: Core, transaction: Transaction, request: Request, before: KeyRow, version: VersionRow) -> bool:
-    """Make a new version the primary one, if nothing has changed meanwhile."""
+def _promote(core: Core, transaction: Transaction, request: Request, version: VersionRow) -> bool:
+    """Make a new version the primary one, if the key is still due for it."""
     require_unsealed(core, transaction)
     db = transaction.db
-    row = keys.load(db, before.key_id)
-    if row is None or row.state != KeyState.ENABLED or row.next_rotation_date != before.next_rotation_date:
+    row = keys.load(db, version.key_id)
+    if row is None or row.state != KeyState.ENABLED or (row.next_rotation_date or _NEVER) > request.time:
         return False
     require_room(db, row.instance_id)
     versions.insert(db, version)

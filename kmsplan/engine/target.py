@@ -11,10 +11,11 @@ from kmsplan.engine.keystore import usage as usages
 from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.naming import resolve
 from kmsplan.engine.parameter import invalid
+from kmsplan.engine.protection import publickey
 from kmsplan.engine.protection.protocol import AsymmetricDecrypter, Encrypter, Signer
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.lifecycle import KeyState, check
-from kmsplan.kms.spec import ALGORITHMS, SPECS, KeySpec, KeyUsage, SpecFacts
+from kmsplan.kms.spec import ALGORITHMS, SPECS, KeySpec, KeyType, KeyUsage, SpecFacts
 
 if TYPE_CHECKING:
     import sqlite3
@@ -42,16 +43,9 @@ class Target:
         """The row of the spec table."""
         return SPECS[self.design.spec]
 
-    @property
-    def public_key(self) -> bytes:
-        """DER SubjectPublicKeyInfo.
-
-        Raises:
-            KmsError: the key is symmetric.
-        """
-        if self.version.public_key is None:
-            raise self._cannot()
-        return self.version.public_key
+    def public_key(self, core: Core) -> bytes:
+        """Return the public key of an asymmetric key (DER SubjectPublicKeyInfo); see `material.public_key`."""
+        return material.public_key(core, self.version, self.design)
 
     def encrypter(self, core: Core) -> Encrypter:
         """Return the handle of a symmetric key; see `_handle` for what it raises."""
@@ -90,6 +84,19 @@ class Target:
                 "Plaintext",
                 f"{algorithm} with a {self.design.spec} key takes at most {limit} bytes, these are {len(plaintext)}",
             )
+
+    def prove_decryption(self, core: Core, algorithm: str) -> None:
+        """Let an HSM decrypt once before anything is encrypted for it: anybody can encrypt, even what nobody can open.
+
+        Raises:
+            NotOfferedError: the HSM does not know the algorithm.
+            KmsError, ProtectionUnavailableError: see `_handle`.
+        """
+        place = (self.design.instance.instance_id, self.design.spec.value, algorithm)
+        if self.design.instance.type == KeyType.HARDWARE and place not in core.proven:
+            sealed = publickey.encrypt(self.public_key(core), algorithm, b"kmsplan")
+            self.decrypter(core).asymmetric_decrypt(algorithm, sealed)
+            core.proven.add(place)
 
     def settle(self, db: sqlite3.Connection, request: Request, *, counted: bool) -> None:
         """Check the key's state again, note the use, and count an encryption.

@@ -11,7 +11,6 @@ from kmsplan.engine.execution import admitted, commit
 from kmsplan.engine.keyring import Binding, Keyring
 from kmsplan.engine.keystore import setting
 from kmsplan.engine.sealing import open_root
-from kmsplan.kms.secret import SecretBytes
 
 if TYPE_CHECKING:
     from kmsplan.engine.core import Core
@@ -21,10 +20,9 @@ if TYPE_CHECKING:
 SEAL: Final = "seal"
 """Setting: how the root key is sealed, and the root key."""
 AUDIT_KEY: Final = "audit_key"
-"""Setting: the term (4 bytes) and, wrapped under it, the key that signs checkpoints."""
+"""Setting: the key that signs checkpoints, wrapped under the keyring."""
 AUDIT_PUBLIC_KEY: Final = "audit_public_key"
-_AUDIT_BINDING: Final = Binding(table="setting", row=AUDIT_KEY)
-_TERM_BYTES: Final = 4
+AUDIT_BINDING: Final = Binding(table="signing key", row="the audit trail")
 
 
 def open_keyring(core: Core, seal: Seal) -> None:
@@ -44,9 +42,7 @@ def open_keyring(core: Core, seal: Seal) -> None:
         )
     engine_id = core.identity.engine_id
     keyring = Keyring(engine_id, open_root(seal, engine_id, settings[SEAL]), terms, core.world.entropy)
-    blob = settings[AUDIT_KEY]
-    term, wrapped = int.from_bytes(blob[:_TERM_BYTES], "big"), blob[_TERM_BYTES:]
-    signer = Ed25519PrivateKey.from_private_bytes(keyring.unwrap(_AUDIT_BINDING, term, wrapped).reveal())
+    signer = Ed25519PrivateKey.from_private_bytes(keyring.unbox(AUDIT_BINDING, settings[AUDIT_KEY]))
     if signer.public_key().public_bytes_raw() != settings[AUDIT_PUBLIC_KEY]:
         raise AuditError(
             "the public key that checkpoints of the audit trail are checked with was replaced. Keep the engine's "
@@ -54,12 +50,6 @@ def open_keyring(core: Core, seal: Seal) -> None:
             1,
         )
     core.keyring, core.trail.key = keyring, signer
-
-
-def wrap_audit_key(keyring: Keyring, signer: Ed25519PrivateKey) -> bytes:
-    """Return the key that signs checkpoints as the setting keeps it."""
-    term, wrapped = keyring.wrap(_AUDIT_BINDING, SecretBytes(signer.private_bytes_raw()))
-    return term.to_bytes(_TERM_BYTES, "big") + wrapped
 
 
 def seal(core: Core) -> None:

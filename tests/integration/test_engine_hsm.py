@@ -98,9 +98,9 @@ def test_every_kind_of_key_works_in_the_token(engine: Engine, token: SoftHsm) ->
     rsa = new_key(engine, vault, KeySpec.RSA_2048, usage="ENCRYPT/DECRYPT")
     sealed = engine.asymmetric_encrypt(rsa, None, "RSAES_OAEP_SHA_1", b"secret")
     assert engine.asymmetric_decrypt(rsa, None, "RSAES_OAEP_SHA_1", sealed) == b"secret"
-    with pytest.raises(KmsError, match="RSAES_OAEP_SHA_256") as caught:
-        sealed = engine.asymmetric_encrypt(rsa, None, "RSAES_OAEP_SHA_256", b"secret")
-        engine.asymmetric_decrypt(rsa, None, "RSAES_OAEP_SHA_256", sealed)
+    # This token cannot open OAEP with SHA-256, so nothing is encrypted that way.
+    with pytest.raises(KmsError, match=r"RSAES_OAEP_SHA_256.*it can do .*RSAES_OAEP_SHA_1") as caught:
+        engine.asymmetric_encrypt(rsa, None, "RSAES_OAEP_SHA_256", b"secret")
     assert caught.value.code == "UnsupportedOperation"
     assert {row["state"] for row in engine.describe(check_material=True).keys} == {"Enabled"}
     assert _objects(token) == 5

@@ -34,6 +34,12 @@ def test_a_ciphertext_opens_under_an_equal_context_and_no_other(
             HANDLE.decrypt(rest, ciphertext.associated_data(version, other))
 
 
+@given(CONTEXTS, CONTEXTS)
+def test_what_a_ciphertext_is_bound_to_names_its_version(context: dict[str, str], other: dict[str, str]) -> None:
+    next_version = key_version_id(VERSION[:25], bytes(range(10)))
+    assert ciphertext.associated_data(VERSION, context) != ciphertext.associated_data(next_version, other)
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_split_or_refused(blob: bytes) -> None:
     try:

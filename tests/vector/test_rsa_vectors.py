@@ -28,7 +28,8 @@ def _digest(case: dict[str, str]) -> bytes:
 
 def _signature_cases(name: str) -> list[dict[str, str]]:
     """Return the cases with SHA-256 under keys of our sizes; n and e stand once for several cases."""
-    found, numbers = [], {}
+    found: list[dict[str, str]] = []
+    numbers: dict[str, str] = {}
     for case in cases(f"asymmetric/RSA/FIPS_186-2/{name}"):
         numbers |= {part: case[part] for part in ("n", "e") if part in case}
         if case.get("mod") in SIZES and case.get("SHAAlg") == "SHA256":

@@ -19,6 +19,7 @@ class VersionRow(NamedTuple):
     instance_id: str
     reference: bytes
     public_key: bytes | None
+    """DER SubjectPublicKeyInfo, wrapped: public, and not to be exchanged."""
     generation: int
     created: str
     term: int | None
@@ -43,10 +44,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 
 
 def insert(db: sqlite3.Connection, row: VersionRow) -> None:
-    """Add a ready version, with its material where that is ours to keep."""
+    """Add a ready version with its wrapped material."""
     version = db.execute(_INSERT, (*row[:3], "ready", *row[3:7])).lastrowid
-    if row.wrapped is not None:
-        db.execute("INSERT INTO material VALUES (?, ?, ?)", (version, row.term, row.wrapped))
+    db.execute("INSERT INTO material VALUES (?, ?, ?)", (version, row.term, row.wrapped))
 
 
 def begin(db: sqlite3.Connection, key_id: str, version_id: str, instance_id: str, reference: bytes, now: str) -> None:

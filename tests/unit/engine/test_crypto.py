@@ -15,7 +15,7 @@ from kmsplan.engine.error import MaterialCorruptError
 from kmsplan.engine.handles import LIFETIME
 from kmsplan.engine.protection.protocol import InvalidCiphertextError
 from kmsplan.kms.error import KmsError
-from kmsplan.kms.operation import CreateAlias, DisableKey
+from kmsplan.kms.operation import CreateAlias, DisableKey, ScheduleKeyDeletion
 from kmsplan.kms.spec import KeySpec
 from tests.engines import Lab, described, new_instance, new_key
 
@@ -301,9 +301,9 @@ def test_a_signing_key_cannot_be_edited_into_a_decryption_key(lab: Lab, engine: 
     engine.close()
     _damage(lab, "UPDATE key SET usage = 'ENCRYPT/DECRYPT'")
     again = lab.open()
-    blob = again.asymmetric_encrypt(key, None, None, b"x")
-    with pytest.raises(MaterialCorruptError):
-        again.asymmetric_decrypt(key, None, None, blob)
+    for use in (again.asymmetric_decrypt, again.asymmetric_encrypt):
+        with pytest.raises(MaterialCorruptError):
+            use(key, None, None, bytes(256 if use == again.asymmetric_decrypt else 1))
 
 
 def test_an_opened_key_leaves_memory_when_it_is_disabled_and_with_time(lab: Lab, engine: Engine, instance: str) -> None:
@@ -346,3 +346,43 @@ def test_a_key_that_is_disabled_while_it_works_gives_no_answer(engine: Engine, i
 
     engine._core.handles.get(key, version, Slow)
     assert _code(lambda: engine.encrypt(key, b"x")) == "Rejected.Disabled"
+
+
+def test_a_key_that_is_deleted_while_it_works_gives_no_answer(lab: Lab, engine: Engine, instance: str) -> None:
+    key = new_key(engine, instance, KeySpec.EC_P256)
+
+    class Slow:
+        def sign(self, algorithm: str, digest: bytes) -> bytes:
+            engine.execute(ScheduleKeyDeletion(key=key, window_days=7))
+            lab.clock.move(timedelta(days=7))
+            engine.tick()
+            return algorithm.encode() + digest
+
+    engine._core.handles.get(key, described(engine, key)["primary_version"], Slow)
+    assert _code(lambda: engine.sign(key, None, None, _DIGEST)) == "Forbidden.KeyNotFound"
+
+
+def test_a_backend_whose_key_cannot_do_it_is_not_asked(
+    lab: Lab, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new_key(engine, new_instance(engine, "hardware"), KeySpec.EC_P256)
+    monkeypatch.setattr(lab.hsm, "open", lambda *_: object())
+    assert _code(lambda: engine.sign(key, None, None, _DIGEST)) == "UnsupportedOperation"
+
+
+def test_an_exchanged_public_key_neither_verifies_nor_encrypts(lab: Lab, engine: Engine, instance: str) -> None:
+    ours, theirs = new_key(engine, instance, KeySpec.EC_P256), new_key(engine, instance, KeySpec.EC_P256)
+    forged = engine.sign(theirs, None, None, _DIGEST)
+    engine.close()
+    with closing(sqlite3.connect(lab.database)) as db:
+        statement = "UPDATE key_version SET public_key = (SELECT public_key FROM key_version WHERE key_id = ?)"
+        db.execute(f"{statement} WHERE key_id = ?", (theirs, ours))
+        db.commit()
+    again = lab.open()
+    for use in (lambda: again.verify(ours, None, None, _DIGEST, forged), lambda: again.public_key(ours)):
+        with pytest.raises(MaterialCorruptError, match=f"the public key of {ours}"):
+            use()
+    assert again.verify(theirs, None, None, _DIGEST, forged)
+    _damage(lab, "UPDATE key_version SET public_key = NULL")
+    with pytest.raises(MaterialCorruptError, match="public key"):
+        again.public_key(theirs)

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kmsplan.engine.protection.protocol import Generated
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.operation import ReleaseKmsInstance, ScheduleKeyDeletion
 from kmsplan.kms.spec import KeySpec
 from tests.engines import DAY, Lab, described, new_instance, new_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kmsplan.engine.service import Engine
+    from kmsplan.kms.spec import KeyUsage
 
 
 def _unsettled(lab: Lab) -> list[tuple[str]]:
@@ -238,3 +242,43 @@ def test_an_engine_without_hardware_asks_no_hsm(lab: Lab, engine: Engine, instan
     new_key(engine, instance)
     lab.hsm.away = True
     assert engine.describe(check_material=True).unreadable == {}
+
+
+def test_nothing_is_encrypted_that_the_hsm_could_not_open(
+    lab: Lab, engine: Engine, vault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab.hsm, "generate", _with_rsa(lab))
+    key = new_key(engine, vault, KeySpec.RSA_2048, usage="ENCRYPT/DECRYPT")
+    lab.hsm.away = True
+    with pytest.raises(KmsError) as caught:
+        engine.asymmetric_encrypt(key, None, None, b"x")
+    assert caught.value.code == "Rejected.Unavailable"
+    lab.hsm.away = False
+    blob = engine.asymmetric_encrypt(key, None, None, b"x")
+    assert engine.asymmetric_decrypt(key, None, None, blob) == b"x"
+    lab.hsm.away = True
+    assert engine.asymmetric_encrypt(key, None, None, b"seen to work before")
+
+
+def _with_rsa(lab: Lab) -> Callable[..., Generated]:
+    """Return a `generate` that makes decryption keys too."""
+
+    def generate(spec: KeySpec, usage: KeyUsage, reference: bytes) -> Generated:
+        made = lab.hsm._software.generate(spec, usage, reference)
+        assert made.secret is not None
+        lab.hsm.material[reference] = made.secret
+        return Generated(None, made.public_key)
+
+    return generate
+
+
+def test_an_instance_that_is_gone_keeps_its_condemned_keys_waiting(lab: Lab, engine: Engine, vault: str) -> None:
+    key = new_key(engine, vault)
+    engine.execute(ScheduleKeyDeletion(key=key, window_days=7))
+    lab.clock.move(7 * DAY)
+    lab.hsm.away = True
+    engine.tick()
+    with closing(sqlite3.connect(lab.database)) as db:
+        db.execute("DELETE FROM instance")
+        db.commit()
+    assert "is gone, and with it the way to its HSM" in engine.tick().postponed[key]

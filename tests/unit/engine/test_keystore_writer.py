@@ -27,7 +27,10 @@ class _Kept:
             db.execute("PRAGMA journal_mode = WAL")
         db.close()
         self.connections = 0
-        self.writer = Writer(self._connect, lambda transaction: self.conclude(transaction), RuntimeError)
+        self.writer = Writer(self._connect, self._concluding, RuntimeError)
+
+    def _concluding(self, transaction: Transaction) -> Callable[[], None] | None:
+        return self.conclude(transaction)
 
     def _connect(self) -> sqlite3.Connection:
         self.connections += 1
@@ -96,6 +99,7 @@ def fail(number: int | None) -> Callable[[Transaction], int]:
     def work(transaction: Transaction) -> int:
         if number is not None:
             insert(number)(transaction)
+        transaction.entries.append("of a job that failed")
         raise LookupError(number)
 
     return work
@@ -186,18 +190,19 @@ def test_closing_finishes_what_waits_and_then_nothing_is_taken(kept: _Kept) -> N
     assert kept.rows() == [1]
 
 
-def test_a_seal_is_read_once_and_seen_by_later_jobs_of_the_same_transaction(kept: _Kept) -> None:
+def test_a_seal_is_seen_by_the_jobs_after_it_in_the_same_transaction(kept: _Kept) -> None:
     seen: list[bool] = []
 
-    def seal(transaction: Transaction) -> None:
-        transaction.seal("now")
+    def look(transaction: Transaction) -> None:
+        seen.append(transaction.sealed)
 
-    works = (
-        lambda transaction: seen.append(transaction.sealed),
-        seal,
-        lambda transaction: seen.append(transaction.sealed),
-    )
-    for work in works:
-        kept.writer.write(work)
-    kept.writer.write(lambda transaction: [transaction.sealed, transaction.seal(None), seen.append(transaction.sealed)])
-    assert seen == [False, True, False]
+    def seal_and_open(transaction: Transaction) -> None:
+        for since in ("now", None):
+            transaction.seal(since)
+            look(transaction)
+
+    kept.writer.write(look)
+    kept.writer.write(seal_and_open)
+    kept.writer.write(lambda transaction: transaction.seal("now"))
+    kept.writer.write(look)
+    assert seen == [False, True, False, True]

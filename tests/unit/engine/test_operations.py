@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kmsplan.engine.action import creating
 from kmsplan.engine.action.table import HANDLERS
 from kmsplan.engine.offer import HARDWARE_SPECS, SOFTWARE_SPECS
 from kmsplan.kms.capability import Origin
@@ -257,6 +258,33 @@ def test_a_hardware_key_that_cannot_be_is_refused(
     error = refusal(engine, CreateKey(**{**asked, **changed}))
     assert error.code == "UnsupportedOperation"
     assert words in error.message
+
+
+def test_a_key_that_takes_no_imported_material_is_refused_as_external(
+    engine: Engine, instance: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(creating, "import_refusal", lambda *_: "because")
+    error = refusal(
+        engine, CreateKey(instance=instance, spec="Aliyun_AES_256", usage="ENCRYPT/DECRYPT", origin="EXTERNAL")
+    )
+    assert (error.code, "because" in error.message) == ("Unsupported.Origin", True)
+
+
+@pytest.mark.parametrize("kind", ["software", "hardware"])
+def test_an_instance_that_is_released_while_a_key_is_made_takes_none(lab: Lab, engine: Engine, kind: str) -> None:
+    instance, world = new_instance(engine, kind), engine._core.world
+    make = world.entropy
+
+    def release_meanwhile(count: int) -> bytes:
+        if count == 21:  # for the key's id, after the instance was looked at
+            engine.execute(ReleaseKmsInstance(instance=instance))
+        return make(count)
+
+    object.__setattr__(world, "entropy", release_meanwhile)
+    with pytest.raises(KmsError) as caught:
+        new_key(engine, instance)
+    assert caught.value.code == "Forbidden.DKMSInstanceNotFound"
+    assert (engine.describe().keys, lab.hsm.material) == ([], {})
 
 
 def test_a_key_whose_material_will_be_imported_has_no_version(engine: Engine, instance: str) -> None:

@@ -4,6 +4,9 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pytest
+
+from kmsplan.engine.keystore import key as keys
 from kmsplan.engine.schedule import Ticked
 from kmsplan.kms.operation import (
     CancelKeyDeletion,
@@ -12,10 +15,13 @@ from kmsplan.kms.operation import (
     EnableKey,
     ScheduleKeyDeletion,
     TagResources,
+    UpdateRotationPolicy,
 )
 from tests.engines import DAY, Lab, described, new_instance, new_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kmsplan.engine.service import Engine
 
 QUARTER = 90 * 86_400
@@ -134,18 +140,69 @@ def test_a_sealed_engine_does_nothing_by_itself(lab: Lab, engine: Engine, instan
     assert engine.tick() == Ticked(rotated=(key,), deleted=(doomed,))
 
 
-def test_a_key_that_changed_since_it_was_seen_to_be_due_is_left(lab: Lab, engine: Engine, instance: str) -> None:
+@pytest.mark.parametrize(
+    ("meanwhile", "postponed"),
+    [
+        (lambda other, key: other.execute(DisableKey(key=key)), 0),
+        (lambda other, _: other.tick(), 0),
+        (lambda other, _: other.seal(), 1),
+    ],
+    ids=["disabled", "rotated", "sealed"],
+)
+def test_a_key_that_changed_since_it_was_seen_to_be_due_is_left(
+    lab: Lab, engine: Engine, instance: str, meanwhile: Callable[[Engine, str], object], postponed: int
+) -> None:
     key = new_key(engine, instance, rotation=QUARTER)
-    before = described(engine, key)["primary_version"]
     lab.clock.move(100 * DAY)
-    other = lab.open()
-    make = engine._core.world.entropy
+    other, world = lab.open(), engine._core.world
+    make, done = world.entropy, list[object]()
 
-    def disable_meanwhile(count: int) -> bytes:
-        other.execute(DisableKey(key=key))
+    def change_meanwhile(count: int) -> bytes:
+        if not done:
+            done.append(meanwhile(other, key))
         return make(count)
 
-    object.__setattr__(engine._core.world, "entropy", disable_meanwhile)
-    assert engine.tick().rotated == ()
-    assert described(engine, key)["primary_version"] == before
-    assert "RotateKey" not in {entry["action"] for entry in engine.audit_entries()}
+    object.__setattr__(world, "entropy", change_meanwhile)
+    ticked = engine.tick()
+    assert (ticked.rotated, len(ticked.postponed)) == ((), postponed)
+    told = [entry for entry in engine.audit_entries() if (entry["action"], entry["result"]) == ("RotateKey", "OK")]
+    assert len(told) <= 1
+    assert engine.describe().instances[0]["versions"] == 1 + len(told)
+
+
+def test_a_deletion_that_was_cancelled_since_it_was_seen_to_be_due_is_left(
+    lab: Lab, engine: Engine, instance: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new_key(engine, instance)
+    engine.execute(ScheduleKeyDeletion(key=key, window_days=7))
+    lab.clock.move(7 * DAY)
+    look = keys.due_for_deletion
+
+    def cancel_meanwhile(db: sqlite3.Connection, now: str) -> list[str]:
+        due = look(db, now)
+        engine.execute(CancelKeyDeletion(key=key))
+        return [*due, "key-gone"]
+
+    monkeypatch.setattr(keys, "due_for_deletion", cancel_meanwhile)
+    assert engine.tick().deleted == ()
+    assert described(engine, key)["state"] == "Enabled"
+
+
+def test_a_key_that_is_gone_since_it_was_seen_to_be_due_is_left(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "due_for_rotation", lambda *_: ["key-gone"])
+    assert engine.tick() == Ticked()
+
+
+def test_a_sealed_engine_takes_a_new_period_and_rotates_when_it_is_open_again(
+    lab: Lab, engine: Engine, instance: str
+) -> None:
+    key = new_key(engine, instance)
+    lab.clock.move(100 * DAY)
+    engine.seal()
+    engine.execute(UpdateRotationPolicy(key=key, rotation=QUARTER))
+    assert described(engine, key)["last_rotation_date"] == "2026-01-01T00:00:00Z"
+    assert lab.seal is not None
+    engine.unseal(lab.seal)
+    assert engine.tick().rotated == (key,)

@@ -208,7 +208,10 @@ def test_an_engine_opened_without_a_seal_is_sealed_for_itself_only(lab: Lab) -> 
     ("damage", "words"),
     [
         ("UPDATE term SET wrapped = zeroblob(60)", "keyring key 1 does not open"),
-        ("UPDATE setting SET value = zeroblob(64) WHERE name = 'audit_key'", "audit_key does not open"),
+        (
+            "UPDATE setting SET value = zeroblob(64) WHERE name = 'audit_key'",
+            "the signing key of the audit trail does not open",
+        ),
         ("DELETE FROM term", "keyring is not in the keystore"),
         ("DELETE FROM setting WHERE name = 'audit_key'", "keyring is not in the keystore"),
         ("DELETE FROM setting WHERE name = 'seal'", "keyring is not in the keystore"),

@@ -14,6 +14,7 @@ from kmsplan.engine.error import (
     EngineMissingError,
     EngineVersionError,
     KeystoreCorruptError,
+    KeystoreError,
     KeystoreReadOnlyError,
     ReadOnlyEngineError,
 )
@@ -68,6 +69,8 @@ def test_an_engine_that_could_not_be_filled_is_not_there(tmp_path: Path) -> None
 
     with pytest.raises(RuntimeError):
         store.create(tmp_path, fail)
+    with pytest.raises(KeystoreError, match="no such table"):
+        store.create(tmp_path, lambda db: db.execute("DELETE FROM absent").close())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,9 +10,10 @@ import pytest
 
 from kmsplan.engine import handles, moment
 from kmsplan.engine.handles import Handles
+from kmsplan.engine.keystore.store import make_folder
 from kmsplan.engine.presence import Presence
 from kmsplan.engine.proof import prove
-from kmsplan.engine.protection.protocol import NotOfferedError, ProtectionUnavailableError
+from kmsplan.engine.protection.protocol import InvalidCiphertextError, NotOfferedError, ProtectionUnavailableError
 from kmsplan.engine.protection.publickey import encrypt, pem, verify
 from kmsplan.engine.protection.software import SoftwareProtection
 from kmsplan.kms.secret import SecretBytes
@@ -151,3 +152,21 @@ def test_a_backend_that_has_none_of_the_algorithms_proves_nothing() -> None:
     public = SoftwareProtection(os.urandom).generate(KeySpec.EC_P256, KeyUsage.SIGN, b"").public_key
     with pytest.raises(ProtectionUnavailableError, match="self-test"):
         prove(Nothing(), KeySpec.EC_P256, KeyUsage.SIGN, public)
+
+
+def test_a_key_that_does_not_open_what_it_sealed_proves_nothing() -> None:
+    class Forgetful:
+        def encrypt(self, plaintext: bytes, aad: bytes) -> bytes:
+            return plaintext + aad
+
+        def decrypt(self, *_: bytes) -> bytes:
+            raise InvalidCiphertextError
+
+    with pytest.raises(ProtectionUnavailableError, match="self-test"):
+        prove(Forgetful(), KeySpec.AES_256, KeyUsage.ENCRYPT, None)
+
+
+def test_an_empty_folder_is_closed_to_others(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    make_folder(tmp_path)
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
