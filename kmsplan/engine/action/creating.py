@@ -39,6 +39,8 @@ class Made(NamedTuple):
     """What a new key starts with."""
 
     key_id: str
+    instance: InstanceRow
+    """As it was before; what counts here never changes."""
     version: VersionRow | None
     """None where the material will be imported."""
 
@@ -55,11 +57,11 @@ def with_material(core: Core, request: Request, operation: CreateKey) -> Iterato
     _check(row, operation)
     new_id = request.resource = key_id(core.world.entropy(21))
     if operation.origin == Origin.EXTERNAL:
-        yield Made(new_id, None)
+        yield Made(new_id, row, None)
         return
     design = material.Design(key_id=new_id, spec=KeySpec(operation.spec), usage=KeyUsage(operation.usage), instance=row)
     with material.made(core, request, design) as version:
-        yield Made(new_id, version)
+        yield Made(new_id, row, version)
 
 
 def _find_instance(db: sqlite3.Connection, operation: CreateKey) -> InstanceRow:
@@ -108,26 +110,25 @@ def _check_mechanism(key_type: KeyType, mechanism: str | None) -> None:
 def create(work: Work, operation: CreateKey) -> str:
     """Add the key with its first version."""
     made: Made = work.made
-    row = _find_instance(work.db, operation)
-    if made.version is not None and row.type == KeyType.HARDWARE:
+    if made.version is not None and made.instance.type == KeyType.HARDWARE:
         # Counted when it was begun. It is not there any more if another process took this one for dead.
         if not versions.ready(work.db, made.version):
             raise KmsError("InternalFailure", f"The making of {made.version.version_id} was given up meanwhile.")
     else:
-        require_room(work.db, row.instance_id)
+        require_room(work.db, made.instance.instance_id)
         if made.version is not None:
             versions.insert(work.db, made.version)
-    keys.insert(work.db, _row(work, operation, row))
+    keys.insert(work.db, _row(work, operation))
     tags.put(work.db, made.key_id, operation.tags)
     return made.key_id
 
 
-def _row(work: Work, operation: CreateKey, instance: InstanceRow) -> KeyRow:
+def _row(work: Work, operation: CreateKey) -> KeyRow:
     made: Made = work.made
-    mechanism = KeyStorageMechanism.HSM_INTERNAL.value if instance.type == KeyType.HARDWARE else None
+    mechanism = KeyStorageMechanism.HSM_INTERNAL.value if made.instance.type == KeyType.HARDWARE else None
     return KeyRow(
         key_id=made.key_id,
-        instance_id=instance.instance_id,
+        instance_id=made.instance.instance_id,
         spec=operation.spec,
         usage=operation.usage,
         origin=operation.origin,

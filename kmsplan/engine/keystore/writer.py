@@ -130,18 +130,13 @@ class Writer:
 
     def _serve(self) -> None:
         stop = False
-        last=0
         while not stop:
             batch = [self._jobs.get()]
-            import time,os
-            d=float(os.environ.get("GATHER","0"))
-            if d and last>1: time.sleep(d)
             with suppress(Empty):
                 while len(batch) < BATCH:
                     batch.append(self._jobs.get_nowait())
             stop = None in batch
             jobs = [job for job in batch if job is not None]
-            last=len(jobs)
             if jobs:
                 self._commit(jobs)
         self._drop()
