@@ -117,6 +117,8 @@ def tick(session: Session, variables: Variables) -> None:
         session.say(f"rotated {key}")
     for key in done.deleted:
         session.say(f"deleted {key}")
+    for key, reason in done.postponed.items():
+        session.note(f"postponed {key}: {reason}")
     session.say(f"{len(done.rotated)} rotated, {len(done.deleted)} deleted.")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -28,20 +29,23 @@ class Presence:
     def __init__(self, folder: Path) -> None:
         self._descriptor = os.open(folder / FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+        # The kernel tells processes apart, not the threads of one.
+        self._thread = Lock()
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
         """Say whether no other process is there; if so, those that come wait until the context ends."""
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            fcntl.flock(self._descriptor, fcntl.LOCK_SH)  # a conversion that fails may lose the lock: flock(2)
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+        with self._thread:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                alone = True
+            except BlockingIOError:
+                alone = False
+            try:
+                yield alone
+            finally:
+                # Also after a failure: a conversion that fails may lose the lock (flock(2)).
+                fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
     def close(self) -> None:
         """Take the mark away."""

@@ -102,6 +102,7 @@ class Keystore:
             )
         self.path = folder / FILE
         self._read_only = read_only
+        self._closed = False
         self._readers: deque[sqlite3.Connection] = deque()
         self._writer: Writer | None = None
         try:
@@ -139,7 +140,10 @@ class Keystore:
         except sqlite3.Error as error:
             raise translate(error, self.path) from error
         finally:
-            self._readers.append(db)
+            if self._closed:
+                db.close()
+            else:
+                self._readers.append(db)
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in the writing thread; see `Writer.write`."""
@@ -155,6 +159,7 @@ class Keystore:
 
     def close(self) -> None:
         """Finish what is being written and close every connection."""
+        self._closed = True
         if self._writer is not None:
             self._writer.close()
         while self._readers:

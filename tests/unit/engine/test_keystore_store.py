@@ -143,3 +143,11 @@ def test_a_reading_sees_one_state_while_others_write(engine: Engine) -> None:
         assert db.execute("SELECT count(*) FROM key").fetchone() == before
     with engine._core.store.read() as db:
         assert db.execute("SELECT count(*) FROM key").fetchone() == (before[0] + 1,)
+
+
+def test_a_reading_that_outlives_the_keystore_gives_its_connection_back(lab: Lab, engine: Engine) -> None:
+    entries = engine.audit_entries()
+    assert next(entries)["action"] == "CreateEngine"
+    engine.close()
+    entries.close()  # type: ignore[attr-defined]
+    assert not lab.database.with_name("keystore.db-wal").exists()

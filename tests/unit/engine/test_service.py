@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -288,3 +290,19 @@ def test_a_name_that_is_no_text_is_refused_and_audited_readably(engine: Engine) 
     *_, first, second = engine.audit_entries()
     assert first["resource"] == "?"
     assert len(second["resource"]) == 300
+
+
+def test_reading_imports_no_cryptography(lab: Lab) -> None:
+    script = (
+        "import sys, pathlib, kmsplan.engine.sealing\n"
+        "from kmsplan.engine.service import Engine\n"
+        "given = dict.fromkeys(('seal', 'hardware', 'clock', 'entropy', 'actor'))\n"
+        "engine = Engine.open(pathlib.Path(sys.argv[1]), read_only=True, **given)\n"
+        "engine.describe(check_material=True), engine.status(), engine.close()\n"
+        "print(sorted(name for name in ('cryptography', 'concurrent', 'fcntl') if name in sys.modules))\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(lab.folder)], capture_output=True, text=True, check=True, env=environ
+    )
+    assert done.stdout == "[]\n"
