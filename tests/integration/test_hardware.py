@@ -51,7 +51,9 @@ def test_hardware_keys_live_in_the_token_and_work(hardware: Project) -> None:
 def test_no_material_of_a_hardware_key_is_in_the_keystore(hardware: Project) -> None:
     shutil.rmtree(hardware.root / "tokens")
     (hardware.root / "tokens").mkdir()
-    hardware.run("engine", "encrypt", "alias/ledger", stdin="page", code=1)
+    refused = hardware.run("engine", "encrypt", "alias/ledger", stdin="page", code=1)
+    assert refused.out == ""
+    assert "test" in refused.err
 
 
 def test_a_token_folder_that_is_gone_makes_keys_unreadable_never_absent(hardware: Project) -> None:

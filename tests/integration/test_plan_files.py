@@ -64,7 +64,8 @@ def test_an_edited_value_is_refused_even_if_the_json_is_fine(saved: Project) -> 
 def test_a_truncated_plan_is_refused(saved: Project) -> None:
     path = saved.root / "x.plan"
     path.write_bytes(path.read_bytes()[:100])
-    saved.run("apply", "x.plan", code=7)
+    assert "plan" in saved.run("apply", "x.plan", code=7).err
+    assert not (saved.root / "state" / "engine").exists()
 
 
 def test_a_plan_of_another_configuration_is_refused(saved: Project) -> None:
@@ -84,12 +85,14 @@ def test_what_moved_elsewhere_does_not_make_a_plan_stale(applied: Project) -> No
     applied.run("plan", "-o", "x.plan")
     applied.call("UpdateKeyDescription", f"KeyId={applied.identity('key.signer')}", "Description=moved")
     applied.run("apply", "x.plan")
+    assert applied.state()["records"]["key.orders"]["attributes"]["tags"] == {"team": "billing"}
 
 
 def test_a_first_plan_is_bound_to_its_state(saved: Project) -> None:
     for path in sorted((saved.root / "state").rglob("*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
-    saved.run("apply", "x.plan", code=7)
+    assert "lineage" in saved.run("apply", "x.plan", code=7).err
+    assert not (saved.root / "state" / "engine").exists()
 
 
 def test_a_plan_file_holds_no_secret(token: Project) -> None:
