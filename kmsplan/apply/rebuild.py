@@ -53,17 +53,20 @@ def _owned(lineage: str, presents: Iterable[Present]) -> list[tuple[Address, Pre
         owner = Owner.parse(present.owner) if present.owner else None
         if owner and owner.lineage == lineage and kind_of(Address(owner.address)) == present.kind:
             claims.setdefault(Address(owner.address), []).append(present)
+    pointed_at = Counter(present.attributes["key"] for present in presents if present.kind == "alias")
+
+    def precedence(present: Present) -> tuple[bool, str, int, str]:
+        # Dates count whole seconds: of two keys made in the same one, the successor is where the aliases went.
+        live = present.state != KeyState.PENDING_DELETION
+        created = str(present.computed.get("creation_date") or "")
+        return live, created, pointed_at[present.identity], present.identity
+
     placed = []
     for place, found in claims.items():
-        *before, current = sorted(found, key=_precedence)
+        *before, current = sorted(found, key=precedence)
         placed.append((place, current))
         placed += [(retired(place, number), present) for number, present in enumerate(before, 1)]
     return placed
-
-
-def _precedence(present: Present) -> tuple[bool, str, str]:
-    live = present.state != KeyState.PENDING_DELETION
-    return live, str(present.computed.get("creation_date") or ""), present.identity
 
 
 def _record(place: Address, present: Present, places: Mapping[str, Address]) -> Record:
