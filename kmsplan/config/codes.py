@@ -63,6 +63,11 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "K416": "Malformed key policy",
         "K417": "More keys than the quota",
         "K418": "Description too long",
+        "K419": "Key takes no further versions",
+        "K420": "External key not named, or named elsewhere",
+        "K421": "Proxy cannot be used",
+        "K422": "External key named twice",
+        "K423": "KMS not reachable as written",
         "K501": "Instance not declared",
         "K502": "Key not declared",
         "K503": "Malformed address",
@@ -74,5 +79,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "K603": "Environment variable not set",
         "K604": "Secret file cannot be read",
         "K605": "Secret is empty",
+        "K606": "Secret command failed",
+        "K607": "Key material unfit",
     }
 )

@@ -15,13 +15,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SecretReference:
-    """Where a secret is found: `{env: NAME}` or `{file: PATH}`. Holds no secret."""
+    """Where a secret is found: `{env: NAME}`, `{file: PATH}` or `{exec: [COMMAND, ...]}`. Holds no secret."""
 
     source: str
-    """env or file."""
+    """env, file or exec."""
     name: str
-    """The variable's name, or the path (absolute, resolved against the configuration folder)."""
+    """The variable's name, the path (absolute, resolved against the configuration folder), or the command's name."""
     span: Span
+    command: tuple[str, ...] = ()
+    """exec: the command and its arguments."""
+    folder: Path | None = None
+    """exec: where it runs, the configuration folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKeyReference:
+    """An access key: its id, and where its secret is found."""
+
+    access_key_id: str
+    secret: SecretReference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +58,8 @@ class EngineSettings:
     """embedded: passphrase or key file; None means the engine's own key file beside it."""
     seal_kind: str = "default"
     """embedded: default, passphrase, file or hsm."""
+    postgres: SecretReference | None = None
+    """embedded: the connection string of the database with the keystore; None means a file in the folder."""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -71,6 +85,10 @@ class Configuration:
     """sha256 hex of all that decides what is desired: objects, engine, state, moved, removed, import."""
     pins: Mapping[Address, SecretReference] = field(default_factory=dict)
     """By instance address."""
+    proxies: Mapping[Address, AccessKeyReference] = field(default_factory=dict)
+    """By the address of an external instance: who calls its proxy."""
+    materials: Mapping[Address, SecretReference] = field(default_factory=dict)
+    """By key address: where the material to import is found."""
     moved: Mapping[Address, Address] = field(default_factory=dict)
     removed: frozenset[Address] = frozenset()
     """Addresses to forget."""

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kmsplan.config.document import HOLE, has_hole
-from kmsplan.config.problems import Gap, quoted, repeated, shown
+from kmsplan.config.problems import Gap, repeated
 from kmsplan.config.section import SECTIONS, Form
 from kmsplan.config.template import Scope, TemplateError
+from kmsplan.kms.wording import quoted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

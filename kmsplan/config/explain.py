@@ -6,11 +6,23 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from kmsplan.config.cloud import ENDPOINT, REGION
 from kmsplan.config.place import SECRET_NAMES
-from kmsplan.config.problems import listed, near, quoted, repeated, shown
+from kmsplan.config.problems import listed, near, repeated
 from kmsplan.config.schema import ADDRESS_PATTERN, NAME_PATTERN
 from kmsplan.config.template import VARIABLE_NAME
+from kmsplan.kms.external import (
+    ACCESS_KEY_ID_PATTERN,
+    EXTERNAL_KEY_PATTERN,
+    FINGERPRINT_PATTERN,
+    PROXY_PATH_PATTERN,
+    PROXY_URL_PATTERN,
+    fingerprint_problem,
+    path_problem,
+    url_problem,
+)
 from kmsplan.kms.naming import ALIAS_PREFIX, DESCRIPTION_LENGTH, OWNER_TAG, TAG_LIMIT, alias_problem, tag_problem
+from kmsplan.kms.wording import quoted, shown
 from kmsplan.resource.key import ALIAS_NAME_SCHEMA, DURATION
 from kmsplan.resource.kinds import KINDS
 from kmsplan.resource.tag import TAGS_SCHEMA
@@ -57,28 +69,38 @@ def explain(error: Any) -> Iterator[Fault]:
         yield from _missing(error, path)
     else:
         name = next((step for step in reversed(path) if isinstance(step, str)), "")
-        told = _secret if _about_secret(error, path) else _KEYWORDS[error.validator]
-        yield Fault(*told(error, name), path)
+        secret = _about_secret(error, path)
+        told = _access_key if path[2:] == _ACCESS_KEY else _secret if secret else _KEYWORDS[error.validator]
+        yield Fault(*told(error, "material" if secret and "material" in path else name), path)
+
+
+_ACCESS_KEY: Final = ("proxy", "access_key")
+"""Where somebody may write a secret in place of a mapping with one."""
+_NO_SECRETS: Final = (("expires",), ("format",))
+"""What is told of material beside where it is found."""
 
 
 def _about_secret(error: Any, path: tuple[Any, ...]) -> bool:
     """Return whether the refused value may be a secret, and so must not be repeated."""
     inside = path[1:] if path[0] == "default_key" else path[2:]
-    return error.validator == "oneOf" or (inside[:1] == ("material",) and inside[1:] != ("expires",))
+    return error.validator == "oneOf" or (inside[:1] == ("material",) and inside[1:] not in _NO_SECRETS)
 
 
 _LITERAL: Final = (
-    "`{name}` takes no secret, only where one is found: {{env: NAME}} or {{file: PATH}}. A secret that has been in a "
-    "file of the configuration is known to whoever can read it: change it."
+    "`{name}` takes no secret, only where one is found: {{env: NAME}}, {{file: PATH}} or {{exec: [COMMAND, ...]}}. A "
+    "secret that has been in a file of the configuration is known to whoever can read it: change it."
 )
-_REFERENCE_FORM: Final = "`{name}` is {{env: NAME}} or {{file: PATH}}: exactly one of the two, and nothing else."
+_REFERENCE_FORM: Final = (
+    "`{name}` is {{env: NAME}}, {{file: PATH}} or {{exec: [COMMAND, ...]}}: exactly one of the three, and nothing else."
+)
 
 
 def _unknown(error: Any, name: str, path: tuple[Any, ...]) -> Told:
     if path in {("state",), ("engine",)}:
         return "K208", f"`{path[0]}` cannot be {name!r}. {_NOT_YET[path[0]]}"
     known = error.schema["properties"]
-    if any(isinstance(error.instance.get(secret), str | int | float) for secret in SECRET_NAMES):
+    literal = any(isinstance(error.instance.get(secret), str | int | float) for secret in SECRET_NAMES)
+    if literal or path[2:] == _ACCESS_KEY:
         # Half of `pin: ab,cd` in braces is an attribute by the name of `cd`.
         return "K201", f"Something beside a secret written literally is not known here. Known: {listed(known)}."
     return "K201", f"{name!r} is not known here.{near(name, known)} Known: {listed(known)}."
@@ -174,7 +196,36 @@ def _address(text: str) -> Told:
 
 
 def _url(text: str) -> Told:
-    return "K204", f"{quoted(text)} is no URL of a proxy; it begins with https:// or http://."
+    return (
+        "K204",
+        f"{quoted(text)} is no URL of a proxy: {url_problem(text) or 'it holds a character that no URL does'}.",
+    )
+
+
+def _proxy_path(text: str) -> Told:
+    return "K204", f"{quoted(text)} is no path of a proxy: {path_problem(text)}."
+
+
+def _fingerprint(text: str) -> Told:
+    return "K204", f"{quoted(text)} is no fingerprint of a certificate: {fingerprint_problem(text)}."
+
+
+def _access_key_id(text: str) -> Told:
+    del text  # it may be the secret
+    return "K204", "`id` is no id of an access key: it has 16 to 128 letters and digits. (It is not shown here.)"
+
+
+def _external_key(text: str) -> Told:
+    form = "letters, digits, '.', '_' and '-', at most 128"
+    return "K204", f"{quoted(text)} cannot be what a key manager calls a key: such a name is made of {form}."
+
+
+def _endpoint(text: str) -> Told:
+    return "K204", f"{quoted(text)} is no endpoint. Write HOST or HOST:PORT, without https://."
+
+
+def _region(text: str) -> Told:
+    return "K204", f"{quoted(text)} is no region. Write it as the cloud does: cn-hangzhou, eu-central-1."
 
 
 def _date(text: str) -> Told:
@@ -183,17 +234,23 @@ def _date(text: str) -> Told:
 
 def _patterns() -> dict[str, Callable[[str], Told]]:
     """Return who explains which pattern; the patterns are the attribute tables' own."""
-    instance, key = KINDS["instance"].by_name, KINDS["key"].by_name
+    key = KINDS["key"].by_name
     tags: Any = TAGS_SCHEMA
     return {
         NAME_PATTERN: _name,
         f"^{VARIABLE_NAME}$": _variable_name,
         str(ALIAS_NAME_SCHEMA["pattern"]): _alias,
         DURATION: _duration,
+        ENDPOINT: _endpoint,
+        REGION: _region,
         tags["propertyNames"]["pattern"]: _tag_key,
         tags["additionalProperties"]["pattern"]: _tag_value,
         ADDRESS_PATTERN: _address,
-        instance["proxy"].schema["properties"]["url"]["pattern"]: _url,
+        PROXY_URL_PATTERN: _url,
+        PROXY_PATH_PATTERN: _proxy_path,
+        FINGERPRINT_PATTERN: _fingerprint,
+        ACCESS_KEY_ID_PATTERN: _access_key_id,
+        EXTERNAL_KEY_PATTERN: _external_key,
         key["material"].schema["properties"]["expires"]["pattern"]: _date,
     }
 
@@ -234,6 +291,15 @@ def _secret(error: Any, name: str) -> Told:
     if isinstance(error.instance, str | int | float):
         return "K601", _LITERAL.format(name=name)
     return "K602", _REFERENCE_FORM.format(name=name)
+
+
+def _access_key(error: Any, name: str) -> Told:
+    del name
+    literal = isinstance(error.instance, str | int | float)
+    form = "`access_key` is a mapping: {id: ID, secret: {env: NAME}}, or {file: PATH} or {exec: [...]} for the secret."
+    return (
+        ("K601", f"{form} A secret does not belong into the configuration: change it.") if literal else ("K602", form)
+    )
 
 
 _KEYWORDS: Final[Mapping[str, Callable[[Any, str], Told]]] = MappingProxyType(

@@ -7,21 +7,25 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from kmsplan.config.blocks import Blocks, read_blocks
+from kmsplan.config.cloud import check_cloud, written_for_cloud
 from kmsplan.config.configuration import Configuration, Declared
 from kmsplan.config.diagnostic import ConfigurationError
 from kmsplan.config.expand import Expanded, expand
+from kmsplan.config.external import check_external
 from kmsplan.config.folder import configuration_files, read
+from kmsplan.config.importing import check_materials
 from kmsplan.config.objects import Objects, build
 from kmsplan.config.problems import Gap, Problems
 from kmsplan.config.rules import check_rules
 from kmsplan.config.section import Sections, check_version, collect
-from kmsplan.config.settings import effective, engine_settings, pins, state_path
+from kmsplan.config.settings import effective, engine_settings, materials, pins, proxies, state_path
 from kmsplan.config.shape import check_shape
 from kmsplan.config.variable import Given, from_command_line, from_environment, from_file, resolve_variables
 
@@ -36,6 +40,7 @@ def load(
     variables: Mapping[str, str],
     variable_files: Sequence[Path],
     environ: Mapping[str, str],
+    now: datetime | None = None,
 ) -> Configuration:
     """Read a configuration folder.
 
@@ -44,12 +49,13 @@ def load(
         variables: Values of --var, stronger than those of files.
         variable_files: Files of --var-file; of two that set one variable the later counts.
         environ: The environment, for KMSPLAN_VAR_x.
+        now: What expires before it is a problem; None where nothing is to be brought to what is declared.
 
     Raises:
         ConfigurationError: with every problem that was found.
     """
     with _collector_paused():
-        return _load(Path(os.path.abspath(root)), variables, variable_files, environ)  # noqa: PTH100 - links stay
+        return _load(Path(os.path.abspath(root)), variables, variable_files, environ, now)  # noqa: PTH100 - links stay
 
 
 @contextmanager
@@ -65,7 +71,11 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _load(
-    root: Path, variables: Mapping[str, str], variable_files: Sequence[Path], environ: Mapping[str, str]
+    root: Path,
+    variables: Mapping[str, str],
+    variable_files: Sequence[Path],
+    environ: Mapping[str, str],
+    now: datetime | None,
 ) -> Configuration:
     problems = Problems()
     sections = _sections(root, problems)
@@ -78,7 +88,10 @@ def _load(
     )
     expanded = check_shape(expand(sections, values, problems), problems)
     objects = build(expanded, problems)
-    check_rules(objects, problems)
+    check_rules(objects, problems, own_backends=written_for_cloud(expanded) is None)
+    check_external(objects, problems)
+    check_cloud(expanded, objects, problems, root)
+    check_materials(objects, problems, root=root, now=now)
     blocks = read_blocks(expanded, objects, problems)
     if problems:
         raise ConfigurationError(problems.diagnostics())
@@ -123,6 +136,8 @@ def _configuration(
         variables=values,
         digest=_digest(desired, effective(expanded), blocks),
         pins=pins(objects, root),
+        proxies=proxies(objects, root),
+        materials=materials(objects, root),
         moved=blocks.moved,
         removed=blocks.removed,
         imports=blocks.imports,

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kmsplan.config.document import HOLE
 from kmsplan.config.expand import DEFAULT_KEY_NAME, Entry, Expanded
-from kmsplan.config.problems import listed, near, quoted
+from kmsplan.config.problems import listed, near
 from kmsplan.config.section import Node
 from kmsplan.kms.capability import KeyStorageMechanism
 from kmsplan.kms.naming import ALIAS_PREFIX
 from kmsplan.kms.spec import KeyType
+from kmsplan.kms.wording import quoted
 from kmsplan.resource.address import Address
 from kmsplan.resource.key import default_usage
 from kmsplan.resource.kinds import KINDS
@@ -102,8 +103,8 @@ class Canonical:
 
     def __init__(self, kind: Kind, defaults: Mapping[str, Any] | None = None) -> None:
         self.defaults = defaults or _NOTHING
-        self._functions: tuple[tuple[str, Callable[[Any], Any], dict[Any, Any]], ...] = tuple(
-            (item.name, item.canonical, {}) for item in kind.attributes if item.canonical
+        self._functions: tuple[tuple[str, str, Callable[[Any], Any], dict[Any, Any]], ...] = tuple(
+            (item.name, item.source or item.name, item.canonical, {}) for item in kind.attributes if item.canonical
         )
         self._steering = tuple(item.name for item in kind.attributes if not item.recorded)
         self._template: dict[str, Any] = {item.name: item.default for item in kind.attributes if item.recorded}
@@ -112,9 +113,9 @@ class Canonical:
     def __call__(self, written: Mapping[str, Any]) -> dict[str, Any]:
         """Return canonical attributes. Tags are joined, all else is overridden."""
         result = {**self._template, **written}
-        for name, function, known in self._functions:
-            if name in written:
-                value = written[name]
+        for name, source, function, known in self._functions:
+            if source in written:
+                value = written[source]
                 if isinstance(value, dict):
                     result[name] = function(value)
                 elif value in known:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 HIDDEN_CODES: Final = frozenset({"K601", "K602"})
 """Problems whose own line may be the secret."""
-_SHOWN: Final = 60
 _PART: Final = 3
 
 
@@ -121,24 +120,6 @@ def near(word: str, known: Iterable[str]) -> str:
     # A part of a name is far from it by distance: SIGN from SIGN/VERIFY, aes_256 from Aliyun_AES_256.
     found = found or [name for name in names if len(word) >= _PART and word.lower() in name.lower()][:1]
     return f" Did you mean {found[0]!r}?" if found else ""
-
-
-def quoted(text: str) -> str:
-    """Return text in quotes, shortened."""
-    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
-
-
-def shown(value: Any) -> str:
-    """Return a value as a message names it: what it is, shortened."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return f"the number {value}"
-    if isinstance(value, str):
-        return f"the text {quoted(value)}"
-    return "a list" if isinstance(value, list) else "a mapping"
 
 
 def repeated(items: Sequence[Any]) -> Any:

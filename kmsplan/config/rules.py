@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from functools import cache
 from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from kmsplan.config.policy import check_policy
 from kmsplan.config.problems import Gap, listed
 from kmsplan.kms.capability import (
     DELETION_WINDOW_DAYS,
@@ -19,8 +17,10 @@ from kmsplan.kms.capability import (
     Origin,
     import_refusal,
     rotation_refusal,
+    version_refusal,
 )
 from kmsplan.kms.naming import DAY, TAG_LIMIT, format_duration
+from kmsplan.kms.policy import check_policy, conditions
 from kmsplan.kms.spec import INSTANCE_TYPES, SPECS, KeySpec, KeyType, KeyUsage, specs_for
 from kmsplan.resource.address import kind_of, name_of
 
@@ -86,6 +86,16 @@ def _rotation_in_range(rotation: int | None) -> str | None:
 
 
 @cache
+def _takes_versions(key_type: KeyType, spec: str, origin: str, count: int | None) -> str | None:
+    if count is None:
+        return None
+    reason = version_refusal(key_type, KeySpec(spec), Origin(origin))
+    if reason is None:
+        return None
+    return f"The key is given no further versions: {reason}. Remove `min_versions`."
+
+
+@cache
 def _window_in_range(window: float) -> str | None:
     low, high = DELETION_WINDOW_DAYS
     if isinstance(window, float):
@@ -115,6 +125,7 @@ KEY_RULES: Final = (
     Rule("K402", "usage", ("spec", "usage"), _usage_offered),
     Rule("K403", "rotation", ("spec", "origin", "storage_mechanism", "rotation"), _can_rotate, typed=True),
     Rule("K404", "rotation", ("rotation",), _rotation_in_range),
+    Rule("K419", "rotation", ("spec", "origin", "min_versions"), _takes_versions, typed=True),
     Rule("K405", "deletion_window", ("deletion_window",), _window_in_range),
     Rule("K413", "storage_mechanism", ("storage_mechanism",), _mechanism_offered, typed=True),
     Rule("K415", "origin", ("spec", "origin"), _import_offered, typed=True),
@@ -123,11 +134,17 @@ _BACKENDS: Final[Mapping[str, KeyType]] = MappingProxyType({"hsm": KeyType.HARDW
 """Instance attribute -> the one type that needs it; the others refuse it."""
 
 
-def check_rules(objects: Objects, problems: Problems) -> None:
-    """Check every object against the KMS's rules, and every reference against what is declared."""
+def check_rules(objects: Objects, problems: Problems, *, own_backends: bool = True) -> None:
+    """Check every object against the KMS's rules, and every reference against what is declared.
+
+    Args:
+        objects: What is declared.
+        problems: Where problems are noted.
+        own_backends: Whether the KMS has to be told how it reaches an HSM or a key manager; the cloud knows its own.
+    """
     types = {found.address: _type_of(found) for found in objects.of_kind("instance")}
     for found in objects.of_kind("instance"):
-        _instance(found, types[found.address], problems)
+        _instance(found, types[found.address], problems, own_backends=own_backends)
     pickers = [(rule, _picker(rule.reads)) for rule in KEY_RULES]
     for found in objects.found.values():
         kind = kind_of(found.address)
@@ -142,6 +159,7 @@ def check_rules(objects: Objects, problems: Problems) -> None:
         elif kind == "service_key":
             _tags(found, problems)
     _quotas(objects, problems)
+    _policies(objects, problems, own_engine=own_backends)
 
 
 def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
@@ -154,7 +172,7 @@ def _type_of(found: Object) -> KeyType | None:
     return KeyType(value) if value is not None and "type" not in found.entry.bad else None
 
 
-def _instance(found: Object, key_type: KeyType | None, problems: Problems) -> None:
+def _instance(found: Object, key_type: KeyType | None, problems: Problems, *, own_backends: bool) -> None:
     bad, attributes = found.entry.bad, found.attributes
     _tags(found, problems)
     if attributes["type"] is None and "type" not in bad:
@@ -168,14 +186,14 @@ def _instance(found: Object, key_type: KeyType | None, problems: Problems) -> No
         if given and key_type is not wanted:
             detail = f"`{name}` belongs to {wanted.value} instances; this one is {key_type.value}."
             problems.add("K412", detail, found.place(name, key=True), address=found.address)
-        elif not given and key_type is wanted:
+        elif own_backends and not given and key_type is wanted:
             detail = f"An instance of type {key_type.value} needs `{name}`: {_BACKEND_FORMS[name]}."
             problems.add("K412", detail, found.entry.node.key_place, address=found.address)
 
 
 _BACKEND_FORMS: Final[Mapping[str, str]] = {
     "hsm": "{module: LIBRARY.so, token: LABEL, pin: {env: NAME}}",
-    "proxy": "{url: https://..., access_key: {env: NAME}}",
+    "proxy": "{url: https://..., access_key: {id: ID, secret: {env: NAME}}}",
 }
 
 
@@ -195,10 +213,16 @@ def _key(
             problems.add(rule.code, detail + found.said_by(rule.at), place, address=address)
     if attributes["tags"]:
         _tags(found, problems)
-    if attributes["material"] is not None:
-        _material(found, problems)
-    if attributes.get("policy") is not None:
-        for path, detail in check_policy(attributes["policy"]):
+
+
+def _policies(objects: Objects, problems: Problems, *, own_engine: bool) -> None:
+    """Check key policies; the embedded engine takes none with conditions."""
+    for found in objects.of_kind("key"):
+        policy = found.attributes.get("policy")
+        if policy is None:
+            continue
+        faults = list(check_policy(policy))
+        for path, detail in faults or (conditions(policy) if own_engine else ()):
             problems.add("K416", detail, found.place("policy", *path), address=found.address)
 
 
@@ -208,29 +232,6 @@ def _tags(found: Object, problems: Problems) -> None:
         detail = f"With those of `defaults` it has {count} tags; {TAG_LIMIT - 1} are allowed, because an object has"
         detail = f"{detail} {TAG_LIMIT} and one is kmsplan's owner tag."
         problems.add("K410", detail, found.place("tags", key=True), address=found.address)
-
-
-def _material(found: Object, problems: Problems) -> None:
-    material = found.attributes["material"]
-    if len({"env", "file"} & material.keys()) != 1:
-        detail = "`material` is found in one place: {env: NAME} or {file: PATH}, exactly one of the two."
-        problems.add("K602", detail, found.place("material"), address=found.address)
-    if found.attributes["origin"] != Origin.EXTERNAL and "origin" not in found.entry.bad:
-        detail = (
-            f"`material` is for keys of `origin: {Origin.EXTERNAL.value}`; the KMS makes this key's material itself."
-        )
-        problems.add("K414", detail, found.place("material", key=True), address=found.address)
-    if "expires" in material and not _is_date(material["expires"]):
-        detail = f"{material['expires']!r} is no day of the calendar."
-        problems.add("K414", detail, found.place("material", "expires"), address=found.address)
-
-
-def _is_date(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _placed(found: Object, objects: Objects, problems: Problems) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from kmsplan.config.cloud import ALIBABA_SCHEMA
 from kmsplan.config.section import SECTIONS, VERSION, Form
 from kmsplan.config.template import VARIABLE_NAME
 from kmsplan.config.variable import TYPES
@@ -23,7 +24,7 @@ NAME_PATTERN: Final = f"^{NAME.pattern}$"
 ADDRESS_PATTERN: Final = rf"^({'|'.join(KINDS)})\.[A-Za-z0-9][A-Za-z0-9_/-]*$"
 _REFERENCE: Final = {"type": "string", "pattern": r"\$\{"}
 NOT_DEFAULTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
-    {"key": frozenset({"aliases", "for_each", "material"}), "instance": frozenset({"hsm", "proxy"})}
+    {"key": frozenset({"aliases", "external_key", "for_each", "material"}), "instance": frozenset({"hsm", "proxy"})}
 )
 """Attributes that only one object can have, and so no default is offered for."""
 
@@ -52,18 +53,14 @@ _ENGINE: Final = {
                         "hsm": {**KINDS["instance"].by_name["hsm"].schema, "description": "A key in an HSM."},
                     },
                 },
+                "postgres": {
+                    **SECRET_SCHEMA,
+                    "description": "Where the connection string of the PostgreSQL database is found that holds the "
+                    "keystore, for engines on several machines. Default: a SQLite file in the engine's folder.",
+                },
             },
         },
-        "alibaba": {
-            "type": "object",
-            "description": "Alibaba Cloud KMS. Credentials come from the environment, never from here.",
-            "required": ["region"],
-            "additionalProperties": False,
-            "properties": {
-                "region": {"type": "string", "minLength": 1, "description": "For example cn-hangzhou."},
-                "endpoint": {"type": "string", "minLength": 1, "description": "Another endpoint than the region's."},
-            },
-        },
+        "alibaba": ALIBABA_SCHEMA,
     },
 }
 _STATE: Final = {
@@ -184,7 +181,9 @@ def _named(entry: Schema, pattern: str = NAME_PATTERN) -> Schema:
 def _object(kind: Kind, without: Iterable[str] = ()) -> Schema:
     """Return the schema of one object. Nothing is required: a default may say it, which the rules see."""
     properties = {
-        attribute.name: _attribute(attribute) for attribute in kind.attributes if attribute.name not in without
+        attribute.name: _attribute(attribute)
+        for attribute in kind.attributes
+        if attribute.written and attribute.name not in without
     }
     return {"type": ["object", "null"], "additionalProperties": False, "properties": properties}
 

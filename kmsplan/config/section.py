@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kmsplan.config.document import HOLE, Document
-from kmsplan.config.problems import Gap, near, shown
+from kmsplan.config.problems import Gap, near
+from kmsplan.kms.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from kmsplan.config.configuration import EngineSettings, SecretReference
+from kmsplan.config.cloud import cloud_options
+from kmsplan.config.configuration import AccessKeyReference, EngineSettings, SecretReference
 from kmsplan.config.secret import absolute, reference
+from kmsplan.resource.material import SOURCES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kmsplan.config.diagnostic import Span
     from kmsplan.config.expand import Entry, Expanded
-    from kmsplan.config.objects import Objects
+    from kmsplan.config.objects import Object, Objects
     from kmsplan.resource.address import Address
 
 ENGINE_PATH: Final = "state/engine"
@@ -37,15 +40,23 @@ def engine_settings(expanded: Expanded, root: Path) -> EngineSettings:
     """Return which KMS the configuration is for."""
     engine = effective(expanded)["engine"]
     if "alibaba" in engine:
-        return EngineSettings(provider="alibaba", options=engine["alibaba"])
-    path = absolute(root, engine["embedded"]["path"])
+        return EngineSettings(provider="alibaba", options=cloud_options(engine["alibaba"], root))
+    path, postgres = absolute(root, engine["embedded"]["path"]), engine["embedded"].get("postgres")
+    found = EngineSettings(
+        provider="embedded",
+        path=path,
+        postgres=reference(postgres, root, _span(expanded, "postgres")) if postgres else None,
+    )
     written = engine["embedded"].get("seal")
     if written is None:
-        return EngineSettings(provider="embedded", path=path)
+        return found
     ((kind, value),) = written.items()
-    span = expanded.one["engine"].node.locate(("embedded", "seal", kind)).span
-    seal, options = _SEALS[kind](value, root, span)
-    return EngineSettings(provider="embedded", path=path, seal=seal, seal_kind=kind, options=options)
+    seal, options = _SEALS[kind](value, root, _span(expanded, "seal", kind))
+    return replace(found, seal=seal, seal_kind=kind, options=options)
+
+
+def _span(expanded: Expanded, *place: str) -> Span:
+    return expanded.one["engine"].node.locate(("embedded", *place)).span
 
 
 def _file_seal(value: str, root: Path, span: Span) -> tuple[SecretReference, dict[str, Any]]:
@@ -68,6 +79,30 @@ _SEALS: Final[Mapping[str, _Seal]] = {"file": _file_seal, "passphrase": _passphr
 def state_path(expanded: Expanded, root: Path) -> Path:
     """Return the folder of the recorded state."""
     return absolute(root, effective(expanded)["state"]["local"]["path"])
+
+
+def materials(objects: Objects, root: Path) -> dict[Address, SecretReference]:
+    """Return where each imported key's material is found."""
+    return {
+        found.address: reference(_source(found.attributes["material"]), root, found.place("material").span)
+        for found in objects.found.values()
+        if found.attributes.get("material")
+    }
+
+
+def _source(material: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: material[name] for name in SOURCES if name in material}
+
+
+def proxies(objects: Objects, root: Path) -> dict[Address, AccessKeyReference]:
+    """Return who calls each external instance's proxy."""
+    found = [instance for instance in objects.of_kind("instance") if instance.attributes["proxy"] is not None]
+    return {instance.address: _access_key(instance, root) for instance in found}
+
+
+def _access_key(found: Object, root: Path) -> AccessKeyReference:
+    written, place = found.entry.written["proxy"]["access_key"], found.place("proxy", "access_key", "secret")
+    return AccessKeyReference(written["id"], reference(written["secret"], root, place.span))
 
 
 def pins(objects: Objects, root: Path) -> dict[Address, SecretReference]:

@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.config.document import HOLE, Hole
-from kmsplan.config.problems import Gap, near, shown
+from kmsplan.config.problems import Gap, near
+from kmsplan.kms.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from kmsplan.config.diagnostic import Severity
 from kmsplan.config.document import HOLE, Document, has_hole, parse
 from kmsplan.config.place import Place, Source
-from kmsplan.config.problems import Gap, Problems, listed, near, shown
+from kmsplan.config.problems import Gap, Problems, listed, near
+from kmsplan.kms.wording import shown
 
 if TYPE_CHECKING:
     from kmsplan.config.section import Node

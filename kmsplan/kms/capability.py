@@ -52,6 +52,8 @@ class Capability:
     server_side_encryption: bool
     user_creates: bool
     policy: bool
+    manage: bool = True
+    """A user may enable, disable and describe such a key."""
     aliases: bool = True
     """A user may add and remove aliases; a service key's `alias/acs/...` belongs to its service."""
     tags: bool = True
@@ -74,6 +76,7 @@ CAPABILITIES: Final[Mapping[KeyType, Capability]] = MappingProxyType(
             server_side_encryption=True,
             user_creates=False,
             policy=False,
+            manage=False,
             aliases=False,
         ),
         KeyType.DEFAULT_CMK: Capability(
@@ -101,7 +104,7 @@ CAPABILITIES: Final[Mapping[KeyType, Capability]] = MappingProxyType(
             server_side_encryption=True,
             user_creates=True,
             policy=True,
-            symmetric_qps=(1000, 2000, 4000),
+            symmetric_qps=(200, 1000, 2000, 4000, 10_000, 20_000),
         ),
         KeyType.HARDWARE: Capability(
             rotation=Rotation.ENCRYPTED_DATABASE,
@@ -116,7 +119,7 @@ CAPABILITIES: Final[Mapping[KeyType, Capability]] = MappingProxyType(
             server_side_encryption=True,
             user_creates=True,
             policy=True,
-            symmetric_qps=(1000, 2000, 4000, 8000),
+            symmetric_qps=(200, 1000, 2000, 4000, 8000),
         ),
         KeyType.EXTERNAL: Capability(
             rotation=Rotation.NEVER,
@@ -134,12 +137,50 @@ CAPABILITIES: Final[Mapping[KeyType, Capability]] = MappingProxyType(
     }
 )
 
-# CreateKey caps a software key's period at 365 days where UpdateRotationPolicy's page says 730: the narrower
-# one is legal in both.
+# CreateKey caps a software key's period at 365 days where UpdateRotationPolicy's page says 730: what is declared takes
+# the narrower one, which is legal in both.
 ROTATION_DAYS: Final = (7, 365)
+ROTATION_UPDATE_DAYS: Final = (7, 730)
+VERSIONS_LIMIT: Final = 50
+"""Versions that an asymmetric key has at most."""
+VERSION_INTERVAL_DAYS: Final = 7
+"""Days between two versions that CreateKeyVersion makes of one key."""
 DELETION_WINDOW_DAYS: Final = (7, 366)
-INSTANCE_SPECS: Final = (200, 1000, 2000, 4000, 8000)
+# 10,000 and 20,000 are sold on request.
+INSTANCE_SPECS: Final = (200, 1000, 2000, 4000, 8000, 10_000, 20_000)
 KEY_QUOTA: Final = (100, 100_000)
+VPC_QUOTA: Final = 10_000
+"""VPCs that may reach an instance: the most that can be bought."""
+
+_NEEDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "CancelKeyDeletion": "schedule_deletion",
+        "CreateAlias": "aliases",
+        "CreateKeyVersion": "manage",
+        "DeleteKeyMaterial": "import_symmetric",
+        "DisableKey": "manage",
+        "EnableKey": "manage",
+        "GetParametersForImport": "import_symmetric",
+        "ImportKeyMaterial": "import_symmetric",
+        "ScheduleKeyDeletion": "schedule_deletion",
+        "SetDeletionProtection": "deletion_protection",
+        "SetKeyPolicy": "policy",
+        "UpdateAlias": "aliases",
+        "UpdateKeyDescription": "manage",
+        "UpdateRotationPolicy": "manage",
+    }
+)
+"""The feature that an action is part of; reading and tagging go with every key."""
+
+
+def action_refusal(key_type: KeyType, action: str) -> str | None:
+    """Return why a management action does not go with a type of key, or None where it does."""
+    feature = _NEEDS.get(action)
+    if feature is None or getattr(CAPABILITIES[key_type], feature):
+        return None
+    if key_type is KeyType.SERVICE_KEY:
+        return "a service key is managed by the cloud service that made it; its users read and tag it"
+    return f"{key_type.value} keys have no {feature.replace('_', ' ')}"
 
 
 def rotation_refusal(
@@ -162,6 +203,17 @@ def rotation_refusal(
             return "keys stored as HsmInternal never rotate; HsmEncryptedDatabase keys do"
         case _:
             return None
+
+
+def version_refusal(key_type: KeyType, spec: KeySpec, origin: Origin) -> str | None:
+    """Return why such a key is given no further version by CreateKeyVersion, or None where it is."""
+    if SPECS[spec].symmetric:
+        return f"{spec} is symmetric, and versions of symmetric keys are made by automatic rotation alone"
+    if origin is Origin.EXTERNAL:
+        return "its material is imported, and an imported key has one version for ever"
+    if key_type not in (KeyType.SOFTWARE, KeyType.HARDWARE):
+        return f"{key_type.value} keys have one version"
+    return None
 
 
 def import_refusal(key_type: KeyType, spec: KeySpec) -> str | None:

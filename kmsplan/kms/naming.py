@@ -15,11 +15,18 @@ TAG_LENGTH: Final = 128
 OWNER_TAG: Final = "kmsplan:owner"
 DESCRIPTION_LENGTH: Final = 8192
 POLICY_BYTES: Final = 32_768
+TAGGED_LIMIT: Final = 50
+"""Resources that one call tags or untags."""
+OLD_TAG_LIMIT: Final = 10
+"""Tags in one call of the older action TagResource."""
+INSTANCE_NAME_LENGTH: Final = 128
 SECOND: Final = 1
 DAY: Final = 86_400
 
 _ALIAS = re.compile(r"[A-Za-z0-9_/-]+")
 _TAG = re.compile(r"[A-Za-z0-9/\\_.+=:@ -]*")
+_SERVICE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DURATION = re.compile(r"([0-9]{1,9})([dhms])")
 _UNITS: Final = {"d": DAY, "h": 3600, "m": 60, "s": 1}
 _ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -66,6 +73,41 @@ def format_duration(seconds: int) -> str:
 def arn(region: str, account: str, resource: str) -> str:
     """Return `acs:kms:REGION:ACCOUNT:RESOURCE`, RESOURCE being `key/...` or `alias/...`."""
     return f"acs:kms:{region}:{account}:{resource}"
+
+
+@dataclass(frozen=True, slots=True)
+class Arn:
+    """The parts of `acs:kms:REGION:ACCOUNT:KIND/NAME`."""
+
+    region: str
+    account: str
+    kind: str
+    """key, alias, keystore (an instance), secret, ..."""
+    name: str
+
+
+def parse_arn(text: str) -> Arn | None:
+    """Read an ARN of the KMS; None where the text is none."""
+    parts = text.split(":", 4)
+    if len(parts) != 5 or parts[:2] != ["acs", "kms"]:  # noqa: PLR2004 - as many as the form has
+        return None
+    kind, slash, name = parts[4].partition("/")
+    return Arn(parts[2], parts[3], kind, name) if parts[2] and parts[3] and kind and slash and name else None
+
+
+def service_alias(service: str) -> str:
+    """Return the alias of a cloud service's key."""
+    return f"{SERVICE_ALIAS_PREFIX}/{service}"
+
+
+def service_problem(name: str) -> str | None:
+    """Return what is wrong with the name of a cloud service, or None."""
+    return None if _SERVICE.fullmatch(name) else "a service's name is made of lower-case letters, digits and '-'"
+
+
+def is_old_key_id(text: str) -> bool:
+    """Return whether a text has the form of a key id of KMS 1.0, a UUID."""
+    return _UUID.fullmatch(text) is not None
 
 
 def _suffix(entropy: bytes, length: int) -> str:

@@ -65,16 +65,19 @@ class CreateInstance(_Call):
     key_quota: int = _wire("KeyNum")
     hsm: Mapping[str, str] | None = _wire("Hsm", default=None)
     """Hardware: PKCS#11 module path and token label; never the PIN."""
+    proxy: Mapping[str, str] | None = _wire("Proxy", default=None)
+    """External: URL, path and certificate fingerprint of the key manager's proxy; never the access key."""
     tags: Mapping[str, str] = _wire("Tags", default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ModifyInstance(_Call):
-    """Resize an instance (BssOpenApi ModifyInstance)."""
+    """Resize an instance (BssOpenApi ModifyInstance), or say where an external one's proxy is now."""
 
     instance: Identity = _wire("KmsInstanceId")
     spec: int | None = _wire("Spec", default=None)
     key_quota: int | None = _wire("KeyNum", default=None)
+    proxy: Mapping[str, str] | None = _wire("Proxy", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -82,6 +85,36 @@ class ReleaseKmsInstance(_Call):
     """Release an instance: the API destroys every key in it at once."""
 
     instance: Identity = _wire("KmsInstanceId")
+    force: bool | None = _wire("ForceDeleteWithoutBackup", default=None)
+    """Destroy the keys that it holds, at once and for ever; without it an instance that holds keys stays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class ConnectKmsInstance(_Call):
+    """Put an instance into its network: one VPC, its vSwitches and zones."""
+
+    instance: Identity = _wire("KmsInstanceId")
+    provider: str = _wire("KMProvider", default="Aliyun")
+    vpc: str = _wire("VpcId")
+    switches: tuple[str, ...] = _wire("VSwitchIds")
+    zones: tuple[str, ...] = _wire("ZoneIds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class UpdateKmsInstanceBindVpc(_Call):
+    """Replace the list of further VPCs that may reach an instance."""
+
+    instance: Identity = _wire("KmsInstanceId")
+    vpcs: tuple[Mapping[str, Any], ...] = _wire("BindVpcs")
+    """Each with VpcId, VSwitchId, RegionId and VpcOwnerId (a number)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class UpdateKmsInstance(_Call):
+    """Name an instance; the Terraform provider calls it, the SDK does not have it."""
+
+    instance: Identity = _wire("KmsInstanceId")
+    name: str = _wire("InstanceName")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -89,6 +122,7 @@ class CreateKey(_Call):
     """Create a key. The API takes no client token: the owner tag among `tags` is the token."""
 
     instance: Identity | None = _wire("DKMSInstanceId", default=None)
+    """None enables the default CMK."""
     spec: str = _wire("KeySpec")
     usage: str = _wire("KeyUsage")
     origin: str = _wire("Origin")
@@ -98,6 +132,17 @@ class CreateKey(_Call):
     """Seconds; None leaves automatic rotation off."""
     policy: Mapping[str, Any] | None = _wire("Policy", default=None)
     tags: Mapping[str, str] = _wire("Tags", default_factory=dict)
+    external_key_id: str | None = _wire("ExternalKeyId", default=None)
+    """External instances: what the key manager calls the key. Our own: the API has no parameter for it."""
+    protection_level: str | None = _wire("ProtectionLevel", default=None)
+    """Of the default CMK; an instance decides for its keys."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class CreateKeyVersion(_Call):
+    """Give an asymmetric key one more version; it answers with the version's id."""
+
+    key: Identity = _wire("KeyId")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -130,12 +175,38 @@ class CancelKeyDeletion(_Call):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class ImportKeyMaterial(_Call):
+    """Give a key of origin EXTERNAL its material, or its material another expiry date (BYOK).
+
+    It says where the material is found, never what it is: whoever carries it out finds it, wraps it under a key of the
+    KMS's (GetParametersForImport) and sends that.
+    """
+
+    key: Identity = _wire("KeyId")
+    spec: str = _wire("KeySpec")
+    """What the key is, which decides what material it takes."""
+    material: Mapping[str, Any] = _wire("Material")
+    """`{"file": PATH}`, `{"env": NAME}` or `{"exec": [COMMAND, ...]}`, and `"format"`."""
+    expires: int | None = _wire("KeyMaterialExpireUnix", default=None)
+    """Seconds since 1970; None is never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class DeleteKeyMaterial(_Call):
+    """Destroy imported material at once; the key waits for the same material again."""
+
+    key: Identity = _wire("KeyId")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class SetDeletionProtection(_Call):
     """Turn deletion protection of a key or of an instance on or off; exactly one of the two is named."""
 
     key: Identity | None = _wire("KeyId", default=None)
     instance: Identity | None = _wire("KmsInstanceId", default=None)
     enable: bool = _wire("EnableDeletionProtection")
+    description: str | None = _wire("DeletionProtectionDescription", default=None)
+    """Why it is protected; None leaves what is there. Switching it off clears it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -163,21 +234,41 @@ class SetKeyPolicy(_Call):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class TagResources(_Call):
-    """Add tags to a key or an instance, or change their values."""
+class TagResource(_Call):
+    """Add tags to a key, or change their values: the older form of TagResources, for one key."""
 
-    resource: Identity = _wire("ResourceId")
+    key: Identity = _wire("KeyId")
+    tags: Mapping[str, str] = _wire("Tags")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class UntagResource(_Call):
+    """Remove tags from a key by their keys: the older form of UntagResources."""
+
+    key: Identity = _wire("KeyId")
+    tag_keys: tuple[str, ...] = _wire("TagKeys")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class TagResources(_Call):
+    """Add tags to keys or instances, or change their values."""
+
+    resource: Identity | tuple[str, ...] = _wire("ResourceId")
+    """One, or up to 50 of them."""
     resource_type: str = _wire("ResourceType")
     tags: Mapping[str, str] = _wire("Tag")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class UntagResources(_Call):
-    """Remove tags from a key or an instance by their keys."""
+    """Remove tags from keys or instances by their keys, or all of them."""
 
-    resource: Identity = _wire("ResourceId")
+    resource: Identity | tuple[str, ...] = _wire("ResourceId")
+    """One, or up to 50 of them."""
     resource_type: str = _wire("ResourceType")
     tag_keys: tuple[str, ...] = _wire("TagKey")
+    """Empty where all tags are removed."""
+    every: bool | None = _wire("All", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -207,15 +298,23 @@ Operation: TypeAlias = (
     CreateInstance
     | ModifyInstance
     | ReleaseKmsInstance
+    | ConnectKmsInstance
+    | UpdateKmsInstanceBindVpc
+    | UpdateKmsInstance
     | CreateKey
+    | CreateKeyVersion
     | EnableKey
     | DisableKey
     | ScheduleKeyDeletion
     | CancelKeyDeletion
+    | ImportKeyMaterial
+    | DeleteKeyMaterial
     | SetDeletionProtection
     | UpdateKeyDescription
     | UpdateRotationPolicy
     | SetKeyPolicy
+    | TagResource
+    | UntagResource
     | TagResources
     | UntagResources
     | CreateAlias
@@ -253,16 +352,26 @@ OPERATIONS: Final[Mapping[str, OperationFacts]] = MappingProxyType(
             OperationFacts(CreateInstance, repeatable=False, settle=Settle.BY_TOKEN, makes_object=True),
             OperationFacts(ModifyInstance, repeatable=True, settle=Settle.BY_READING),
             OperationFacts(ReleaseKmsInstance, repeatable=False, settle=Settle.BY_READING, destroys=True),
+            OperationFacts(ConnectKmsInstance, repeatable=True, settle=Settle.BY_READING),
+            OperationFacts(UpdateKmsInstanceBindVpc, repeatable=True, settle=Settle.BY_READING),
+            OperationFacts(UpdateKmsInstance, repeatable=True, settle=Settle.BY_READING),
             OperationFacts(CreateKey, repeatable=False, settle=Settle.BY_TOKEN, makes_object=True),
+            # A repeat answers Rejected.UnsupportedOperation for the next seven days.
+            OperationFacts(CreateKeyVersion, repeatable=False, settle=Settle.BY_READING),
             OperationFacts(EnableKey, repeatable=True, settle=Settle.BY_READING),
             OperationFacts(DisableKey, repeatable=True, settle=Settle.BY_READING),
             # A repeat answers Rejected.StateModifiedFailed.
             OperationFacts(ScheduleKeyDeletion, repeatable=False, settle=Settle.BY_READING, destroys=True),
             OperationFacts(CancelKeyDeletion, repeatable=False, settle=Settle.BY_READING),
+            # Only the same material is ever taken, so that a repeat changes nothing.
+            OperationFacts(ImportKeyMaterial, repeatable=True, settle=Settle.BY_READING),
+            OperationFacts(DeleteKeyMaterial, repeatable=True, settle=Settle.BY_READING, destroys=True),
             OperationFacts(SetDeletionProtection, repeatable=True, settle=Settle.BY_READING),
             OperationFacts(UpdateKeyDescription, repeatable=True, settle=Settle.BY_READING),
             OperationFacts(UpdateRotationPolicy, repeatable=True, settle=Settle.BY_READING),
             OperationFacts(SetKeyPolicy, repeatable=True, settle=Settle.BY_READING),
+            OperationFacts(TagResource, repeatable=True, settle=Settle.BY_READING),
+            OperationFacts(UntagResource, repeatable=True, settle=Settle.BY_READING),
             OperationFacts(TagResources, repeatable=True, settle=Settle.BY_READING),
             OperationFacts(UntagResources, repeatable=True, settle=Settle.BY_READING),
             # A repeat answers AliasAlreadyExists.

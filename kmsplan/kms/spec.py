@@ -235,7 +235,8 @@ SPECS: Final[Mapping[KeySpec, SpecFacts]] = MappingProxyType(
             _asymmetric(KeySpec.RSA_4096, Family.RSA, 4096, _RSA, _INSTANCE),
             _asymmetric(KeySpec.EC_P256, Family.EC, 256, ("ECDSA_SHA_256",), _INSTANCE, "secp256r1"),
             _asymmetric(KeySpec.EC_P256K, Family.EC, 256, ("ECDSA_SHA_256",), _INSTANCE, "secp256k1"),
-            _asymmetric(KeySpec.EC_SM2, Family.SM2, 256, ("SM2DSA", "SM2PKE"), _HARDWARE, "sm2p256v1"),
+            # Chinese regions have it in hardware, and with the module for national algorithms in software, as SM4.
+            _asymmetric(KeySpec.EC_SM2, Family.SM2, 256, ("SM2DSA", "SM2PKE"), _INSTANCE, "sm2p256v1"),
             _symmetric(KeySpec.HMAC_SHA_224, Family.HMAC, 28, ("HMAC_SHA_224",), _INSTANCE),
             _symmetric(KeySpec.HMAC_SHA_256, Family.HMAC, 32, ("HMAC_SHA_256",), _INSTANCE),
             _symmetric(KeySpec.HMAC_SHA_384, Family.HMAC, 48, ("HMAC_SHA_384",), _INSTANCE),

@@ -23,6 +23,8 @@ class Mutability(StrEnum):
     REPLACES = "replaces"
     SETTING = "setting"
     """A rule for kmsplan itself: recorded, never sent to the KMS."""
+    COUNTED = "counted"
+    """Grows at the KMS: recorded where kmsplan let it grow, never compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +45,17 @@ class Attribute:
     """Its value is the address of another object."""
     recorded: bool = True
     """False where it only steers how the configuration is read."""
+    source: str | None = None
+    """Nobody writes it: it is what `canonical` makes of what is written as this other attribute."""
+    follows: bool = False
+    """Where the configuration does not say it (None), it is whatever the KMS says."""
     canonical: Callable[[Json], Json] | None = None
     """From a valid written value to its canonical form; None where they are the same."""
+
+    @property
+    def written(self) -> bool:
+        """Whether it stands in a configuration; others are made of one that does, or counted by the KMS."""
+        return self.source is None and self.mutability is not Mutability.COUNTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,5 +83,5 @@ class Kind:
         return tuple(
             attribute.name
             for attribute in self.attributes
-            if attribute.recorded and attribute.mutability is not Mutability.SETTING
+            if attribute.recorded and attribute.mutability in (Mutability.IN_PLACE, Mutability.REPLACES)
         )

@@ -13,9 +13,10 @@ _TAKEN = (
     "deletion_window",
     "origin",
     "material",
+    "imported",
     "aliases",
 )
-_FIXED = ("spec", "usage", "rotation")
+_FIXED = ("spec", "usage", "rotation", "min_versions", "versions")
 
 ATTRIBUTES: tuple[Attribute, ...] = tuple(
     attribute for attribute in key.ATTRIBUTES if attribute.name in (*_TAKEN, *_FIXED)

@@ -5,6 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kmsplan.kms.capability import INSTANCE_SPECS, KEY_QUOTA
+from kmsplan.kms.external import (
+    ACCESS_KEY_ID_PATTERN,
+    API_PATH,
+    FINGERPRINT_PATTERN,
+    PROXY_PATH_PATTERN,
+    PROXY_URL_PATTERN,
+    canonical_fingerprint,
+    canonical_url,
+)
 from kmsplan.kms.operation import (
     CreateInstance,
     ModifyInstance,
@@ -22,9 +31,16 @@ if TYPE_CHECKING:
     from kmsplan.resource.address import Address
 
 
-def _without_secrets(value: Any) -> Any:
-    """Leave out the PIN and the access key: where a secret is found is configuration, not the object's state."""
-    return {name: item for name, item in value.items() if name not in ("pin", "access_key")}
+def _without_pin(value: Any) -> Any:
+    """Leave out the PIN: where a secret is found is configuration, not the object's state."""
+    return {name: item for name, item in value.items() if name != "pin"}
+
+
+def _proxy(value: Any) -> Any:
+    """Return where the proxy is; who calls it is configuration, as a PIN is."""
+    address = {"url": canonical_url(value["url"]), "path": value.get("path", API_PATH)}
+    fingerprint = value.get("fingerprint")
+    return {**address, "fingerprint": canonical_fingerprint(fingerprint)} if fingerprint else address
 
 
 _IN_PLACE, _REPLACES = Mutability.IN_PLACE, Mutability.REPLACES
@@ -67,19 +83,35 @@ ATTRIBUTES = (
                 "pin": SECRET_SCHEMA,
             },
         },
-        canonical=_without_secrets,
+        canonical=_without_pin,
     ),
     Attribute(
         name="proxy",
-        mutability=_REPLACES,
-        doc="External: the key manager's proxy and where its access key is found.",
+        mutability=_IN_PLACE,
+        operations=("ModifyInstance",),
+        doc="External: the key manager's proxy (AWS XKS proxy API 1.0.3). `url` is https://HOST[:PORT]; `path` ends in "
+        "/kms/xks/v1, its default; `access_key` is its `id` and where its `secret` is found; `fingerprint` is the "
+        "SHA-256 of the one certificate to trust, else the system's authorities are asked.",
         schema={
             "type": "object",
             "required": ["url", "access_key"],
             "additionalProperties": False,
-            "properties": {"url": {"type": "string", "pattern": "^https?://"}, "access_key": SECRET_SCHEMA},
+            "properties": {
+                "url": {"type": "string", "pattern": PROXY_URL_PATTERN},
+                "path": {"type": "string", "pattern": PROXY_PATH_PATTERN},
+                "access_key": {
+                    "type": "object",
+                    "required": ["id", "secret"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "id": {"type": "string", "pattern": ACCESS_KEY_ID_PATTERN},
+                        "secret": SECRET_SCHEMA,
+                    },
+                },
+                "fingerprint": {"type": "string", "pattern": FINGERPRINT_PATTERN},
+            },
         },
-        canonical=_without_secrets,
+        canonical=_proxy,
     ),
     TAGS,
     Attribute(
@@ -100,6 +132,7 @@ def create(address: Address, attributes: Attributes) -> tuple[Step, ...]:
         spec=attributes["spec"],
         key_quota=attributes["key_quota"],
         hsm=attributes.get("hsm"),
+        proxy=attributes.get("proxy"),
         tags=attributes["tags"],
     )
     made = Step(operation=operation, effect=Effect(attributes={**attributes, "deletion_protection": False}))
@@ -118,7 +151,7 @@ def _protect(instance: str | Reference, *, enable: bool = True) -> tuple[Step, .
 def update(identity: str, before: Attributes, after: Attributes) -> tuple[Step, ...]:
     """Return the steps for every in-place difference."""
     steps: list[Step] = []
-    resized = {name: after[name] for name in ("spec", "key_quota") if before[name] != after[name]}
+    resized = {name: after[name] for name in ("spec", "key_quota", "proxy") if before.get(name) != after.get(name)}
     if resized:
         steps.append(Step(operation=ModifyInstance(instance=identity, **resized), effect=Effect(attributes=resized)))
     steps.extend(tag_steps("instance", identity, before["tags"], after["tags"]))

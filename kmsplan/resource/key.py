@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kmsplan.kms.capability import KeyStorageMechanism, Origin
+from kmsplan.kms.capability import VERSIONS_LIMIT, KeyStorageMechanism, Origin
+from kmsplan.kms.external import EXTERNAL_KEY_PATTERN
 from kmsplan.kms.naming import DAY, DESCRIPTION_LENGTH, parse_duration
 from kmsplan.kms.operation import (
     CancelKeyDeletion,
     CreateKey,
+    CreateKeyVersion,
     DisableKey,
     EnableKey,
     Reference,
@@ -20,6 +22,7 @@ from kmsplan.kms.operation import (
 )
 from kmsplan.kms.spec import SPECS, KeySpec, KeyUsage
 from kmsplan.resource.attribute import Attribute, Attributes, Kind, Mutability
+from kmsplan.resource.material import ABSENT, BASE64, RAW, expiry, found_at, import_steps
 from kmsplan.resource.step import Effect, Status, Step
 from kmsplan.resource.tag import TAGS, tag_steps
 
@@ -27,14 +30,17 @@ if TYPE_CHECKING:
     from kmsplan.resource.address import Address
 
 DURATION = r"^[0-9]{1,9}[dhms]$"
+VARIABLE_NAME = "^[A-Za-z_][A-Za-z0-9_]*$"
 ALIAS_NAME_SCHEMA = {"type": "string", "pattern": r"^(?!acs)[A-Za-z0-9_/-]{1,249}$"}
+COMMAND_SCHEMA = {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}}
+"""A command and its arguments, run without a shell."""
 SECRET_SCHEMA = {
     "oneOf": [
         {
             "type": "object",
             "required": ["env"],
             "additionalProperties": False,
-            "properties": {"env": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}},
+            "properties": {"env": {"type": "string", "pattern": VARIABLE_NAME}},
         },
         {
             "type": "object",
@@ -42,12 +48,27 @@ SECRET_SCHEMA = {
             "additionalProperties": False,
             "properties": {"file": {"type": "string", "minLength": 1}},
         },
+        {
+            "type": "object",
+            "required": ["exec"],
+            "additionalProperties": False,
+            "properties": {"exec": COMMAND_SCHEMA},
+        },
     ],
 }
 
 
 def _seconds(value: Any) -> Any:
     return None if value is None else parse_duration(value)
+
+
+def _period(value: Any) -> Any:
+    """Return the seconds of a rotation written as a duration, or as a mapping with a `period`."""
+    return _seconds(value.get("period") if isinstance(value, dict) else value)
+
+
+def _min_versions(value: Any) -> Any:
+    return value.get("min_versions") if isinstance(value, dict) else None
 
 
 def _days(value: Any) -> Any:
@@ -94,6 +115,12 @@ ATTRIBUTES = (
         schema={"enum": [mechanism.value for mechanism in KeyStorageMechanism]},
     ),
     Attribute(
+        name="external_key",
+        mutability=_REPLACES,
+        doc="External instances only: what the key manager calls the key.",
+        schema={"type": "string", "pattern": EXTERNAL_KEY_PATTERN},
+    ),
+    Attribute(
         name="description",
         mutability=_IN_PLACE,
         default="",
@@ -113,9 +140,34 @@ ATTRIBUTES = (
         name="rotation",
         mutability=_IN_PLACE,
         operations=("UpdateRotationPolicy",),
-        doc="Automatic rotation period, 7d to 365d; null or absent: none. Symmetric, KMS-made keys only.",
-        schema={"type": ["string", "null"], "pattern": DURATION},
-        canonical=_seconds,
+        doc="Automatic rotation period, 7d to 365d; null or absent: none. Symmetric, KMS-made keys only. Asymmetric, "
+        "KMS-made keys take `{min_versions: N}`: an apply gives them one version more, until they have N; seven days "
+        "lie between two.",
+        schema={
+            "type": ["string", "object", "null"],
+            "pattern": DURATION,
+            "minProperties": 1,
+            "additionalProperties": False,
+            "properties": {
+                "period": {"type": ["string", "null"], "pattern": DURATION},
+                "min_versions": {"type": "integer", "minimum": 1, "maximum": VERSIONS_LIMIT},
+            },
+        },
+        canonical=_period,
+    ),
+    Attribute(
+        name="min_versions",
+        mutability=_SETTING,
+        source="rotation",
+        doc="How many versions an asymmetric key is to have at least: `rotation: {min_versions: N}`.",
+        schema={"type": ["integer", "null"]},
+        canonical=_min_versions,
+    ),
+    Attribute(
+        name="versions",
+        mutability=Mutability.COUNTED,
+        doc="How many versions an asymmetric key has.",
+        schema={"type": ["integer", "null"]},
     ),
     TAGS,
     Attribute(
@@ -159,17 +211,32 @@ ATTRIBUTES = (
     Attribute(
         name="material",
         mutability=_SETTING,
-        doc="Origin EXTERNAL: where the material is read from, and when it expires.",
+        doc="Origin EXTERNAL: where kmsplan finds the material, one of `file`, `env` and `exec` (a command and its "
+        "arguments, whose output it is); its `format` there, raw or base64; and when it `expires`. Symmetric material "
+        "is the key's bytes; a private key is PKCS#8, DER or PEM, without a passphrase.",
         schema={
             "type": "object",
             "additionalProperties": False,
             "minProperties": 1,
             "properties": {
-                "env": {"type": "string"},
-                "file": {"type": "string"},
+                "env": {"type": "string", "pattern": VARIABLE_NAME},
+                "file": {"type": "string", "minLength": 1},
+                "exec": COMMAND_SCHEMA,
+                "format": {"enum": [RAW, BASE64]},
                 "expires": {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}Z)?$"},
             },
         },
+        canonical=found_at,
+    ),
+    Attribute(
+        name="imported",
+        mutability=_IN_PLACE,
+        operations=("ImportKeyMaterial",),
+        source="material",
+        follows=True,
+        doc="Origin EXTERNAL: when the imported material expires, `never`, or `absent`.",
+        schema={"type": ["string", "null"]},
+        canonical=expiry,
     ),
     Attribute(
         name="aliases",
@@ -190,8 +257,9 @@ ATTRIBUTES = (
 
 
 def _created(attributes: Attributes) -> dict[str, Any]:
-    """Return what is true just after CreateKey: enabled, unprotected."""
-    return {**attributes, "enabled": True, "deletion_protection": False}
+    """Return what is true just after CreateKey: enabled, unprotected, without material that has to be imported."""
+    imported = ABSENT if attributes["origin"] == Origin.EXTERNAL else None
+    return {**attributes, "enabled": True, "deletion_protection": False, "imported": imported}
 
 
 def _create_key(attributes: Attributes) -> CreateKey:
@@ -202,6 +270,7 @@ def _create_key(attributes: Attributes) -> CreateKey:
         usage=attributes["usage"],
         origin=attributes["origin"],
         storage_mechanism=attributes.get("storage_mechanism"),
+        external_key_id=attributes.get("external_key"),
         description=attributes["description"],
         rotation=attributes["rotation"],
         policy=attributes.get("policy"),
@@ -210,10 +279,10 @@ def _create_key(attributes: Attributes) -> CreateKey:
 
 
 def create(address: Address, attributes: Attributes, retires: Address | None = None) -> tuple[Step, ...]:
-    """Return CreateKey and what CreateKey cannot say: disabled, protected."""
-    made = _created(attributes)
-    steps = [Step(operation=_create_key(attributes), effect=Effect(attributes=made, retires=retires))]
-    return (*steps, *_state_steps(Reference(address), made, attributes))
+    """Return CreateKey and what CreateKey cannot say: its material, disabled, protected."""
+    made, key = _created(attributes), Reference(address)
+    first = Step(operation=_create_key(attributes), effect=Effect(attributes=made, retires=retires))
+    return (first, *import_steps(key, made, attributes), *_state_steps(key, made, attributes))
 
 
 def _state_steps(key: str | Reference, before: Attributes, after: Attributes) -> tuple[Step, ...]:
@@ -235,7 +304,8 @@ def _state_steps(key: str | Reference, before: Attributes, after: Attributes) ->
 def update(identity: str, before: Attributes, after: Attributes) -> tuple[Step, ...]:
     """Return the steps for every in-place difference: enable before the rest, disable after it.
 
-    A disabled key's rotation cannot be changed (state table), so a key that becomes enabled is enabled first.
+    A disabled key's rotation cannot be changed (state table), so a key that becomes enabled is enabled first. A key
+    that waits for its material cannot be enabled or disabled before it has it.
     """
     steps: list[Step] = []
     if before["description"] != after["description"]:
@@ -262,7 +332,13 @@ def update(identity: str, before: Attributes, after: Attributes) -> tuple[Step, 
     steps.extend(tag_steps("key", identity, before["tags"], after["tags"]))
     states = _state_steps(identity, before, after)
     enabling = tuple(step for step in states if isinstance(step.operation, EnableKey))
-    return (*enabling, *steps, *(step for step in states if step not in enabling))
+    imported = import_steps(identity, before, after)
+    return (*imported, *enabling, *steps, *(step for step in states if step not in enabling))
+
+
+def version_step(identity: str, versions: int) -> Step:
+    """Return the step that gives an asymmetric key with so many versions one more."""
+    return Step(operation=CreateKeyVersion(key=identity), effect=Effect(attributes={"versions": versions + 1}))
 
 
 def delete(identity: str, attributes: Attributes) -> tuple[Step, ...]:

@@ -1,4 +1,4 @@
-"""The form of a key policy (SetKeyPolicy): what the KMS would refuse, or take and then ignore."""
+"""The form of a key policy (SetKeyPolicy, CreateKey): what the KMS would refuse, or take and then ignore."""
 
 from __future__ import annotations
 
@@ -9,17 +9,25 @@ from typing import Any, Final
 
 import orjson
 
-from kmsplan.config.problems import shown
 from kmsplan.kms.naming import POLICY_BYTES
+from kmsplan.kms.wording import shown
 
 Finding = tuple[tuple[str | int, ...], str]
 """Where in the policy, and what is wrong there."""
 
 VERSION: Final = "1"
+ALLOW: Final = "Allow"
+DENY: Final = "Deny"
+DEFAULT_SID: Final = "kms default key policy"
+PRINCIPAL: Final = re.compile(r"acs:ram::([0-9]{1,20}):(\*|root|(?:user|role)/[^\s:*?/]{1,128})")
+"""Account, and the name within it: everybody, the account itself, one user or one role of it."""
 # The published character set has no space, but the policy that the KMS gives to keys without one has spaces in its Sid.
 _SID: Final = re.compile(r"[A-Za-z0-9_/+=.@ -]{1,128}")
 _ACTION: Final = re.compile(r"kms:[A-Za-z*]+")
-_PRINCIPAL: Final = re.compile(r"acs:ram::[^:]+:.+")
+_NO_CONDITIONS: Final = (
+    "The embedded engine evaluates no conditions, and a policy that it took without them would say more than it does. "
+    "Leave the condition out, or narrow Principal and Action instead."
+)
 
 
 def check_policy(policy: Mapping[str, Any]) -> Iterator[Finding]:
@@ -29,7 +37,51 @@ def check_policy(policy: Mapping[str, Any]) -> Iterator[Finding]:
         yield ("Version",), f'Version is the text "{VERSION}", in quotes; not {shown(policy["Version"])}.'
     if "Statement" in policy:
         yield from _statements(policy["Statement"])
-    size = len(orjson.dumps(policy))
+    yield from _size(policy)
+
+
+def policy_problem(policy: Any) -> str | None:
+    """Return the first thing that is wrong with a policy, and where in it, as the end of a sentence; or None."""
+    if not isinstance(policy, Mapping):
+        return f"a policy is a JSON object, not {shown(policy)}"
+    path, detail = next(check_policy(policy), ((), ""))
+    return (f"{_place(path)}: {detail}" if path else detail).removesuffix(".") or None
+
+
+def conditions(policy: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield the conditions of a well-formed policy, for a KMS that evaluates none and therefore takes none."""
+    for index, statement in enumerate(policy["Statement"]):
+        if statement.get("Condition"):
+            yield ("Statement", index, "Condition"), _NO_CONDITIONS
+
+
+def condition_problem(policy: Mapping[str, Any]) -> str | None:
+    """Return where a well-formed policy has a condition, and why it is not taken, as the end of a sentence; or None."""
+    return next((f"{_place(path)}: {detail}".removesuffix(".") for path, detail in conditions(policy)), None)
+
+
+def default_policy(account: str) -> dict[str, Any]:
+    """Return the policy of a key that was given none: its account may do everything with it."""
+    statement = {
+        "Sid": DEFAULT_SID,
+        "Effect": ALLOW,
+        "Principal": {"RAM": [f"acs:ram::{account}:*"]},
+        "Action": ["kms:*"],
+        "Resource": ["*"],
+    }
+    return {"Version": VERSION, "Statement": [statement]}
+
+
+def _place(path: tuple[str | int, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def _size(policy: Mapping[str, Any]) -> Iterator[Finding]:
+    try:
+        size = len(orjson.dumps(policy))
+    except TypeError:
+        yield (), "The policy holds something that is no JSON."
+        return
     if size > POLICY_BYTES:
         yield (), f"The policy has {size} bytes; the KMS takes {POLICY_BYTES}."
 
@@ -42,7 +94,7 @@ def _statements(statements: Any) -> Iterator[Finding]:
         path = ("Statement", index)
         if isinstance(statement, dict):
             yield from _names(statement, path, set(_PARTS), required={"Effect", "Principal", "Action", "Resource"})
-            for name in _PARTS.keys() & statement.keys():
+            for name in (name for name in _PARTS if name in statement):
                 fault = _PARTS[name](statement[name])
                 if fault:
                     yield (*path, name), fault
@@ -70,13 +122,13 @@ def _sid(value: Any) -> str | None:
 
 
 def _effect(value: Any) -> str | None:
-    return None if value in ("Allow", "Deny") else f"Effect is Allow or Deny, not {shown(value)}."
+    return None if value in (ALLOW, DENY) else f"Effect is Allow or Deny, not {shown(value)}."
 
 
 def _principal(value: Any) -> str | None:
     if not isinstance(value, dict) or set(value) != {"RAM"}:
         return "Principal is a mapping with `RAM` alone, a list of ARNs."
-    return _texts("Principal.RAM", value["RAM"], _PRINCIPAL, "acs:ram::ACCOUNT:user/NAME, :role/NAME, :root or :*")
+    return _texts("Principal.RAM", value["RAM"], PRINCIPAL, "acs:ram::ACCOUNT:user/NAME, :role/NAME, :root or :*")
 
 
 def _action(value: Any) -> str | None:

@@ -1,0 +1,25 @@
+"""How messages name the values that they are about."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_SHOWN: Final = 60
+
+
+def quoted(text: str) -> str:
+    """Return text in quotes, shortened."""
+    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message names it: what it is, shortened."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return f"the text {quoted(value)}"
+    return "a list" if isinstance(value, list | tuple) else "a mapping"
