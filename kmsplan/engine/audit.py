@@ -18,12 +18,13 @@ from kmsplan.engine import checkpoint
 from kmsplan.engine.keystore import trail
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from kmsplan.engine.caller import Caller
+    from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.keystore.writer import Transaction
 
 OK: Final = "OK"
@@ -31,7 +32,7 @@ ACCEPTED: Final = "Accepted"
 """Begun outside the database (in an HSM); how it ended, another entry tells."""
 _RESOURCE_LENGTH: Final = 300
 """Longer than any id, alias or ARN: callers may name a key by anything, and the trail does not keep all of it."""
-_LONG: Final = ("Policy", "Description")
+_LONG: Final = ("Policy", "Description", "DeletionProtectionDescription")
 """Parameters that are kept as their hash: they are long, and free text may hold anything."""
 
 
@@ -44,8 +45,7 @@ class Request:
     """The id, alias or ARN that it is about; what it makes, once that has an id."""
     time: str
     request_id: str
-    actor: str
-    source: str
+    caller: Caller
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """Set once they are checked: what is no JSON, or too long, is not to be kept either."""
 
@@ -53,11 +53,11 @@ class Request:
         """Return the entry that tells of it; its place in the chain is filled in when it is appended."""
         entry: dict[str, Any] = {
             "action": self.action,
-            "actor": self.actor,
+            "actor": self.caller.actor,
             "request_id": self.request_id,
             "resource": self.resource and self.resource[:_RESOURCE_LENGTH].encode("ascii", "replace").decode(),
             "result": result,
-            "source": self.source,
+            "source": self.caller.source,
             "time": self.time,
         }
         if self.parameters:
@@ -102,7 +102,7 @@ class Trail:
         return lambda: checkpoint.write(self._folder, signed)
 
 
-def _time(db: sqlite3.Connection, seq: int) -> str:
+def _time(db: Connection, seq: int) -> str:
     """Return the time of an entry: a checkpoint says how things stood then."""
     time: str = orjson.loads(trail.entry(db, seq))["time"]
     return time
@@ -116,7 +116,7 @@ def _chain(entries: list[dict[str, Any]], seq: int, previous: bytes) -> Iterator
         yield number, content, previous
 
 
-def entries(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
+def entries(db: Connection) -> Iterator[dict[str, Any]]:
     """Yield every entry with its hash, oldest first."""
     for _, content, entry_hash in trail.entries(db):
         yield {**orjson.loads(content), "hash": entry_hash.hex()}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from kmsplan.engine.keystore.store import flush_folder
+from kmsplan.engine.keystore.folder import flush_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kmsplan.engine import moment
+from kmsplan.engine.access.known import AccessKeys
 from kmsplan.engine.audit import Request
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.spec import KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
+    from kmsplan.engine.access.rate import Rates
     from kmsplan.engine.audit import Trail
+    from kmsplan.engine.caller import Caller
+    from kmsplan.engine.dataplane.allowance import Allowances
+    from kmsplan.engine.dataplane.targets import Targets
     from kmsplan.engine.handles import Handles
     from kmsplan.engine.keyring import Keyring
     from kmsplan.engine.keystore.instance import InstanceRow
     from kmsplan.engine.keystore.store import Keystore
     from kmsplan.engine.presence import Presence
     from kmsplan.engine.protection.protocol import Protection
+    from kmsplan.engine.sealing import Seal
+
+
+SCHEDULE: Final = "schedule"
+"""Source of what the engine does by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +57,10 @@ class World:
     entropy: Callable[[int], bytes]
     hardware: Callable[[str, str], Protection]
     """Opens the token of a PKCS#11 module; asked once for each."""
-    actor: str
-    source: str
-    """How the calls come in, for the audit trail."""
-    authorise: Callable[[Request], None]
-    """Raises KmsError where the actor may not do it."""
+    caller: Caller
+    """Whoever opened it; what the engine does by itself is done in the same name."""
+    external: Callable[[InstanceRow], Protection]
+    """Opens the way to an external instance's key manager."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,32 +73,44 @@ class Core:
     store: Keystore
     trail: Trail
     handles: Handles
+    targets: Targets
+    """Keys that were used lately."""
+    allowances: Allowances
+    """Encryptions that this process may still make."""
     presence: Presence | None = None
     """None where the engine was opened for reading."""
     keyring: Keyring | None = None
     """None while the engine is sealed."""
+    given: Seal | None = None
+    """What opened the keyring; it opens it again when another process has unsealed the engine or renewed its keys."""
+    access_keys: AccessKeys = field(default_factory=AccessKeys)
+    """Access keys that called lately."""
     proven: set[tuple[str, str, str]] = field(default_factory=set)
     """Instance, spec and algorithm of what HSMs were seen to decrypt."""
     creating: set[str] = field(default_factory=set)
     """Versions whose HSM material this process is making now."""
     _protections: dict[tuple[str, str], Protection] = field(default_factory=dict)
     _software: Protection | None = None
+    _rates: Rates | None = None
     _lock: Lock = field(default_factory=Lock)
 
     def now(self) -> str:
         """Return the time as text."""
         return moment.text(self.world.clock())
 
-    def request(self, action: str, resource: str | None, source: str | None = None) -> Request:
-        """Return a new request by the engine's actor."""
+    def request(self, caller: Caller, action: str, resource: str | None) -> Request:
+        """Return a new request."""
         return Request(
             action=action,
             resource=resource,
             time=self.now(),
-            request_id=self.world.entropy(16).hex(),
-            actor=self.world.actor,
-            source=source or self.world.source,
+            request_id=caller.request_id or self.world.entropy(16).hex(),
+            caller=caller,
         )
+
+    def scheduled(self, action: str, resource: str | None) -> Request:
+        """Return a new request for what the engine does by itself."""
+        return self.request(replace(self.world.caller, source=SCHEDULE), action, resource)
 
     def opened(self) -> Keyring:
         """Return the keyring.
@@ -99,35 +118,64 @@ class Core:
         Raises:
             KmsError: Rejected.Sealed.
         """
+        if self.keyring is None and self.given is not None:
+            from kmsplan.engine.unsealing import reopen  # noqa: PLC0415 - imports cryptography; planning does not
+
+            reopen(self)
         if self.keyring is None:
             raise sealed()
         return self.keyring
-
-    def alone(self) -> AbstractContextManager[bool]:
-        """Say whether no other process has the engine open for writing; see `Presence.alone`."""
-        return self.presence.alone() if self.presence else nullcontext(False)  # noqa: FBT003 - the answer
 
     def seal(self) -> None:
         """Forget every key."""
         self.keyring = None
         self.trail.key = None
         self.handles.clear()
+        self.access_keys.clear()
+        self.targets.clear()
 
     def protection(self, instance: InstanceRow) -> Protection:
         """Return the backend of an instance; a token is opened once, however many instances are on it."""
-        if instance.type != KeyType.HARDWARE:
-            return self._in_software()
-        place = (instance.module or "", instance.token or "")
-        with self._lock:
-            if place not in self._protections:
-                self._protections[place] = self.world.hardware(*place)
-            return self._protections[place]
+        if instance.type == KeyType.HARDWARE:
+            place = (instance.module or "", instance.token or "")
+            return self._opened(place, lambda: self.world.hardware(*place))
+        if instance.type == KeyType.EXTERNAL:
+            return self._opened((instance.proxy or "", instance.instance_id), lambda: self.world.external(instance))
+        return self._in_software()
+
+    def throttle(self, caller: Caller, instance: InstanceRow, *, symmetric: bool) -> None:
+        """Count a call with a key against the rate of its instance; calls of the folder's owner are free.
+
+        Raises:
+            KmsError: Rejected.Throttling.
+        """
+        if caller.account is None:
+            return
+        rates = self._rates
+        if rates is None:
+            from kmsplan.engine.access.rate import FILE, Rates  # noqa: PLC0415 - only served engines have rates
+
+            def machines() -> int:
+                return self.store.crowd().machines
+
+            with self._lock:
+                rates = self._rates = self._rates or Rates(self.folder / FILE, nodes=machines)
+        rates.admit(instance, symmetric=symmetric)
 
     def close_protections(self) -> None:
         """Give back sessions and processes."""
         with self._lock:
             while self._protections:
                 self._protections.popitem()[1].close()
+            if self._rates is not None:
+                self._rates.close()
+                self._rates = None
+
+    def _opened(self, place: tuple[str, str], opener: Callable[[], Protection]) -> Protection:
+        with self._lock:
+            if place not in self._protections:
+                self._protections[place] = opener()
+            return self._protections[place]
 
     def _in_software(self) -> Protection:
         if self._software is None:

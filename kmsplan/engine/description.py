@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.engine.keystore import instance as instances
@@ -14,16 +15,21 @@ from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.spec import KeyType
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from kmsplan.engine.core import Core
     from kmsplan.engine.keystore.instance import InstanceRow
 
 Row = dict[str, Any]
-_MISSING: Final = (
-    "its material is not in the HSM any more: it was destroyed there. Restore the token from its backup, or schedule "
-    "the key's deletion"
+_MISSING: Final[Mapping[KeyType, str]] = MappingProxyType(
+    {
+        KeyType.HARDWARE: "its material is not in the HSM any more: it was destroyed there. Restore the token from its "
+        "backup, or schedule the key's deletion",
+        KeyType.EXTERNAL: "its key manager does not know it any more, or has it disabled. Bring it back there, or "
+        "schedule the key's deletion",
+    }
 )
+"""What is said of a key whose backend answers, and does not have its material, by the types that keep it outside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +47,16 @@ def describe(core: Core, ids: Collection[str] | None, *, check_material: bool) -
     """Describe objects; see `Engine.describe`."""
     with core.store.read() as db:
         found = {table: listing.rows(db, table, ids) for table in ("instance", "key", "alias")}
-        tags = listing.tags(db, ids)
-        vaults = instances.of_type(db, KeyType.HARDWARE)
+        tags, versions_of = listing.tags(db, ids), listing.versions(db, ids)
+        vaults = [row for kind in _MISSING for row in instances.of_type(db, kind)]
         references = [(vault, versions.references(db, vault.instance_id)) for vault in vaults if check_material]
-    prefix, vault_ids = core.identity.arn_prefix, {vault.instance_id for vault in vaults}
+    prefix = core.identity.arn_prefix
+    vault_ids = {vault.instance_id for vault in vaults if vault.type == KeyType.HARDWARE}
     for row in found["instance"]:
         _complete_instance(row, tags)
     for row in found["key"]:
         _complete_key(row, tags, prefix, vault_ids)
+        row["versions"] = versions_of.get(row["key_id"])
     for row in found["alias"]:
         row["arn"] = prefix + row["alias"]
     unreadable = _check_material(core, references, found["key"])
@@ -58,6 +66,8 @@ def describe(core: Core, ids: Collection[str] | None, *, check_material: bool) -
 def _complete_instance(row: Row, tags: dict[str, dict[str, str]]) -> None:
     module, token = row.pop("module"), row.pop("token")
     row["hsm"] = {"module": module, "token": token} if row["type"] == KeyType.HARDWARE else None
+    row["details"] = json.loads(row["details"])
+    row["proxy"] = None if row["proxy"] is None else json.loads(row["proxy"])
     row["deletion_protection"] = row["deletion_protection"] == 1
     row["tags"] = tags.get(row["instance_id"], {})
 
@@ -67,6 +77,8 @@ def _complete_key(row: Row, tags: dict[str, dict[str, str]], prefix: str, vault_
     row["arn"] = f"{prefix}key/{key_id}"
     row["tags"] = tags.get(key_id, {})
     row["deletion_protection"] = row["deletion_protection"] == 1
+    row["read_only"] = row["read_only"] == 1
+    del row["material_digest"]
     row["protection_level"] = "HSM" if row["instance_id"] in vault_ids else "SOFTWARE"
     row["rotation_state"] = _rotation_state(row)
     row["tracked_since"] = row["creation_date"]  # uses are noted from the first day on
@@ -96,12 +108,12 @@ def _check_material(
             unreadable |= dict.fromkeys(wanted.values(), str(error))
             continue
         for reference in missing:
-            _mark(by_id[wanted[reference]])
+            _mark(by_id[wanted[reference]], _MISSING[KeyType(vault.type)])
     return unreadable
 
 
-def _mark(row: Row) -> None:
+def _mark(row: Row, detail: str) -> None:
     """Call a key unavailable. One that is pending deletion stays that: its material is to go."""
-    row["detail"] = _MISSING
+    row["detail"] = detail
     if row["state"] != KeyState.PENDING_DELETION:
         row["state"] = KeyState.UNAVAILABLE.value

@@ -3,9 +3,10 @@
 EngineError
   EngineMissingError, EngineExistsError, EngineVersionError, ReadOnlyEngineError
   SealingError            the root key cannot be opened: passphrase, key file
-  KeystoreError           the database: corrupt, full, read-only, locked, failing
+  KeystoreError           the database: corrupt, full, read-only, locked, gone, failing
   MaterialCorruptError    a wrapped key does not open
   AuditError              the audit trail was changed
+  BackupError             a backup cannot be made, or not be trusted
 
 What the API itself would answer is a `kmsplan.kms.error.KmsError`.
 """
@@ -66,6 +67,10 @@ class KeystoreLockedError(KeystoreError):
     """Another process holds the database."""
 
 
+class KeystoreGoneError(KeystoreError):
+    """The database server does not answer, or does not let us in."""
+
+
 class MaterialCorruptError(EngineError):
     """Wrapped material does not open: its row was damaged, swapped or rolled back."""
 
@@ -81,3 +86,7 @@ class AuditError(EngineError):
     def __init__(self, message: str, seq: int) -> None:
         self.seq = seq
         super().__init__(message)
+
+
+class BackupError(EngineError):
+    """A backup cannot be made, read or restored."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from kmsplan.engine.access.decision import admit
+from kmsplan.engine.access.lookup import require_active
 from kmsplan.engine.audit import OK
 from kmsplan.engine.core import sealed
 from kmsplan.engine.error import KeystoreError
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kmsplan.engine.audit import Request
+    from kmsplan.engine.caller import Caller
     from kmsplan.engine.core import Core
-    from kmsplan.engine.keystore.writer import Transaction
+    from kmsplan.engine.keystore.writer import Ticket, Transaction
 
 T = TypeVar("T")
 
@@ -32,16 +35,21 @@ def admitted(core: Core, request: Request) -> Iterator[None]:
         KmsError: it is refused.
     """
     try:
-        core.world.authorise(request)
+        admit(request, core.identity.account)
         yield
     except KeystoreError:
         raise  # nothing can be written now, so nothing was done
     except Exception as error:
-        result = error.code if isinstance(error, KmsError) else type(error).__name__.removesuffix("Error")
-        if isinstance(error, KmsError):
-            error.request_id = request.request_id
-        core.store.write(lambda transaction: transaction.entries.append(request.entry(result)))
+        refused(core, request, error).wait()
         raise
+
+
+def refused(core: Core, request: Request, error: Exception) -> Ticket[None]:
+    """Hand in the audit entry of a request that failed."""
+    result = error.code if isinstance(error, KmsError) else type(error).__name__.removesuffix("Error")
+    if isinstance(error, KmsError):
+        error.request_id = request.request_id
+    return core.store.submit(lambda transaction: transaction.entries.append(request.entry(result)), touches=False)
 
 
 def commit(core: Core, request: Request, work: Callable[[Transaction], T], *, uses_keys: bool = False) -> T:
@@ -57,11 +65,22 @@ def commit(core: Core, request: Request, work: Callable[[Transaction], T], *, us
     def run(transaction: Transaction) -> T:
         if uses_keys:
             require_unsealed(core, transaction)
+        require_current(transaction, request.caller)
         result = work(transaction)
         transaction.entries.append(request.entry(OK))
         return result
 
     return core.store.write(run)
+
+
+def require_current(transaction: Transaction, caller: Caller) -> None:
+    """Check, where anything has changed since, that the caller's access key was not ended meanwhile.
+
+    Raises:
+        KmsError: InvalidAccessKeyId.Inactive or .NotFound.
+    """
+    if caller.account is not None and caller.generation != transaction.generation:
+        require_active(transaction.db, caller.actor)
 
 
 def require_unsealed(core: Core, transaction: Transaction) -> None:

@@ -9,32 +9,46 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kmsplan.engine import keyring, moment
 from kmsplan.engine.audit import OK, Request, Trail
+from kmsplan.engine.caller import Caller
 from kmsplan.engine.error import EngineExistsError, KeystoreReadOnlyError
 from kmsplan.engine.keyring import Keyring
+from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import setting, store
+from kmsplan.engine.keystore.folder import make_folder
 from kmsplan.engine.keystore.writer import Transaction
 from kmsplan.engine.sealing import make_root
 from kmsplan.engine.unsealing import AUDIT_BINDING, AUDIT_KEY, AUDIT_PUBLIC_KEY, SEAL
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
+    from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.sealing import Seal
+    from kmsplan.kms.secret import SecretBytes
 
 _ACCOUNT_DIGITS: Final = 16
 
 
 def found(
-    folder: Path, seal: Seal, *, clock: Callable[[], datetime], entropy: Callable[[int], bytes], region: str, actor: str
+    folder: Path,
+    seal: Seal,
+    *,
+    clock: Callable[[], datetime],
+    entropy: Callable[[int], bytes],
+    region: str,
+    actor: str,
+    postgres: SecretBytes | None,
 ) -> None:
     """Make an engine; see `Engine.create`."""
-    if store.is_keystore(folder):
-        raise EngineExistsError(f"{folder} already holds an engine; nothing was changed")
+    place = store.database(folder, postgres)
+    if place.exists():
+        raise EngineExistsError(
+            f"{folder if postgres is None else place.name} already holds an engine; nothing was changed"
+        )
     try:
-        store.make_folder(folder)
+        make_folder(folder)
         engine_id, now = str(uuid.UUID(bytes=entropy(16), version=4)), moment.text(clock())
         root, record = make_root(seal, engine_id, entropy)
         first_term = keyring.new_term(engine_id, root, entropy)
@@ -54,17 +68,17 @@ def found(
             resource=engine_id,
             time=now,
             request_id=entropy(16).hex(),
-            actor=actor,
-            source="embedded",
+            caller=Caller(actor=actor),
         )
 
-        def fill(db: sqlite3.Connection) -> None:
+        def fill(db: Connection) -> None:
             setting.add_term(db, keyring.FIRST_TERM, first_term, now)
+            instances.found_hidden(db, now)
             for name, value in settings.items():
                 setting.store(db, name, value)
             _begin_trail(folder, engine_id, signer, db, request)
 
-        store.create(folder, fill)
+        place.create(fill)
     except OSError as error:
         raise KeystoreReadOnlyError(
             f"no engine can be made in {folder} ({error}). Check the owner and mode of the folder, and the space on "
@@ -72,9 +86,7 @@ def found(
         ) from error
 
 
-def _begin_trail(
-    folder: Path, engine_id: str, signer: Ed25519PrivateKey, db: sqlite3.Connection, request: Request
-) -> None:
+def _begin_trail(folder: Path, engine_id: str, signer: Ed25519PrivateKey, db: Connection, request: Request) -> None:
     """Write the first entry, its checkpoint, and the checkpoint's file, which is there before the engine is."""
     trail, transaction = Trail(folder, engine_id), Transaction(db)
     trail.key = signer

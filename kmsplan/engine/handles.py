@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from kmsplan.engine.protection.protocol import AsymmetricDecrypter, Encrypter, Signer
+    from kmsplan.engine.protection.protocol import AsymmetricDecrypter, Encrypter, Mac, Signer
 
-    Handle: TypeAlias = Encrypter | Signer | AsymmetricDecrypter
+    Handle: TypeAlias = Encrypter | Signer | AsymmetricDecrypter | Mac
 
 LIFETIME: Final = timedelta(minutes=5)
 """However much it is used, an unwrapped key leaves memory after this time at the latest, at its next use."""

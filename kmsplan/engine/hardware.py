@@ -8,7 +8,7 @@ destroys it and forgotten after. Whatever a crash leaves, `settle` finishes: des
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from kmsplan.engine.audit import ACCEPTED
 from kmsplan.engine.execution import commit
@@ -19,28 +19,45 @@ from kmsplan.engine.quota import require_room
 from kmsplan.kms.error import KmsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from kmsplan.engine.audit import Request
     from kmsplan.engine.core import Core
     from kmsplan.engine.keystore.version import Unsettled
     from kmsplan.engine.keystore.writer import Transaction
     from kmsplan.engine.material import Design
-    from kmsplan.engine.protection.protocol import Generated
-
-SCHEDULE: Final = "schedule"
-"""Source of what the engine does by itself."""
+    from kmsplan.engine.protection.protocol import Generated, Protection
 
 
 @contextmanager
-def made(core: Core, request: Request, design: Design, version_id: str) -> Iterator[tuple[bytes, Generated]]:
-    """Make material in an HSM and yield its reference with it; see `material.made`."""
+def made(
+    core: Core,
+    request: Request,
+    design: Design,
+    version_id: str,
+    make: Callable[[Protection, bytes], Generated] | None = None,
+    *,
+    counted: bool = True,
+) -> Iterator[tuple[bytes, Generated]]:
+    """Make material in an HSM and yield its reference with it; see `material.made`.
+
+    Args:
+        core: the engine.
+        request: what it is made for.
+        design: what it is for.
+        version_id: of the version that it will be.
+        make: how it comes into the HSM, under a reference; None lets the HSM generate it.
+        counted: whether there has to be room for one more version.
+    """
     reference, place = core.world.entropy(16), (design.key_id, version_id)
+    node = core.presence.node_id if core.presence else None
     core.creating.add(version_id)
     try:
-        core.store.write(lambda transaction: _begin(transaction, request, design, version_id, reference))
+        core.store.write(
+            lambda transaction: _begin(transaction, request, design, version_id, reference, node, counted=counted)
+        )
         try:
-            yield reference, _generate(core, design, reference)
+            yield reference, _proven(core, design, reference, make or _generator(design))
         except BaseException:
             core.store.write(lambda transaction: versions.abandon(transaction.db, *place))
             _destroy(core, [one for one in _unsettled(core) if one.version_id == version_id])
@@ -49,15 +66,41 @@ def made(core: Core, request: Request, design: Design, version_id: str) -> Itera
         core.creating.discard(version_id)
 
 
-def _begin(transaction: Transaction, request: Request, design: Design, version_id: str, reference: bytes) -> None:
-    require_room(transaction.db, design.instance.instance_id)
-    versions.begin(transaction.db, design.key_id, version_id, design.instance.instance_id, reference, request.time)
+def _begin(
+    transaction: Transaction,
+    request: Request,
+    design: Design,
+    version_id: str,
+    reference: bytes,
+    node: str | None,
+    *,
+    counted: bool,
+) -> None:
+    instance_id = design.instance.instance_id
+    if counted:
+        require_room(transaction.db, instance_id)
+    versions.begin(transaction.db, design.key_id, version_id, instance_id, reference, request.time, node)
     entry = request.entry(ACCEPTED)
     entry["reference"] = reference.hex()
     transaction.entries.append(entry)
 
 
-def _generate(core: Core, design: Design, reference: bytes) -> Generated:
+def _generator(design: Design) -> Callable[[Protection, bytes], Generated]:
+    """Return what lets an HSM generate the material."""
+
+    def generate(protection: Protection, reference: bytes) -> Generated:
+        if design.spec not in protection.specs():
+            raise KmsError(
+                "UnsupportedOperation",
+                f"Token {design.instance.token!r} cannot make and use {design.spec} keys. It can "
+                f"{', '.join(sorted(protection.specs())) or 'make none'}.",
+            )
+        return protection.generate(design.spec, design.usage, reference)
+
+    return generate
+
+
+def _proven(core: Core, design: Design, reference: bytes, make: Callable[[Protection, bytes], Generated]) -> Generated:
     """Make and prove material.
 
     Raises:
@@ -67,13 +110,7 @@ def _generate(core: Core, design: Design, reference: bytes) -> Generated:
 
     try:
         protection = core.protection(design.instance)
-        if design.spec not in protection.specs():
-            raise KmsError(
-                "UnsupportedOperation",
-                f"Token {design.instance.token!r} cannot make and use {design.spec} keys. It can "
-                f"{', '.join(sorted(protection.specs())) or 'make none'}.",
-            )
-        generated = protection.generate(design.spec, design.usage, reference)
+        generated = make(protection, reference)
         prove(protection.open(design.spec, reference, None), design.spec, design.usage, generated.public_key)
     except NotOfferedError as error:
         raise KmsError("UnsupportedOperation", str(error)) from error
@@ -94,11 +131,17 @@ def settle(core: Core) -> dict[str, str]:
 
 
 def _abandon_orphans(core: Core) -> None:
-    """Mark what nobody is making any more. While another process is there, it may be that process's."""
-    with core.alone() as alone:
-        orphans = [one for one in _unsettled(core) if one.status == "creating" and one.version_id not in core.creating]
-        if alone and orphans:
-            core.store.write(lambda transaction: _abandon(transaction, orphans))
+    """Mark what nobody is making any more: what this process does not, and others did that are gone."""
+    orphans = [one for one in _unsettled(core) if one.status == "creating" and _is_orphan(core, one)]
+    if orphans:
+        core.store.write(lambda transaction: _abandon(transaction, orphans))
+
+
+def _is_orphan(core: Core, one: Unsettled) -> bool:
+    presence = core.presence
+    if presence is None or one.version_id in core.creating:
+        return False
+    return one.node is None or one.node == presence.node_id or not presence.alive(one.node)
 
 
 def _abandon(transaction: Transaction, orphans: Iterable[Unsettled]) -> None:
@@ -124,6 +167,8 @@ def _destroy(core: Core, unsettled: Iterable[Unsettled]) -> dict[str, str]:
 
 def _destroy_material(core: Core, condemned: Unsettled) -> str | None:
     """Destroy the material; return why that cannot be done now, or None."""
+    if not condemned.reference:
+        return None  # imported material that was destroyed before its key was
     with core.store.read() as db:
         row = instances.load(db, condemned.instance_id)
     if row is None:
@@ -136,7 +181,7 @@ def _destroy_material(core: Core, condemned: Unsettled) -> str | None:
 
 
 def _forget(core: Core, condemned: Unsettled) -> None:
-    request = core.request("DestroyMaterial", condemned.key_id, SCHEDULE)
+    request = core.scheduled("DestroyMaterial", condemned.key_id)
     commit(core, request, lambda transaction: versions.forget(transaction.db, condemned.key_id, condemned.version_id))
 
 

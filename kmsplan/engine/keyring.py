@@ -51,22 +51,40 @@ class Keyring:
         root: the root key; it is not kept.
         wrapped: keyring keys by term, wrapped under the root key.
         entropy: source of IVs.
+        renewed: asked for a term that is not here, which another process may have made meanwhile; returns the keyring
+            as it is now, or None where there is no such term.
 
     Raises:
         MaterialCorruptError: a keyring key does not open.
     """
 
     def __init__(
-        self, engine_id: str, root: SecretBytes, wrapped: Mapping[int, bytes], entropy: Callable[[int], bytes]
+        self,
+        engine_id: str,
+        root: SecretBytes,
+        wrapped: Mapping[int, bytes],
+        entropy: Callable[[int], bytes],
+        renewed: Callable[[int], Keyring | None] = lambda _: None,
     ) -> None:
         self._engine_id = engine_id
         self._entropy = entropy
+        self._renewed = renewed
         opener = AESGCM(root.reveal())
         self._terms = {
             term: AESGCM(_open(opener, blob, _term_binding(term).associated_data(engine_id), f"keyring key {term}"))
             for term, blob in wrapped.items()
         }
         self._term = max(self._terms)
+
+    @property
+    def term(self) -> int:
+        """The newest term, under which everything is wrapped from now on."""
+        return self._term
+
+    def adopt(self, newer: Keyring) -> None:
+        """Take over the terms of the same keyring, opened later."""
+        self._terms = newer._terms
+        self._term = newer._term
 
     def wrap(self, binding: Binding, secret: SecretBytes) -> tuple[int, bytes]:
         """Return the newest term and the secret wrapped under its key."""
@@ -82,7 +100,10 @@ class Keyring:
         """
         what = f"the {binding.table} of {binding.row}"
         if term not in self._terms:
-            raise corrupt(what)
+            newer = self._renewed(term)
+            if newer is None:
+                raise corrupt(what)
+            self.adopt(newer)
         return SecretBytes(_open(self._terms[term], wrapped, binding.associated_data(self._engine_id), what))
 
     def box(self, binding: Binding, content: bytes) -> bytes:
@@ -90,17 +111,36 @@ class Keyring:
         term, wrapped = self.wrap(binding, SecretBytes(content))
         return term.to_bytes(_TERM_BYTES, "big") + wrapped
 
+    def rebox(self, binding: Binding, box: bytes) -> bytes:
+        """Return content boxed anew, under the newest term; raises as `unwrap`."""
+        return self.box(binding, self.unbox(binding, box))
+
     def unbox(self, binding: Binding, box: bytes) -> bytes:
         """Return what `box` wrapped; raises as `unwrap`."""
         return self.unwrap(binding, int.from_bytes(box[:_TERM_BYTES], "big"), box[_TERM_BYTES:]).reveal()
 
 
-def new_term(engine_id: str, root: SecretBytes, entropy: Callable[[int], bytes]) -> bytes:
-    """Return a new keyring key for the first term, wrapped under the root key."""
+def new_term(engine_id: str, root: SecretBytes, entropy: Callable[[int], bytes], term: int = FIRST_TERM) -> bytes:
+    """Return a new keyring key for a term, wrapped under the root key."""
+    return _wrapped(engine_id, root, term, entropy(KEY_BYTES), entropy)
+
+
+def rewrapped_term(
+    engine_id: str, old: SecretBytes, new: SecretBytes, term: int, wrapped: bytes, entropy: Callable[[int], bytes]
+) -> bytes:
+    """Return the keyring key of a term under another root key.
+
+    Raises:
+        MaterialCorruptError: it does not open under the old one.
+    """
+    associated_data = _term_binding(term).associated_data(engine_id)
+    key = _open(AESGCM(old.reveal()), wrapped, associated_data, f"keyring key {term}")
+    return _wrapped(engine_id, new, term, key, entropy)
+
+
+def _wrapped(engine_id: str, root: SecretBytes, term: int, key: bytes, entropy: Callable[[int], bytes]) -> bytes:
     iv = entropy(IV_BYTES)
-    return iv + AESGCM(root.reveal()).encrypt(
-        iv, entropy(KEY_BYTES), _term_binding(FIRST_TERM).associated_data(engine_id)
-    )
+    return iv + AESGCM(root.reveal()).encrypt(iv, key, _term_binding(term).associated_data(engine_id))
 
 
 def _term_binding(term: int) -> Binding:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.audit import Request
     from kmsplan.engine.core import Core
     from kmsplan.engine.keystore.instance import InstanceRow
-    from kmsplan.engine.protection.protocol import AsymmetricDecrypter, Encrypter, Generated, Signer
+    from kmsplan.engine.protection.protocol import Generated, Handle
 
 FIRST_GENERATION = 1
 
@@ -45,7 +45,7 @@ def made(core: Core, request: Request, design: Design) -> Iterator[VersionRow]:
     version_id = key_version_id(design.key_id, core.world.entropy(10))
     if design.instance.type == KeyType.HARDWARE:
         with hardware.made(core, request, design, version_id) as (reference, generated):
-            yield _version(core, design, version_id, reference, generated)
+            yield as_kept(core, design, version_id, reference, generated)
     else:
         yield software_version(core, design, version_id)
 
@@ -57,12 +57,19 @@ def software_version(core: Core, design: Design, version_id: str) -> VersionRow:
     if generated.public_key is not None:  # nothing can be wrong with a symmetric key: it is random bytes
         handle = protection.open(design.spec, reference, generated.secret)
         prove(handle, design.spec, design.usage, generated.public_key)
-    return _version(core, design, version_id, reference, generated)
+    return as_kept(core, design, version_id, reference, generated)
 
 
-def _version(core: Core, design: Design, version_id: str, reference: bytes, generated: Generated) -> VersionRow:
+def as_kept(
+    core: Core,
+    design: Design,
+    version_id: str,
+    reference: bytes,
+    generated: Generated,
+    generation: int = FIRST_GENERATION,
+) -> VersionRow:
     """Return new material as the keystore keeps it: wrapped, as far as it is ours to keep."""
-    keyring, binding = core.opened(), _binding(design, version_id, FIRST_GENERATION)
+    keyring, binding = core.opened(), _binding(design, version_id, generation)
     term, wrapped = keyring.wrap(binding, generated.secret) if generated.secret else (None, None)
     public_key = generated.public_key
     return VersionRow(
@@ -71,14 +78,14 @@ def _version(core: Core, design: Design, version_id: str, reference: bytes, gene
         instance_id=design.instance.instance_id,
         reference=reference,
         public_key=None if public_key is None else keyring.box(_public_binding(binding), public_key),
-        generation=FIRST_GENERATION,
+        generation=generation,
         created=core.now(),
         term=term,
         wrapped=wrapped,
     )
 
 
-def opened(core: Core, version: VersionRow, design: Design) -> Encrypter | Signer | AsymmetricDecrypter:
+def opened(core: Core, version: VersionRow, design: Design) -> Handle:
     """Return a handle on a version.
 
     Raises:
@@ -86,7 +93,7 @@ def opened(core: Core, version: VersionRow, design: Design) -> Encrypter | Signe
         ProtectionUnavailableError: its HSM does not answer, or does not have it.
     """
     keyring, protection = core.opened(), core.protection(design.instance)
-    if design.instance.type == KeyType.HARDWARE:
+    if design.instance.type in (KeyType.HARDWARE, KeyType.EXTERNAL):
         return protection.open(design.spec, version.reference, None)
     if version.wrapped is None or version.term is None:
         raise corrupt(f"the material of {version.version_id}")
@@ -117,4 +124,5 @@ def _binding(design: Design, version_id: str, generation: int) -> Binding:
 
 
 def _public_binding(binding: Binding) -> Binding:
-    return binding._replace(table="public key")
+    """A public key is wrapped once: material that is imported again has the same."""
+    return binding._replace(table="public key", generation=FIRST_GENERATION)

@@ -9,15 +9,14 @@ from kmsplan.kms.error import KmsError
 from kmsplan.kms.naming import ALIAS_PREFIX
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from kmsplan.engine.core import Identity
+    from kmsplan.engine.keystore.connection import Connection
 
-_ARN: Final = "acs:"
+ARN_START: Final = "acs:"
 _KEY: Final = "key/"
 
 
-def resolve(db: sqlite3.Connection, identity: Identity, name: str) -> str:
+def resolve(db: Connection, identity: Identity, name: str) -> str:
     """Return the id of the key that an id, an alias or an ARN means; whether a key has that id is not looked up.
 
     Raises:
@@ -25,7 +24,7 @@ def resolve(db: sqlite3.Connection, identity: Identity, name: str) -> str:
     """
     if not name.isascii():
         raise KmsError("Forbidden.KeyNotFound", f"{name!a} is no key: ids, aliases and ARNs are ASCII.")
-    if name.startswith(_ARN):
+    if name.startswith(ARN_START):
         name = _local(name, identity.arn_prefix)
     if not name.startswith(ALIAS_PREFIX):
         return name

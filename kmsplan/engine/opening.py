@@ -7,21 +7,25 @@ from typing import TYPE_CHECKING
 
 from kmsplan.engine.audit import Trail
 from kmsplan.engine.core import Core, Identity, World
+from kmsplan.engine.dataplane.allowance import Allowances
+from kmsplan.engine.dataplane.targets import Targets
 from kmsplan.engine.error import KeystoreCorruptError, KeystoreError, KeystoreReadOnlyError
 from kmsplan.engine.handles import Handles
-from kmsplan.engine.keystore import setting
-from kmsplan.engine.keystore.store import Keystore
+from kmsplan.engine.keystore import setting, trail
+from kmsplan.engine.keystore.folder import make_folder
+from kmsplan.engine.keystore.store import Keystore, database
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kmsplan.engine.keystore.writer import Transaction
     from kmsplan.engine.sealing import Seal
+    from kmsplan.kms.secret import SecretBytes
 
 
-def open_core(folder: Path, world: World, seal: Seal | None, *, read_only: bool) -> Core:
+def open_core(folder: Path, world: World, seal: Seal | None, *, postgres: SecretBytes | None, read_only: bool) -> Core:
     """Open an engine; see `Engine.open`."""
-    keystore = Keystore(folder, read_only=read_only)
+    keystore = Keystore(database(folder, postgres, read_only=read_only))
     try:
         identity = _identity(keystore)
     except BaseException:
@@ -34,10 +38,12 @@ def open_core(folder: Path, world: World, seal: Seal | None, *, read_only: bool)
         store=keystore,
         trail=Trail(folder, identity.engine_id),
         handles=Handles(world.clock),
+        targets=Targets(),
+        allowances=Allowances(),
     )
     if not read_only:
         try:
-            _make_ready(core, seal)
+            _make_ready(core, seal, postgres=postgres is not None)
         except BaseException:
             close_core(core)
             raise
@@ -51,27 +57,40 @@ def _identity(keystore: Keystore) -> Identity:
         return Identity(**{name: settings[name].decode() for name in ("engine_id", "region", "account")})
     except (KeyError, UnicodeDecodeError) as error:
         raise KeystoreCorruptError(
-            f"the keystore {keystore.path} does not say which engine it is ({error}). Restore the engine's folder from "
+            f"the keystore {keystore.name} does not say which engine it is ({error}). Restore the engine's folder from "
             "its newest backup"
         ) from error
 
 
-def _make_ready(core: Core, seal: Seal | None) -> None:
+def _make_ready(core: Core, seal: Seal | None, *, postgres: bool) -> None:
     """Get ready for writing, and for cryptography unless the engine is sealed."""
-    from kmsplan.engine.presence import Presence  # noqa: PLC0415 - planning writes nothing
-
     try:
-        core.presence = Presence(core.folder)
+        make_folder(core.folder)  # the database may be another machine's, and the folder not be there yet
+        core.presence = core.store.presence(core.world.entropy)
     except OSError as error:
         raise KeystoreReadOnlyError(
             f"the engine in {core.folder} cannot be opened for writing ({error}). Check the owner and mode of its "
             "folder, and that the file system is not mounted read-only"
         ) from error
     core.store.start(core.trail.conclude)
+    if postgres:
+        _join(core)
     if seal is not None and not is_sealed(core):
         from kmsplan.engine.unsealing import open_keyring  # noqa: PLC0415 - imports cryptography; planning does not
 
         open_keyring(core, seal)
+
+
+def _join(core: Core) -> None:
+    """Keep the newest checkpoint from now on where this machine has none yet: the engine was made on another."""
+    from kmsplan.engine import checkpoint  # noqa: PLC0415 - a file in the folder has its checkpoint beside it
+
+    if (core.folder / checkpoint.FILE).exists():
+        return
+    with core.store.look() as db:
+        newest = trail.newest_checkpoint(db)
+    if newest is not None:
+        checkpoint.write(core.folder, checkpoint.Checkpoint(*newest))
 
 
 def is_sealed(core: Core) -> bool:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kmsplan.engine.protection import publickey
 from kmsplan.engine.protection.protocol import (
     AsymmetricDecrypter,
     Encrypter,
     InvalidCiphertextError,
+    Mac,
     NotOfferedError,
     ProtectionUnavailableError,
     Signer,
 )
-from kmsplan.kms.spec import SPECS, KeySpec, KeyUsage
+from kmsplan.kms.spec import ALGORITHMS, SPECS, KeySpec, KeyUsage
+
+if TYPE_CHECKING:
+    from kmsplan.engine.protection.protocol import Handle
 
 _MESSAGE: Final = b"kmsplan: does this key work?"
 _DIGEST: Final = hashlib.sha256(_MESSAGE).digest()
-
-Handle = Encrypter | Signer | AsymmetricDecrypter
 
 
 def prove(handle: Handle, spec: KeySpec, usage: KeyUsage, public_key: bytes | None) -> None:
@@ -30,12 +32,10 @@ def prove(handle: Handle, spec: KeySpec, usage: KeyUsage, public_key: bytes | No
     """
     for algorithm in SPECS[spec].algorithms_for(usage):
         try:
-            works = _works(handle, algorithm, public_key)
+            proven = works(handle, algorithm, public_key)
         except NotOfferedError:
             continue
-        except InvalidCiphertextError:
-            works = False
-        if works:
+        if proven:
             return
         break
     raise ProtectionUnavailableError(
@@ -44,12 +44,34 @@ def prove(handle: Handle, spec: KeySpec, usage: KeyUsage, public_key: bytes | No
     )
 
 
-def _works(handle: Handle, algorithm: str, public_key: bytes | None) -> bool:
-    if public_key is None:
-        return isinstance(handle, Encrypter) and handle.decrypt(handle.encrypt(_MESSAGE, b""), b"") == _MESSAGE
-    if algorithm in publickey.OAEP_PADDINGS:
-        sealed = publickey.encrypt(public_key, algorithm, _MESSAGE)
-        return isinstance(handle, AsymmetricDecrypter) and handle.asymmetric_decrypt(algorithm, sealed) == _MESSAGE
-    return isinstance(handle, Signer) and publickey.verify(
-        public_key, algorithm, _DIGEST, handle.sign(algorithm, _DIGEST)
-    )
+def works(handle: Handle, algorithm: str, public_key: bytes | None) -> bool:
+    """Use a key once by one algorithm and check the result, with the public key where there is one.
+
+    Raises:
+        NotOfferedError: the backend does not know the algorithm.
+        ProtectionUnavailableError: it does not answer.
+    """
+    usage = ALGORITHMS[algorithm].usage
+    try:
+        if usage is KeyUsage.MAC:
+            return isinstance(handle, Mac) and _authenticates(handle, algorithm)
+        if usage is KeyUsage.SIGN:
+            return isinstance(handle, Signer) and _signs(handle, algorithm, public_key)
+        if public_key is None:
+            return isinstance(handle, Encrypter) and handle.decrypt(handle.encrypt(_MESSAGE, b""), b"") == _MESSAGE
+        return isinstance(handle, AsymmetricDecrypter) and _opens(handle, algorithm, public_key)
+    except InvalidCiphertextError:
+        return False
+
+
+def _authenticates(handle: Mac, algorithm: str) -> bool:
+    code = handle.mac(algorithm, _MESSAGE)
+    return handle.mac(algorithm, _MESSAGE) == code != handle.mac(algorithm, _DIGEST)
+
+
+def _signs(handle: Signer, algorithm: str, public_key: bytes | None) -> bool:
+    return public_key is not None and publickey.verify(public_key, algorithm, _DIGEST, handle.sign(algorithm, _DIGEST))
+
+
+def _opens(handle: AsymmetricDecrypter, algorithm: str, public_key: bytes) -> bool:
+    return handle.asymmetric_decrypt(algorithm, publickey.encrypt(public_key, algorithm, _MESSAGE)) == _MESSAGE

@@ -8,10 +8,10 @@ from kmsplan.engine.keystore import instance as instances
 from kmsplan.kms.error import KmsError
 
 if TYPE_CHECKING:
-    import sqlite3
+    from kmsplan.engine.keystore.connection import Connection
 
 
-def require_room(db: sqlite3.Connection, instance_id: str) -> None:
+def require_room(db: Connection, instance_id: str) -> None:
     """Check that one more key version fits into an instance; those being made or destroyed in an HSM count too.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What the engine does by itself, when somebody lets it: due rotations and due deletions.
+"""What the engine does by itself, when somebody lets it: due rotations, expiries and deletions.
 
 Everything that is due is found in the database and done in transactions that check again that it is due, so that it
 may be interrupted anywhere and repeated at will.
@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from kmsplan.engine import hardware, moment
+from kmsplan.engine import expiring, hardware, moment, rotation
 from kmsplan.engine.audit import OK
 from kmsplan.engine.execution import admitted, require_unsealed
-from kmsplan.engine.hardware import SCHEDULE
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import key as keys
 from kmsplan.engine.keystore import version as versions
@@ -23,11 +22,11 @@ from kmsplan.kms.naming import key_version_id
 from kmsplan.kms.spec import KeySpec, KeyType, KeyUsage
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Mapping
 
     from kmsplan.engine.audit import Request
     from kmsplan.engine.core import Core
+    from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.keystore.key import KeyRow
     from kmsplan.engine.keystore.version import VersionRow
     from kmsplan.engine.keystore.writer import Transaction
@@ -46,18 +45,30 @@ class Ticked:
     """Keys with a new primary version."""
     deleted: tuple[str, ...] = ()
     """Keys that are gone for ever."""
+    expired: tuple[str, ...] = ()
+    """Keys whose imported material is gone; they wait for it again."""
     postponed: Mapping[str, str] = field(default_factory=dict)
     """By key, why something due could not be done; the next tick tries again."""
 
 
 def tick(core: Core) -> Ticked:
     """Finish what was interrupted, delete and rotate what is due. A sealed engine does nothing by itself."""
-    if core.keyring is None:
+    if not _open(core):
         return Ticked()
+    rotation.advance(core)
     deleted = _delete_due(core)
-    postponed = hardware.settle(core)
+    expired = expiring.expire_due(core)
+    postponed = {**expiring.clean_tokens(core), **hardware.settle(core)}
     rotated, waiting = rotate_due(core)
-    return Ticked(rotated=rotated, deleted=deleted, postponed={**postponed, **waiting})
+    return Ticked(rotated=rotated, deleted=deleted, expired=expired, postponed={**postponed, **waiting})
+
+
+def _open(core: Core) -> bool:
+    try:
+        core.opened()
+    except KmsError:
+        return False
+    return True
 
 
 def _delete_due(core: Core) -> tuple[str, ...]:
@@ -80,12 +91,12 @@ def _delete(core: Core, transaction: Transaction, chunk: list[str], now: str) ->
             continue
         _delete_one(transaction.db, row)
         core.handles.drop(key_id)
-        transaction.entries.append(core.request("DeleteKey", key_id, SCHEDULE).entry(OK))
+        transaction.entries.append(core.scheduled("DeleteKey", key_id).entry(OK))
         deleted.append(key_id)
     return deleted
 
 
-def _delete_one(db: sqlite3.Connection, row: KeyRow) -> None:
+def _delete_one(db: Connection, row: KeyRow) -> None:
     """Destroy wrapped material now; HSM material is destroyed last, by `hardware.settle`."""
     instance = instances.load(db, row.instance_id)
     if instance is not None and instance.type == KeyType.HARDWARE:
@@ -123,7 +134,7 @@ def _rotate(core: Core, key_id: str) -> bool:
     """Rotate one key; False where it is not due any more."""
     from kmsplan.engine import material  # noqa: PLC0415 - nothing is due at most starts
 
-    request = core.request("RotateKey", key_id, SCHEDULE)
+    request = core.scheduled("RotateKey", key_id)
     with core.store.read() as db:
         row = keys.load(db, key_id)
         instance = instances.load(db, row.instance_id) if row else None

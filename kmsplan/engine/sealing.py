@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from kmsplan.engine.error import KeystoreCorruptError, SealingError
 from kmsplan.engine.framing import framed
-from kmsplan.engine.keystore.store import flush_folder
+from kmsplan.engine.keystore.folder import flush_folder
 from kmsplan.kms.secret import SecretBytes
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ KEY_BYTES: Final = 32
 SALT_BYTES: Final = 16
 IV_BYTES: Final = 12
 # RFC 9106, 4, second recommended option: 64 MiB, for machines that cannot spare 2 GiB.
-_ARGON2ID: Final = {"iterations": 3, "lanes": 4, "memory_kib": 64 * 1024}
+ARGON2ID: Final = {"iterations": 3, "lanes": 4, "memory_kib": 64 * 1024}
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 Entropy = Callable[[int], bytes]
@@ -59,7 +59,7 @@ class PassphraseSeal:
 
     def make(self, entropy: Entropy) -> dict[str, Any]:
         """Choose a salt."""
-        return {"salt": entropy(SALT_BYTES).hex(), **_ARGON2ID}
+        return {"salt": entropy(SALT_BYTES).hex(), **ARGON2ID}
 
     def key(self, parameters: dict[str, Any]) -> SecretBytes:
         """Stretch the passphrase; takes about a tenth of a second and 64 MiB."""
@@ -146,17 +146,22 @@ def default_key_file(folder: Path) -> Path:
 
 
 def make_root(seal: Seal, engine_id: str, entropy: Entropy) -> tuple[SecretBytes, bytes]:
-    """Return a new root key, and the record of how it is sealed.
+    """Return a new root key, and the record of how it is sealed; raises as `seal_root`."""
+    root = SecretBytes(entropy(KEY_BYTES))
+    return root, seal_root(seal, engine_id, root, entropy)
+
+
+def seal_root(seal: Seal, engine_id: str, root: SecretBytes, entropy: Entropy) -> bytes:
+    """Seal a root key; return the record of how it is sealed.
 
     Raises:
         SealingError: the seal cannot be made.
     """
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - planning opens no seal
 
-    parameters = {"kind": seal.kind, **seal.make(entropy)}
-    root, iv = SecretBytes(entropy(KEY_BYTES)), entropy(IV_BYTES)
+    parameters, iv = {"kind": seal.kind, **seal.make(entropy)}, entropy(IV_BYTES)
     wrapped = AESGCM(seal.key(parameters).reveal()).encrypt(iv, root.reveal(), _bound(engine_id, parameters))
-    return root, json.dumps({**parameters, "root": (iv + wrapped).hex()}, sort_keys=True).encode()
+    return json.dumps({**parameters, "root": (iv + wrapped).hex()}, sort_keys=True).encode()
 
 
 def open_root(seal: Seal, engine_id: str, record: bytes) -> SecretBytes:

@@ -5,42 +5,68 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kmsplan.engine import audit, description, naming
+from kmsplan.engine.caller import Caller
 from kmsplan.engine.core import World
 from kmsplan.engine.error import ReadOnlyEngineError
 from kmsplan.engine.keystore import key as keys
-from kmsplan.engine.keystore import listing, schema, setting, store, trail
+from kmsplan.engine.keystore import setting, store
 from kmsplan.engine.opening import close_core, is_sealed, open_core
-from kmsplan.engine.sealing import kind_of
+from kmsplan.engine.protection.protocol import ProtectionUnavailableError
+from kmsplan.engine.reading.readable import Readable
+from kmsplan.engine.status import status
 from kmsplan.kms.error import KmsError
+from kmsplan.kms.operation import DeleteKeyMaterial
 from kmsplan.kms.spec import SPECS, KeySpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator
     from datetime import datetime
     from pathlib import Path
+    from threading import Event
 
-    from kmsplan.engine.audit import Request
+    from kmsplan.engine.access.accesskey import Access, AccessKeyView
+    from kmsplan.engine.access.known import AccessKey
+    from kmsplan.engine.action.servicekey import ServiceKeys
     from kmsplan.engine.core import Core
-    from kmsplan.engine.crypto import Crypto
+    from kmsplan.engine.dataplane import datakey, symmetric
+    from kmsplan.engine.dataplane.crypto import Context, Crypto
     from kmsplan.engine.description import Description
+    from kmsplan.engine.error import EngineError
+    from kmsplan.engine.importing import ImportParameters
+    from kmsplan.engine.keeping import Keeping
+    from kmsplan.engine.keystore.instance import InstanceRow
     from kmsplan.engine.protection.protocol import Protection
     from kmsplan.engine.schedule import Ticked
     from kmsplan.engine.sealing import Seal
     from kmsplan.engine.verification import Verified
     from kmsplan.kms.operation import Operation
+    from kmsplan.kms.secret import SecretBytes
 
 
-def is_engine(path: Path) -> bool:
-    """Return whether the folder holds an engine."""
-    return store.is_keystore(path)
+def is_engine(path: Path, postgres: SecretBytes | None = None) -> bool:
+    """Return whether there is an engine in the folder, or in the database that a connection string names.
+
+    Raises:
+        KeystoreError: the database cannot be asked.
+    """
+    return store.database(path, postgres).exists()
 
 
-def allow(request: Request) -> None:
-    """Let the request pass: who may open the folder may do everything that the seal allows."""
-    del request
+def place_of(path: Path, postgres: SecretBytes | None = None) -> str:
+    """Return where such an engine keeps its keys, for messages: its folder, or the database without the password.
+
+    Raises:
+        KeystoreError: the connection string is none.
+    """
+    return str(path) if postgres is None else store.database(path, postgres).name
 
 
-class Engine:
+def no_external(instance: InstanceRow) -> Protection:
+    """Refuse: nobody said how external key managers are reached."""
+    raise ProtectionUnavailableError(f"no way to the key manager of {instance.instance_id} was configured")
+
+
+class Engine(Readable):
     """One open engine. All methods may be called from several threads.
 
     Wherever a key is named for cryptography, an id, an alias or an ARN names it. Every method that uses a key or
@@ -50,9 +76,16 @@ class Engine:
     - EngineError: the engine itself fails, and how to mend it.
     """
 
-    def __init__(self, core: Core) -> None:
-        """Take an open core; `Engine.open` makes one."""
+    __slots__ = ("_caller", "_core")
+
+    def __init__(self, core: Core, caller: Caller) -> None:
+        """Take an open core and whom it works for; `Engine.open` makes one."""
         self._core = core
+        self._caller = caller
+
+    def acting(self, caller: Caller) -> Engine:
+        """Return the same engine for another caller; closing either closes both."""
+        return Engine(self._core, caller)
 
     @staticmethod
     def create(
@@ -63,8 +96,11 @@ class Engine:
         entropy: Callable[[int], bytes],
         region: str = "local",
         actor: str = "kmsplan",
+        postgres: SecretBytes | None = None,
     ) -> None:
         """Make an engine in a folder, sealed by `seal`; it appears whole or not at all.
+
+        With `postgres`, a connection string, its keystore is in that database.
 
         Raises:
             EngineExistsError: there is one.
@@ -72,7 +108,7 @@ class Engine:
         """
         from kmsplan.engine.founding import found  # noqa: PLC0415 - imports cryptography; planning does not need it
 
-        found(path, seal, clock=clock, entropy=entropy, region=region, actor=actor)
+        found(path, seal, clock=clock, entropy=entropy, region=region, actor=actor, postgres=postgres)
 
     @classmethod
     def open(
@@ -85,8 +121,8 @@ class Engine:
         entropy: Callable[[int], bytes],
         actor: str,
         read_only: bool = False,
-        source: str = "embedded",
-        authorise: Callable[[Request], None] = allow,
+        external: Callable[[InstanceRow], Protection] = no_external,
+        postgres: SecretBytes | None = None,
     ) -> Engine:
         """Open an engine.
 
@@ -98,14 +134,15 @@ class Engine:
             entropy: as many random bytes as asked for.
             actor: who is calling, for the audit trail.
             read_only: change nothing on disk, and refuse what would. The seal is not used then.
-            source: how the calls come in, for the audit trail.
-            authorise: raises KmsError where the actor may not do what the request says.
+            external: opens the way to an external instance's key manager.
+            postgres: connection string of the database with its keystore; None where that is in the folder.
 
         Raises:
             EngineMissingError, EngineVersionError, SealingError, KeystoreError: it cannot be opened.
         """
-        world = World(clock=clock, entropy=entropy, hardware=hardware, actor=actor, source=source, authorise=authorise)
-        return cls(open_core(path, world, seal, read_only=read_only))
+        caller = Caller(actor=actor)
+        world = World(clock=clock, entropy=entropy, hardware=hardware, external=external, caller=caller)
+        return cls(open_core(path, world, seal, postgres=postgres, read_only=read_only), caller)
 
     @property
     def engine_id(self) -> str:
@@ -132,7 +169,38 @@ class Engine:
         self._require_writable()
         from kmsplan.engine.action.table import execute  # noqa: PLC0415 - imports cryptography; planning does not
 
-        return execute(self._core, operation)
+        return execute(self._core, self._caller, operation)
+
+    def parameters_for_import(self, key: str, algorithm: str, spec: str) -> ImportParameters:
+        """Make a key pair that material for a key of origin EXTERNAL is wrapped under; the key stays as it is.
+
+        Args:
+            key: the key's id or ARN.
+            algorithm: one of `kms.wrapping.WRAPPINGS` that carries such material.
+            spec: the wrapping key's.
+        """
+        self._require_writable()
+        from kmsplan.engine.importing import parameters_for_import  # noqa: PLC0415 - as above
+
+        return parameters_for_import(self._core, self._caller, key, algorithm, spec)
+
+    def import_material(self, key: str, wrapped: bytes, token: bytes, expires: int | None = None) -> None:
+        """Give a key of origin EXTERNAL its material; the first one it had is the only one it ever takes.
+
+        Args:
+            key: the key's id or ARN.
+            wrapped: the material, wrapped as `parameters_for_import` said.
+            token: what that gave with it.
+            expires: when the material is to be destroyed, in seconds since 1970; None or 0 is never.
+        """
+        self._require_writable()
+        from kmsplan.engine.importing import import_material  # noqa: PLC0415 - as above
+
+        import_material(self._core, self._caller, key, wrapped, token, expires)
+
+    def delete_material(self, key: str) -> None:
+        """Destroy a key's imported material; the key waits for the same again."""
+        self.execute(DeleteKeyMaterial(key=key))
 
     def tick(self) -> Ticked:
         """Finish what was interrupted, delete and rotate what is due. A sealed engine does nothing."""
@@ -140,6 +208,18 @@ class Engine:
         from kmsplan.engine.schedule import tick  # noqa: PLC0415 - as above
 
         return tick(self._core)
+
+    def run_schedule(self, stop: Event, tell: Callable[[Ticked | EngineError], None] = lambda _: None) -> None:
+        """Do what is due whenever it is due, until `stop` is set; of all processes that run this, one at a time does.
+
+        Args:
+            stop: ends it, at once unless it is at work.
+            tell: is told what was done, and what failed; it goes on after both.
+        """
+        self._require_writable()
+        from kmsplan.engine.scheduler import run  # noqa: PLC0415 - as above
+
+        run(self._core, stop, tell)
 
     def describe(self, ids: Collection[str] | None = None, *, check_material: bool = False) -> Description:
         """Describe instances, keys and aliases, all or those with these identities.
@@ -166,51 +246,140 @@ class Engine:
         """
         return SPECS[KeySpec(self._find(name).spec)].symmetric
 
-    def encrypt(self, key: str, plaintext: bytes, context: Mapping[str, str] | None = None) -> tuple[bytes, str]:
-        """Encrypt with a symmetric key's primary version; return ciphertext and version id.
+    def access_key(self, access_key_id: str) -> AccessKey | None:
+        """Return an access key with its secret; None where there is none.
+
+        Raises:
+            KmsError: the engine is sealed.
+        """
+        from kmsplan.engine.access.lookup import look_up  # noqa: PLC0415 - as above
+
+        return look_up(self._core, access_key_id)
+
+    def access_keys(self) -> list[AccessKeyView]:
+        """Return every access key without its secret, the oldest first."""
+        from kmsplan.engine.access.accesskey import views  # noqa: PLC0415 - as above
+
+        return views(self._core)
+
+    @property
+    def access(self) -> Access:
+        """Its access keys: made, rotated, enabled, disabled, deleted."""
+        self._require_writable()
+        from kmsplan.engine.access.accesskey import Access  # noqa: PLC0415 - as above
+
+        return Access(self._core, self._caller)
+
+    @property
+    def service_keys(self) -> ServiceKeys:
+        """Keys that cloud services make for themselves, and keys that were migrated from KMS 1.0."""
+        self._require_writable()
+        from kmsplan.engine.action.servicekey import ServiceKeys  # noqa: PLC0415 - as above
+
+        return ServiceKeys(self._core, self._caller)
+
+    @property
+    def begin(self) -> Crypto:
+        """The data plane, for callers that do not wait in a thread: what is below, each call up to its commit."""
+        self._require_writable()
+        from kmsplan.engine.dataplane.crypto import Crypto  # noqa: PLC0415 - as above
+
+        return Crypto(self._core, self._caller)
+
+    def encrypt(
+        self, key: str, plaintext: bytes, context: Context = None, *, dry_run: bool = False
+    ) -> symmetric.Encrypted:
+        """Encrypt with a symmetric key's primary version.
 
         The plaintext has at most 6,144 bytes. The ciphertext opens under an equal context only, in any order.
         """
-        return self._crypto().encrypt(key, plaintext, context)
+        return self.begin.encrypt(key, plaintext, context, dry_run=dry_run).wait()
 
-    def decrypt(self, blob: bytes, context: Mapping[str, str] | None = None) -> tuple[bytes, str, str]:
-        """Decrypt what `encrypt` returned; return plaintext, key id and version id.
+    def decrypt(self, blob: bytes, context: Context = None, *, dry_run: bool = False) -> symmetric.Decrypted:
+        """Decrypt what `encrypt` returned.
 
         Raises:
             InvalidCiphertextError: anything about the ciphertext or the context is wrong.
         """
-        return self._crypto().decrypt(blob, context)
+        return self.begin.decrypt(blob, context, dry_run=dry_run).wait()
 
-    def sign(self, key: str, version: str | None, algorithm: str | None, digest: bytes) -> bytes:
+    def generate_data_key(
+        self, key: str, length: int, context: Context = None, *, export: bool = True, dry_run: bool = False
+    ) -> datakey.DataKey:
+        """Make a data key of so many bytes, encrypted by a symmetric key; the ciphertext holds its Base64 text.
+
+        Args:
+            key: what encrypts it.
+            length: 1 to 1,024 bytes.
+            context: see `encrypt`.
+            export: whether the caller will see the data key (GenerateDataKey) or not (...WithoutPlaintext).
+            dry_run: check everything, then refuse with DryRunOperationError.
+        """
+        return self.begin.generate_data_key(key, length, context, export=export, dry_run=dry_run).wait()
+
+    def sign(
+        self, key: str, version: str | None, algorithm: str | None, digest: bytes, *, dry_run: bool = False
+    ) -> bytes:
         """Sign a digest; the newest version and the spec's first algorithm, unless others are named."""
-        return self._crypto().sign(key, version, algorithm, digest)
+        return self.begin.sign(key, version, algorithm, digest, dry_run=dry_run).wait().signature
 
-    def verify(self, key: str, version: str | None, algorithm: str | None, digest: bytes, signature: bytes) -> bool:
+    def verify(
+        self,
+        key: str,
+        version: str | None,
+        algorithm: str | None,
+        digest: bytes,
+        signature: bytes,
+        *,
+        dry_run: bool = False,
+    ) -> bool:
         """Return whether a signature over a digest holds."""
-        return self._crypto().verify(key, version, algorithm, digest, signature)
+        return self.begin.verify(key, version, algorithm, digest, signature, dry_run=dry_run).wait().holds
 
-    def asymmetric_encrypt(self, key: str, version: str | None, algorithm: str | None, plaintext: bytes) -> bytes:
-        """Encrypt with an RSA key's public half (OAEP)."""
-        return self._crypto().asymmetric_encrypt(key, version, algorithm, plaintext)
+    def asymmetric_encrypt(
+        self, key: str, version: str | None, algorithm: str | None, plaintext: bytes, *, dry_run: bool = False
+    ) -> bytes:
+        """Encrypt with the public half of an RSA (OAEP) or SM2 key."""
+        return self.begin.asymmetric_encrypt(key, version, algorithm, plaintext, dry_run=dry_run).wait().blob
 
-    def asymmetric_decrypt(self, key: str, version: str | None, algorithm: str | None, blob: bytes) -> bytes:
-        """Decrypt with an RSA key (OAEP).
+    def asymmetric_decrypt(
+        self, key: str, version: str | None, algorithm: str | None, blob: bytes, *, dry_run: bool = False
+    ) -> bytes:
+        """Decrypt with an RSA (OAEP) or SM2 key.
 
         Raises:
             InvalidCiphertextError: anything about the ciphertext is wrong.
         """
-        return self._crypto().asymmetric_decrypt(key, version, algorithm, blob)
+        return self.begin.asymmetric_decrypt(key, version, algorithm, blob, dry_run=dry_run).wait().plaintext
 
-    def public_key(self, key: str, version: str | None = None) -> str:
+    def public_key(self, key: str, version: str | None = None, *, dry_run: bool = False) -> str:
         """Return an asymmetric key's public half as PEM (SubjectPublicKeyInfo)."""
-        return self._crypto().public_key(key, version)
+        return self.begin.public_key(key, version, dry_run=dry_run).wait().pem
+
+    def generate_mac(self, key: str, algorithm: str | None, message: bytes, *, dry_run: bool = False) -> bytes:
+        """Return a message's authentication code (HMAC)."""
+        return self.begin.generate_mac(key, algorithm, message, dry_run=dry_run).wait().mac
+
+    def verify_mac(
+        self, key: str, algorithm: str | None, message: bytes, code: bytes, *, dry_run: bool = False
+    ) -> bool:
+        """Return whether a code is the message's."""
+        return self.begin.verify_mac(key, algorithm, message, code, dry_run=dry_run).wait().holds
+
+    @property
+    def keeping(self) -> Keeping:
+        """Backups, new root keys, new keyring keys."""
+        self._require_writable()
+        from kmsplan.engine.keeping import Keeping  # noqa: PLC0415 - as above
+
+        return Keeping(self._core, self._caller)
 
     def seal(self) -> None:
         """Refuse all cryptography and new keys, in every process, until `unseal`; metadata can still be changed."""
         self._require_writable()
         from kmsplan.engine import unsealing  # noqa: PLC0415 - imports cryptography; planning does not need it
 
-        unsealing.seal(self._core)
+        unsealing.seal(self._core, self._caller)
 
     def unseal(self, seal: Seal) -> None:
         """Open the keyring again.
@@ -221,28 +390,11 @@ class Engine:
         self._require_writable()
         from kmsplan.engine import unsealing  # noqa: PLC0415 - as above
 
-        unsealing.unseal(self._core, seal)
+        unsealing.unseal(self._core, self._caller, seal)
 
     def status(self) -> dict[str, Any]:
         """Return facts about the engine, ready for JSON."""
-        with self._core.store.read() as db:
-            settings = setting.load_all(db)
-            head, counts = trail.head(db), listing.counts(db)
-            instances = len(listing.rows(db, "instance", None))
-        return {
-            "engine": self.engine_id,
-            "path": str(self._core.folder),
-            "region": self.region,
-            "account": self.account,
-            "created": settings["created"].decode(),
-            "schema_version": schema.VERSION,
-            "seal": kind_of(settings["seal"]),
-            "sealed": self.sealed,
-            "instances": instances,
-            "keys": counts,
-            "audit_entries": head.seq,
-            "audit_signed_up_to": head.checkpoint,
-        }
+        return status(self._core)
 
     def audit_entries(self) -> Iterator[dict[str, Any]]:
         """Yield the audit trail, oldest entry first; one moment's trail, however long it takes."""
@@ -272,12 +424,6 @@ class Engine:
         if row is None:
             raise KmsError("Forbidden.KeyNotFound", f"The specified key {name} is not found.")
         return row
-
-    def _crypto(self) -> Crypto:
-        self._require_writable()
-        from kmsplan.engine.crypto import Crypto  # noqa: PLC0415 - as above
-
-        return Crypto(self._core)
 
     def _require_writable(self) -> None:
         if self._core.presence is None:

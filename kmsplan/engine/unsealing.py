@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -13,9 +13,13 @@ from kmsplan.engine.keystore import setting
 from kmsplan.engine.sealing import open_root
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from kmsplan.engine.caller import Caller
     from kmsplan.engine.core import Core
     from kmsplan.engine.keystore.writer import Transaction
     from kmsplan.engine.sealing import Seal
+    from kmsplan.kms.secret import SecretBytes
 
 SEAL: Final = "seal"
 """Setting: how the root key is sealed, and the root key."""
@@ -26,22 +30,71 @@ AUDIT_BINDING: Final = Binding(table="signing key", row="the audit trail")
 
 
 def open_keyring(core: Core, seal: Seal) -> None:
-    """Open the keyring and the key that signs checkpoints.
+    """Open the keyring and the key that signs checkpoints, and keep the seal, which opens them when they have changed.
 
     Raises:
         SealingError: the seal does not open the root key.
         KeystoreCorruptError, MaterialCorruptError: a part of the keyring is not there, or does not open.
         AuditError: the checkpoints' public key was replaced.
     """
+    found = unlocked(core, seal)
+    core.keyring, core.trail.key, core.given = found.keyring, found.signer, seal
+
+
+def reopen(core: Core) -> None:
+    """Open the keyring again with the seal that was given, unless the engine is still sealed; raises as `open_keyring`.
+
+    So a process that serves comes back by itself when another one unseals the engine.
+    """
+    if core.given is None:
+        return
+    with core.store.look() as db:
+        still_sealed = setting.load(db, setting.SEALED) is not None
+    if not still_sealed:
+        open_keyring(core, core.given)
+
+
+class Unlocked(NamedTuple):
+    """What a seal opens."""
+
+    record: bytes
+    """How the root key is sealed."""
+    root: SecretBytes
+    keyring: Keyring
+    signer: Ed25519PrivateKey
+
+
+def unlocked(core: Core, seal: Seal) -> Unlocked:
+    """Return what a seal opens, as the database has it now; raises as `open_keyring`."""
     with core.store.read() as db:
         settings, terms = setting.load_all(db), setting.terms(db)
-    if not terms or not {SEAL, AUDIT_KEY, AUDIT_PUBLIC_KEY} <= settings.keys():
-        raise KeystoreCorruptError(
-            f"a part of the keyring is not in the keystore {core.store.path}. Restore the engine's folder from its "
-            "newest backup"
-        )
+    _require_whole(settings, terms, core.store.name)
     engine_id = core.identity.engine_id
-    keyring = Keyring(engine_id, open_root(seal, engine_id, settings[SEAL]), terms, core.world.entropy)
+    root = open_root(seal, engine_id, settings[SEAL])
+
+    def renewed(term: int) -> Keyring | None:
+        with core.store.look() as db:
+            known = term in setting.terms(db)
+        return unlocked(core, core.given or seal).keyring if known else None
+
+    return Unlocked(settings[SEAL], root, *keyring_under(root, engine_id, settings, terms, core.world.entropy, renewed))
+
+
+def keyring_under(
+    root: SecretBytes,
+    engine_id: str,
+    settings: Mapping[str, bytes],
+    terms: Mapping[int, bytes],
+    entropy: Callable[[int], bytes],
+    renewed: Callable[[int], Keyring | None] = lambda _: None,
+) -> tuple[Keyring, Ed25519PrivateKey]:
+    """Return the keyring under a root key, and the key that signs checkpoints.
+
+    Raises:
+        MaterialCorruptError: a part of it does not open.
+        AuditError: the checkpoints' public key was replaced.
+    """
+    keyring = Keyring(engine_id, root, terms, entropy, renewed)
     signer = Ed25519PrivateKey.from_private_bytes(keyring.unbox(AUDIT_BINDING, settings[AUDIT_KEY]))
     if signer.public_key().public_bytes_raw() != settings[AUDIT_PUBLIC_KEY]:
         raise AuditError(
@@ -49,12 +102,19 @@ def open_keyring(core: Core, seal: Seal) -> None:
             "folder as evidence, and find out who could write to it",
             1,
         )
-    core.keyring, core.trail.key = keyring, signer
+    return keyring, signer
 
 
-def seal(core: Core) -> None:
+def _require_whole(settings: Mapping[str, bytes], terms: Mapping[int, bytes], place: str) -> None:
+    if not terms or not {SEAL, AUDIT_KEY, AUDIT_PUBLIC_KEY} <= settings.keys():
+        raise KeystoreCorruptError(
+            f"a part of the keyring is not in the keystore {place}. Restore the engine's folder from its newest backup"
+        )
+
+
+def seal(core: Core, caller: Caller) -> None:
     """Seal the engine for every process, now and later; see `Engine.seal`."""
-    request = core.request("Seal", core.identity.engine_id)
+    request = core.request(caller, "Seal", core.identity.engine_id)
 
     def mark(transaction: Transaction) -> None:
         transaction.seal(request.time)
@@ -65,9 +125,9 @@ def seal(core: Core) -> None:
     core.seal()
 
 
-def unseal(core: Core, given: Seal) -> None:
+def unseal(core: Core, caller: Caller, given: Seal) -> None:
     """Open the engine again; see `Engine.unseal`."""
-    request = core.request("Unseal", core.identity.engine_id)
+    request = core.request(caller, "Unseal", core.identity.engine_id)
     with admitted(core, request):
         open_keyring(core, given)
         commit(core, request, lambda transaction: transaction.seal(None))

@@ -14,8 +14,9 @@ from kmsplan.engine.error import AuditError
 from kmsplan.engine.keystore import trail
 
 if TYPE_CHECKING:
-    import sqlite3
     from pathlib import Path
+
+    from kmsplan.engine.keystore.connection import Connection
 
 _REMEDY: Final = (
     "Keep the engine's folder as evidence, find out who could write to it, and compare with a backup or an export of "
@@ -35,12 +36,24 @@ class Verified:
     """The public key of the checkpoints, hex. It is in the same database as the trail: compare it with a noted one."""
 
 
-def verify(db: sqlite3.Connection, folder: Path, public_key: bytes) -> Verified:
-    """Check the whole trail.
+def verify(db: Connection, folder: Path, public_key: bytes) -> Verified:
+    """Check the whole trail, and the newest checkpoint in its own file.
 
     Raises:
         AuditError: it was changed; names the first entry that is wrong.
     """
+    hashes, signed = _check_database(db, public_key)
+    _check_file(folder, public_key, signed, hashes)
+    return _verified(hashes, signed, public_key)
+
+
+def verify_database(db: Connection, public_key: bytes) -> Verified:
+    """Check the whole trail, without the checkpoint in its own file; raises as `verify`."""
+    return _verified(*_check_database(db, public_key), public_key)
+
+
+def _check_database(db: Connection, public_key: bytes) -> tuple[list[bytes], dict[int, Checkpoint]]:
+    """Return the hashes of all entries, and the checkpoints by the entries that they sign."""
     hashes = _walk(db)
     signed = {seq: Checkpoint(body, signature) for seq, body, signature in trail.checkpoints(db)}
     for seq, found in signed.items():
@@ -49,7 +62,10 @@ def verify(db: sqlite3.Connection, folder: Path, public_key: bytes) -> Verified:
         if found.statement["seq"] != seq:
             raise AuditError(f"the checkpoint at audit entry {seq} was moved from another. {_REMEDY}", seq)
         _compare(found, hashes)
-    _check_file(folder, public_key, signed, hashes)
+    return hashes, signed
+
+
+def _verified(hashes: list[bytes], signed: dict[int, Checkpoint], public_key: bytes) -> Verified:
     return Verified(
         entries=len(hashes),
         checkpoints=len(signed),
@@ -58,7 +74,7 @@ def verify(db: sqlite3.Connection, folder: Path, public_key: bytes) -> Verified:
     )
 
 
-def _walk(db: sqlite3.Connection) -> list[bytes]:
+def _walk(db: Connection) -> list[bytes]:
     """Return the hashes of all entries, each checked against its content and the one before it."""
     hashes: list[bytes] = []
     previous = b""

@@ -6,33 +6,43 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kmsplan.engine import material, moment
+from kmsplan.engine.access.decision import require_owner_kept
+from kmsplan.engine.action import external
 from kmsplan.engine.action.key import policy_text, require_rotation
 from kmsplan.engine.action.work import find_instance
+from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import key as keys
 from kmsplan.engine.keystore import tag as tags
 from kmsplan.engine.keystore import version as versions
+from kmsplan.engine.keystore.instance import DEFAULT_CMK_HOME
 from kmsplan.engine.keystore.key import KeyRow
-from kmsplan.engine.offer import HARDWARE_SPECS, SOFTWARE_SPECS
+from kmsplan.engine.offer import EXTERNAL_SPECS, HARDWARE_SPECS, SOFTWARE_SPECS
 from kmsplan.engine.parameter import invalid
 from kmsplan.engine.quota import require_room
-from kmsplan.kms.capability import KeyStorageMechanism, Origin, import_refusal
+from kmsplan.kms.capability import KeyStorageMechanism, Origin, action_refusal, import_refusal
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.naming import key_id
 from kmsplan.kms.spec import SPECS, KeySpec, KeyType, KeyUsage
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
 
     from kmsplan.engine.action.work import Work
     from kmsplan.engine.audit import Request
     from kmsplan.engine.core import Core
+    from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.keystore.instance import InstanceRow
     from kmsplan.engine.keystore.version import VersionRow
     from kmsplan.kms.operation import CreateKey
 
-_SPECS: Final = {KeyType.SOFTWARE: frozenset(SOFTWARE_SPECS), KeyType.HARDWARE: frozenset(HARDWARE_SPECS)}
+_SPECS: Final = {
+    KeyType.SOFTWARE: frozenset(SOFTWARE_SPECS),
+    KeyType.HARDWARE: frozenset(HARDWARE_SPECS),
+    KeyType.EXTERNAL: frozenset(EXTERNAL_SPECS),
+    KeyType.DEFAULT_CMK: frozenset({KeySpec.AES_256}),
+}
+_HOMES: Final = {KeyType.DEFAULT_CMK: "without DKMSInstanceId, which means the default CMK"}
 
 
 class Made(NamedTuple):
@@ -53,24 +63,46 @@ def with_material(core: Core, request: Request, operation: CreateKey) -> Iterato
         KmsError: the instance does not offer it, or cannot make it now.
     """
     with core.store.look() as db:
-        row = _find_instance(db, operation)
+        row = _home(db, operation)
+        require_first(db, row)
     _check(row, operation)
+    require_owner_kept(request, operation.policy, core.identity.account)
     new_id = request.resource = key_id(core.world.entropy(21))
     if operation.origin == Origin.EXTERNAL:
         yield Made(new_id, row, None)
         return
     design = material.Design(key_id=new_id, spec=KeySpec(operation.spec), usage=KeyUsage(operation.usage), instance=row)
-    with material.made(core, request, design) as version:
+    made = (
+        material.made(core, request, design)
+        if operation.external_key_id is None
+        else external.attached(core, request, design, operation.external_key_id)
+    )
+    with made as version:
         yield Made(new_id, row, version)
 
 
-def _find_instance(db: sqlite3.Connection, operation: CreateKey) -> InstanceRow:
-    if operation.instance is None:
+def _home(db: Connection, operation: CreateKey) -> InstanceRow:
+    """Return where the key will be: in its instance, or where the default CMK is."""
+    if operation.instance is not None:
+        return find_instance(db, operation.instance)
+    home = instances.load(db, DEFAULT_CMK_HOME)
+    assert home is not None, "an engine is made with it"  # noqa: S101 - the founding's own promise
+    return home
+
+
+def require_first(db: Connection, home: InstanceRow) -> None:
+    """Check that there is no default CMK yet, where one is asked for.
+
+    Raises:
+        KmsError: there is one, which may be waiting for its deletion.
+    """
+    taken = keys.default_cmk(db) if home.instance_id == DEFAULT_CMK_HOME else None
+    if taken:
         raise KmsError(
-            "UnsupportedOperation",
-            "The embedded engine has no default key: a key is created in an instance. Give DKMSInstanceId.",
+            "Rejected.LimitExceeded",
+            f"An account has one default CMK in a region, and {taken} is it already. Give DKMSInstanceId for a key in "
+            "an instance.",
         )
-    return find_instance(db, operation.instance)
 
 
 def _check(row: InstanceRow, operation: CreateKey) -> None:
@@ -81,19 +113,29 @@ def _check(row: InstanceRow, operation: CreateKey) -> None:
     """
     key_type, facts = KeyType(row.type), SPECS[KeySpec(operation.spec)]
     if facts.spec not in _SPECS[key_type]:
-        offered = ", ".join(sorted(_SPECS[key_type]))
-        raise KmsError(
-            "UnsupportedOperation", f"{facts.spec} keys are not offered in {key_type} instances. They hold {offered}."
-        )
+        offered, home = ", ".join(sorted(_SPECS[key_type])), _HOMES.get(key_type, f"in {key_type} instances")
+        raise KmsError("UnsupportedOperation", f"{facts.spec} keys are not offered {home}, only {offered}.")
     if operation.usage not in facts.usages:
         raise invalid("KeyUsage", f"{facts.spec} is for {' or '.join(facts.usages)}")
     _check_mechanism(key_type, operation.storage_mechanism)
+    external.require_name(key_type, operation.external_key_id)
     if operation.origin == Origin.EXTERNAL:
         refusal = import_refusal(key_type, facts.spec)
         if refusal:
             raise KmsError("Unsupported.Origin", f"The key's origin is not offered here: {refusal}.")
     if operation.rotation is not None:
         require_rotation(key_type, facts.spec, Origin(operation.origin), operation.storage_mechanism)
+    if key_type is KeyType.DEFAULT_CMK:
+        _check_default(operation)
+
+
+def _check_default(operation: CreateKey) -> None:
+    """Check what only the default CMK is refused."""
+    refusal = action_refusal(KeyType.DEFAULT_CMK, "SetKeyPolicy")
+    if refusal and operation.policy is not None:
+        raise KmsError("UnsupportedOperation", f"Policy is not supported here: {refusal}.")
+    if operation.protection_level == "HSM":
+        raise KmsError("Unsupported.ProtectionLevel", "The default CMK is protected in software here.")
 
 
 def _check_mechanism(key_type: KeyType, mechanism: str | None) -> None:
@@ -115,7 +157,9 @@ def create(work: Work, operation: CreateKey) -> str:
         if not versions.ready(work.db, made.version):
             raise KmsError("InternalFailure", f"The making of {made.version.version_id} was given up meanwhile.")
     else:
+        require_first(work.db, made.instance)
         require_room(work.db, made.instance.instance_id)
+        external.require_unused(work.db, made.instance.instance_id, operation.external_key_id)
         if made.version is not None:
             versions.insert(work.db, made.version)
     keys.insert(work.db, _row(work, operation))
@@ -144,4 +188,6 @@ def _row(work: Work, operation: CreateKey) -> KeyRow:
         next_rotation_date=None if operation.rotation is None else moment.later(work.now, operation.rotation),
         last_used=None,
         primary_version=None if made.version is None else made.version.version_id,
+        creator=work.core.identity.account,
+        external_key_id=operation.external_key_id,
     )

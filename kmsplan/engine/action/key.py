@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from kmsplan.engine import moment
+from kmsplan.engine.access.decision import require_owner_kept
 from kmsplan.engine.action.work import find_instance
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import key as keys
@@ -63,10 +64,22 @@ def set_protection(work: Work, operation: SetDeletionProtection) -> None:
     if (operation.key is None) == (operation.instance is None):
         raise invalid("KeyId", "exactly one of KeyId and KmsInstanceId is given")
     if operation.key is not None:
-        keys.protect(work.db, work.key(operation.key).key_id, enable=operation.enable)
+        key = work.key(operation.key)
+        reason = _reason(operation, key.protection_reason)
+        keys.protect(work.db, key.key_id, enable=operation.enable, reason=reason)
     else:
         row = find_instance(work.db, operation.instance)
         instances.protect(work.db, row.instance_id, enable=operation.enable)
+        details = json.loads(row.details)
+        details["protection_reason"] = _reason(operation, details.get("protection_reason", ""))
+        instances.set_details(work.db, row.instance_id, details)
+
+
+def _reason(operation: SetDeletionProtection, before: str) -> str:
+    """Return why the object is protected; that goes when the protection does."""
+    if not operation.enable:
+        return ""
+    return before if operation.description is None else operation.description
 
 
 def describe(work: Work, operation: UpdateKeyDescription) -> None:
@@ -76,7 +89,9 @@ def describe(work: Work, operation: UpdateKeyDescription) -> None:
 
 def set_policy(work: Work, operation: SetKeyPolicy) -> None:
     """Set a key's policy; None puts the default one back."""
-    keys.set_policy(work.db, work.key(operation.key).key_id, policy_text(operation.policy))
+    key = work.key(operation.key)
+    require_owner_kept(work.request, operation.policy, work.core.identity.account)
+    keys.set_policy(work.db, key.key_id, policy_text(operation.policy))
 
 
 def policy_text(policy: object) -> str | None:
@@ -89,7 +104,8 @@ def set_rotation(work: Work, operation: UpdateRotationPolicy) -> None:
     row = work.key(operation.key)
     due = None
     if operation.rotation is not None:
-        key_type = KeyType(find_instance(work.db, row.instance_id).type)
+        home = instances.load(work.db, row.instance_id)
+        key_type = KeyType(home.type) if home else KeyType.SERVICE_KEY
         require_rotation(key_type, KeySpec(row.spec), Origin(row.origin), row.storage_mechanism)
         due = moment.later(row.last_rotation_date or row.creation_date, operation.rotation)
     keys.set_rotation(work.db, row.key_id, operation.rotation, due)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.engine import parameter, schedule
-from kmsplan.engine.action import alias, creating, instance, key, tag
+from kmsplan.engine.action import alias, creating, importing, instance, key, releasing, tag, version
 from kmsplan.engine.action.work import Work
 from kmsplan.engine.execution import admitted, commit
 from kmsplan.kms import operation as operations
@@ -18,6 +18,7 @@ from kmsplan.kms.operation import Operation, name_of, parameters
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kmsplan.engine.caller import Caller
     from kmsplan.engine.core import Core
     from kmsplan.engine.keystore.writer import Transaction
 
@@ -43,17 +44,25 @@ def _rotate_if_due(core: Core, key_id: str) -> None:
 HANDLERS: Final[Mapping[Callable[..., Operation], Handler]] = MappingProxyType(
     {
         operations.CreateInstance: Handler(prepare=instance.connected, carry_out=instance.create),
-        operations.ModifyInstance: Handler(carry_out=instance.modify),
-        operations.ReleaseKmsInstance: Handler(carry_out=instance.release),
+        operations.ModifyInstance: Handler(prepare=instance.moved, carry_out=instance.modify),
+        operations.ReleaseKmsInstance: Handler(prepare=releasing.emptied, carry_out=releasing.release),
+        operations.ConnectKmsInstance: Handler(carry_out=instance.connect),
+        operations.UpdateKmsInstanceBindVpc: Handler(carry_out=instance.bind),
+        operations.UpdateKmsInstance: Handler(carry_out=instance.rename),
         operations.CreateKey: Handler(prepare=creating.with_material, carry_out=creating.create, uses_keys=True),
+        operations.CreateKeyVersion: Handler(prepare=version.with_material, carry_out=version.create, uses_keys=True),
         operations.EnableKey: Handler(carry_out=key.set_enabled, afterwards=_rotate_if_due),
         operations.DisableKey: Handler(carry_out=key.set_enabled),
         operations.ScheduleKeyDeletion: Handler(carry_out=key.schedule_deletion),
         operations.CancelKeyDeletion: Handler(carry_out=key.cancel_deletion, afterwards=_rotate_if_due),
+        operations.ImportKeyMaterial: Handler(carry_out=importing.refuse_import),
+        operations.DeleteKeyMaterial: Handler(carry_out=importing.delete, afterwards=importing.destroy_condemned),
         operations.SetDeletionProtection: Handler(carry_out=key.set_protection),
         operations.UpdateKeyDescription: Handler(carry_out=key.describe),
         operations.UpdateRotationPolicy: Handler(carry_out=key.set_rotation, afterwards=_rotate_if_due),
         operations.SetKeyPolicy: Handler(carry_out=key.set_policy),
+        operations.TagResource: Handler(carry_out=tag.put_one),
+        operations.UntagResource: Handler(carry_out=tag.remove_one),
         operations.TagResources: Handler(carry_out=tag.put),
         operations.UntagResources: Handler(carry_out=tag.remove),
         operations.CreateAlias: Handler(carry_out=alias.create),
@@ -66,7 +75,7 @@ HANDLERS: Final[Mapping[Callable[..., Operation], Handler]] = MappingProxyType(
 _SUBJECTS: Final = ("KeyId", "KmsInstanceId", "ResourceId", "AliasName", "DKMSInstanceId")
 
 
-def execute(core: Core, operation: Operation) -> str | None:
+def execute(core: Core, caller: Caller, operation: Operation) -> str | None:
     """Carry out one operation; return the id of what it made.
 
     Raises:
@@ -75,10 +84,10 @@ def execute(core: Core, operation: Operation) -> str | None:
     """
     handler = HANDLERS[type(operation)]
     values = parameters(operation)
-    subject = next((values[name] for name in _SUBJECTS if name in values), None)
-    request = core.request(name_of(operation), None if subject is None else str(subject))
+    subject = _subject(values)
+    request = core.request(caller, name_of(operation), subject)
     with admitted(core, request):
-        parameter.check(values)
+        parameter.check(request.action, values)
         request.parameters = values
         with handler.prepare(core, request, operation) if handler.prepare else nullcontext() as made:
 
@@ -88,5 +97,13 @@ def execute(core: Core, operation: Operation) -> str | None:
 
             result = commit(core, request, carry_out, uses_keys=handler.uses_keys)
     if handler.afterwards is not None:
-        handler.afterwards(core, str(subject))
+        handler.afterwards(core, str(request.resource))
     return result
+
+
+def _subject(values: Mapping[str, Any]) -> str | None:
+    """Return what an operation is about; several resources as a list."""
+    subject = next((values[name] for name in _SUBJECTS if name in values), None)
+    if isinstance(subject, tuple):
+        return ",".join(map(str, subject))
+    return None if subject is None else str(subject)

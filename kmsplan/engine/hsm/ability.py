@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from kmsplan.engine.hsm.supervisor import Supervisor
 
-FAMILIES: Final = (Family.AES, Family.EC, Family.RSA)
+FAMILIES: Final = (Family.AES, Family.HMAC, Family.EC, Family.RSA)
 """What this backend knows to ask for in PKCS#11."""
 
 

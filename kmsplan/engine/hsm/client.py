@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -16,16 +17,17 @@ from typing import TYPE_CHECKING, Final
 import kmsplan
 from kmsplan.engine.hsm.error import WorkerDiedError, WorkerTimeoutError
 from kmsplan.engine.hsm.lane import Lanes
-from kmsplan.engine.hsm.message import Fault, FrameError, Op, TokenFaultError, receive, send
+from kmsplan.engine.hsm.message import Fault, FrameError, Op, TokenFaultError, pack, receive, send
+from kmsplan.engine.hsm.pipeline import BrokenPipelineError, Pipeline
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Mapping
 
+    from kmsplan.engine.hsm.message import Frame
     from kmsplan.kms.secret import SecretBytes
 
 LANES: Final = 8
-"""Calls in flight at once; a session on the token is opened only when a lane is first used."""
+"""Long calls in flight at once, and lanes for short ones; a lane's first use opens its session on the token."""
 _LOGIN_SECONDS: Final = 30.0
 _SEARCH_SECONDS: Final = 60.0
 _CRYPTO_SECONDS: Final = 30.0
@@ -33,7 +35,7 @@ _CRYPTO_SECONDS: Final = 30.0
 _SECONDS: Final[Mapping[Op, float]] = {
     Op.HELLO: _LOGIN_SECONDS,
     # Making a key of 4,096 bits takes SoftHSM up to half a minute on a busy machine, and a smart card minutes.
-    Op.GENERATE: 180.0,
+    **dict.fromkeys((Op.GENERATE, Op.GENERATE_WRAPPED, Op.WRAPPING_KEY, Op.PROBE_WRAPPINGS), 180.0),
     **dict.fromkeys((Op.ABSENT, Op.PREPARE, Op.FIND, Op.DESTROY, Op.PROBE, Op.REPORT), _SEARCH_SECONDS),
 }
 _END_SECONDS: Final = 5.0
@@ -63,6 +65,9 @@ class Worker:
     def __init__(self, name: TokenName, pin: SecretBytes) -> None:
         self.name = name
         self._lanes = Lanes(LANES)
+        pairs = [socket.socketpair() for _ in range(LANES)]
+        self._theirs = [*self._lanes.theirs, *(theirs for _, theirs in pairs)]
+        self._pipeline = Pipeline([ours for ours, _ in pairs], _CRYPTO_SECONDS)
         # A file, not a pipe: nobody has to read it, and it cannot fill up and block the worker.
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
         self._process: subprocess.Popen[bytes] | None = None
@@ -87,8 +92,13 @@ class Worker:
         """Whether the process still runs."""
         return self._process is not None and self._process.poll() is None
 
-    def call(self, op: Op, *fields: bytes) -> list[bytes]:
+    def call(self, op: Op, *fields: bytes, quick: bool = False) -> list[bytes]:
         """Let the worker do one operation; called from any thread.
+
+        Args:
+            op: what to do.
+            fields: with what.
+            quick: whether it takes a moment only, and so travels with others.
 
         Raises:
             TokenFaultError: the token or the key refused; the worker goes on.
@@ -96,6 +106,8 @@ class Worker:
             WorkerTimeoutError: the same, by the clock.
         """
         self.used = True
+        if quick:
+            return self._quick(op, fields)
         seconds = _SECONDS.get(op, _CRYPTO_SECONDS)
         try:
             with self._lanes.borrow(seconds) as lane:
@@ -107,13 +119,11 @@ class Worker:
             ) from None
         if answer is None:
             raise self._died()
-        status, content = answer
-        if status:
-            raise TokenFaultError(Fault(status), content[0].decode())
-        return content
+        return _content(answer)
 
     def close(self) -> None:
         """End the process: it finishes what it is doing, for a short while, and is killed after that."""
+        self._pipeline.close()
         self._lanes.close()
         if self._process is not None:
             self._exit_code(self._process)
@@ -122,12 +132,13 @@ class Worker:
     def abandon(self) -> None:
         """Forget a worker inherited by fork; it serves the parent on."""
         self._lanes.drop()
+        self._pipeline.drop()
         self._complaints.close()
         if self._process is not None:
             self._process.returncode = 0  # or Popen would warn of a running child, which is not this process's
 
     def _start(self, pin: SecretBytes) -> subprocess.Popen[bytes]:
-        numbers = [lane.fileno() for lane in self._lanes.theirs]
+        numbers = [lane.fileno() for lane in self._theirs]
         # -P: the working directory, which is somebody's configuration, must not provide modules.
         command = [sys.executable, "-P", "-m", "kmsplan.engine.hsm.worker", str(os.getpid()), *map(str, numbers)]
         try:
@@ -146,8 +157,17 @@ class Worker:
                 "Nothing was done; make room for a process and try again"
             ) from error
         finally:
-            for lane in self._lanes.theirs:
+            for lane in self._theirs:
                 lane.close()
+
+    def _quick(self, op: Op, fields: tuple[bytes, ...]) -> list[bytes]:
+        try:
+            answer = self._pipeline.call(pack(op, fields))
+        except BrokenPipelineError as error:
+            raise self._died() from error
+        except TimeoutError as error:
+            raise self._stopped(op, _CRYPTO_SECONDS) from error
+        return _content(answer)
 
     def _exchange(
         self, lane: socket.socket, op: Op, fields: tuple[bytes, ...], seconds: float
@@ -158,17 +178,20 @@ class Worker:
             send(lane, op, fields)
             return receive(lane)
         except TimeoutError as error:
-            # A thread inside a module cannot be stopped, only its process can.
-            if self._process is not None:
-                self._process.kill()
-                self._process.wait()
-            raise WorkerTimeoutError(
-                f"token {self.name.label!r} of the PKCS#11 module {self.name.module} did not answer {op.name} within "
-                f"{seconds:.0f} s, so its worker process was stopped. "
-                "Check the token and its connection, then try again"
-            ) from error
+            raise self._stopped(op, seconds) from error
         except (OSError, FrameError):
             return None
+
+    def _stopped(self, op: Op, seconds: float) -> WorkerTimeoutError:
+        """Kill the process: a thread inside a module cannot be stopped."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        return WorkerTimeoutError(
+            f"token {self.name.label!r} of the PKCS#11 module {self.name.module} did not answer {op.name} within "
+            f"{seconds:.0f} s, so its worker process was stopped. "
+            "Check the token and its connection, then try again"
+        )
 
     def _died(self) -> WorkerDiedError:
         code = self._exit_code(self._process) if self._process else 0
@@ -194,6 +217,13 @@ class Worker:
         self._complaints.seek(0)
         lines = self._complaints.read().decode(errors="replace").strip().splitlines()
         return f": {lines[-1]}" if lines else ""
+
+
+def _content(answer: Frame) -> list[bytes]:
+    status, content = answer
+    if status:
+        raise TokenFaultError(Fault(status), content[0].decode())
+    return content
 
 
 def environment(ours: Mapping[str, str], pin: SecretBytes) -> dict[str, str]:

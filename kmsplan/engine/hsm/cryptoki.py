@@ -15,23 +15,34 @@ from pkcs11 import _pkcs11
 from pkcs11.exceptions import (
     DeviceError,
     DeviceRemoved,
+    EncryptedDataInvalid,
+    EncryptedDataLenRange,
     FunctionFailed,
     GeneralError,
+    KeyHandleInvalid,
+    KeySizeRange,
+    KeyTypeInconsistent,
+    MechanismInvalid,
+    MechanismParamInvalid,
     ObjectHandleInvalid,
     PKCS11Error,
     SessionHandleInvalid,
     TokenNotPresent,
 )
+from pkcs11.types import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pkcs11.types import Session
 
 CKA_CLASS: Final = 0x0
+CKA_TOKEN: Final = 0x1
 CKA_ID: Final = 0x102
 CKA_MODULUS: Final = 0x120
 CKA_PUBLIC_EXPONENT: Final = 0x122
+CKA_VALUE_LEN: Final = 0x161
+CKA_EC_PARAMS: Final = 0x180
 CKA_EC_POINT: Final = 0x181
 CKO_PUBLIC_KEY: Final = 2
 CKO_PRIVATE_KEY: Final = 3
@@ -44,6 +55,13 @@ _ERRORS: Final[dict[int, type[PKCS11Error]]] = {
     0x06: FunctionFailed,
     0x30: DeviceError,
     0x32: DeviceRemoved,
+    0x40: EncryptedDataInvalid,
+    0x41: EncryptedDataLenRange,
+    0x60: KeyHandleInvalid,
+    0x62: KeySizeRange,
+    0x63: KeyTypeInconsistent,
+    0x70: MechanismInvalid,
+    0x71: MechanismParamInvalid,
     0x82: ObjectHandleInvalid,
     0xB3: SessionHandleInvalid,
     0xE0: TokenNotPresent,
@@ -85,11 +103,18 @@ class _FunctionList(ctypes.Structure):
 _FUNCTIONS: Final[dict[str, tuple[int, tuple[Any, ...]]]] = {
     "C_Initialize": (0, (_pointer,)),
     "C_Finalize": (1, (_pointer,)),
+    "C_CopyObject": (21, (_ulong, _ulong, _pointer, _ulong, _pointer)),
     "C_DestroyObject": (22, (_ulong, _ulong)),
     "C_GetAttributeValue": (24, (_ulong, _ulong, _pointer, _ulong)),
     "C_FindObjectsInit": (26, (_ulong, _pointer, _ulong)),
     "C_FindObjects": (27, (_ulong, _pointer, _ulong, _pointer)),
     "C_FindObjectsFinal": (28, (_ulong,)),
+    "C_EncryptInit": (29, (_ulong, _pointer, _ulong)),
+    "C_Encrypt": (30, (_ulong, ctypes.c_char_p, _ulong, _pointer, _pointer)),
+    "C_DecryptInit": (33, (_ulong, _pointer, _ulong)),
+    "C_Decrypt": (34, (_ulong, ctypes.c_char_p, _ulong, _pointer, _pointer)),
+    "C_SignInit": (42, (_ulong, _pointer, _ulong)),
+    "C_Sign": (43, (_ulong, ctypes.c_char_p, _ulong, _pointer, _pointer)),
 }
 
 
@@ -100,7 +125,12 @@ def check(function: str, value: int) -> None:
         PKCS11Error: it is not CKR_OK.
     """
     if value != _CKR_OK:
-        raise _ERRORS.get(value, PKCS11Error)(f"{function} returned {value:#x}")
+        named = _ERRORS.get(value)
+        raise (
+            PKCS11Error(f"Unmapped error code {value:#x}")
+            if named is None
+            else named(f"{function} returned {value:#x}")
+        )
 
 
 class Library(_pkcs11.lib):
@@ -114,7 +144,7 @@ class Library(_pkcs11.lib):
         """
         table = ctypes.POINTER(_FunctionList)()
         check("C_GetFunctionList", ctypes.CDLL(self.so).C_GetFunctionList(ctypes.byref(table)))
-        self._functions = {
+        self.functions: dict[str, Callable[..., int]] = {
             name: ctypes.CFUNCTYPE(_ulong, *arguments)(table.contents.functions[place])
             for name, (place, arguments) in _FUNCTIONS.items()
         }
@@ -135,7 +165,7 @@ class Library(_pkcs11.lib):
         """
         object_class, identity = _ulong(), ctypes.create_string_buffer(_ID_ROOM)
         template = (_Attribute * 2)()
-        get = self._functions["C_GetAttributeValue"]
+        get = self.functions["C_GetAttributeValue"]
         for handle in self._search(session):
             template[0] = _Attribute(CKA_CLASS, ctypes.addressof(object_class), ctypes.sizeof(object_class))
             template[1] = _Attribute(CKA_ID, ctypes.addressof(identity), _ID_ROOM)
@@ -167,6 +197,18 @@ class Library(_pkcs11.lib):
         """
         self._call("C_DestroyObject", session.handle, handle)  # type: ignore[attr-defined]
 
+    def copy(self, session: Session, handle: int) -> int:
+        """Copy a token object into a session object without a CKA_ID, so that no search takes it for the key itself.
+
+        Raises:
+            PKCS11Error: the token does not copy it.
+        """
+        no, copied = ctypes.c_ubyte(0), _ulong()
+        template = (_Attribute * 2)(_Attribute(CKA_TOKEN, ctypes.addressof(no), 1), _Attribute(CKA_ID, None, 0))
+        number: int = session.handle  # type: ignore[attr-defined]
+        self._call("C_CopyObject", number, handle, ctypes.byref(template), 2, ctypes.byref(copied))
+        return copied.value
+
     def _search(self, session: Session) -> list[int]:
         """Return the handles of all objects; the search is closed again whatever happens."""
         number: int = session.handle  # type: ignore[attr-defined]
@@ -180,24 +222,27 @@ class Library(_pkcs11.lib):
                     return found
                 found += room[: count.value]
         finally:
-            self._functions["C_FindObjectsFinal"](number)
+            self.functions["C_FindObjectsFinal"](number)
 
     def _call(self, function: str, *arguments: object) -> None:
-        check(function, self._functions[function](*arguments))
+        check(function, self.functions[function](*arguments))
 
 
 class BoundKey(
     _pkcs11.EncryptMixin,  # type: ignore[misc, name-defined]
     _pkcs11.DecryptMixin,  # type: ignore[misc, name-defined]
     _pkcs11.SignMixin,  # type: ignore[misc, name-defined]
+    _pkcs11.WrapMixin,  # type: ignore[misc, name-defined]
+    _pkcs11.UnwrapMixin,  # type: ignore[misc, name-defined]
+    Key,
 ):
     """One handle in one session: what python-pkcs11's mixins need of a key, found without asking the token."""
 
     __slots__ = ("handle", "session")
 
-    key_type = None
+    key_type = None  # type: ignore[assignment]
     """Only used to choose a default mechanism, and none is ever left to choose."""
 
     def __init__(self, session: Session, handle: int) -> None:
-        self.session = session
-        self.handle = handle
+        self.session = session  # type: ignore[misc]
+        self.handle = handle  # type: ignore[misc]

@@ -6,7 +6,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from kmsplan.engine.hsm.message import Fault
-from kmsplan.engine.protection.protocol import InvalidCiphertextError, ProtectionUnavailableError
+from kmsplan.engine.protection.protocol import (
+    InvalidCiphertextError,
+    InvalidMaterialError,
+    NotOfferedError,
+    ProtectionUnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +61,10 @@ class MaterialMissingError(HsmError):
 
 class KeyUnusableError(HsmError):
     """The token and its sentinel answer, and this key object refuses."""
+
+
+class NotLoadedError(HsmError):
+    """The worker was started anew, or made room: the key's wrapped material has to be given to it again."""
 
 
 class TokenFailedError(HsmError):
@@ -120,6 +129,11 @@ _WORDS: Final[Mapping[Fault, tuple[type[HsmError], str, str]]] = MappingProxyTyp
             "token {token!r} works, but not with this key: {reason}",
             "See pkcs11-tool --module {module} --list-objects, and restore the token from its backup if it is damaged",
         ),
+        Fault.NOT_LOADED: (
+            NotLoadedError,
+            "the worker of token {token!r} does not keep the key long enough to use it",
+            "Too many keys of the encrypted database are in use at once; try again with fewer",
+        ),
         Fault.NO_SENTINEL: (
             SentinelMissingError,
             _WHERE
@@ -141,9 +155,13 @@ _WORDS: Final[Mapping[Fault, tuple[type[HsmError], str, str]]] = MappingProxyTyp
 )
 
 
-def from_fault(error: TokenFaultError, module: str, token: str) -> HsmError | InvalidCiphertextError:
-    """Return the error for people that a fault stands for."""
+def from_fault(error: TokenFaultError, module: str, token: str) -> Exception:
+    """Return the error for people that a fault stands for: an HsmError, or what the caller did wrong."""
     if error.fault is Fault.INVALID_CIPHERTEXT:
         return InvalidCiphertextError()
+    if error.fault is Fault.INVALID_MATERIAL:
+        return InvalidMaterialError()
+    if error.fault is Fault.INCAPABLE:
+        return NotOfferedError(f"token {token!r} of the PKCS#11 module {module} {error.reason}")
     kind, what, remedy = _WORDS[error.fault]
     return kind(f"{what}. {remedy}".format(module=module, token=token, reason=error.reason))

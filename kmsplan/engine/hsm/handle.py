@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from kmsplan.engine.hsm.encoding import der_signature
-from kmsplan.engine.hsm.error import KeyUnusableError
+from kmsplan.engine.hsm.error import KeyUnusableError, NotLoadedError
 from kmsplan.engine.hsm.message import Op
 from kmsplan.engine.protection.protocol import InvalidCiphertextError, NotOfferedError
 from kmsplan.kms.spec import ALGORITHMS, SPECS, Family, KeySpec, KeyUsage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kmsplan.engine.hsm.ability import Abilities
     from kmsplan.engine.hsm.supervisor import Supervisor
 
 _SEALED_OVERHEAD: Final = 12 + 16
 """IV and tag: no ciphertext is shorter."""
+_LOADS: Final = 3
+"""How often a key is loaded for one call: whenever many others are used at once, it may have to give way again."""
 
 
 class TokenKey:
-    """A key in the token, by its reference."""
+    """A key in the token.
 
-    def __init__(self, supervisor: Supervisor, abilities: Abilities, spec: KeySpec, reference: bytes) -> None:
+    Args:
+        supervisor: the way to the worker.
+        abilities: what the token can do.
+        spec: of the key.
+        reference: of the key.
+        load: gives the worker the key's wrapped material; None for token objects, which are there.
+    """
+
+    _quick: ClassVar[bool] = True
+    """Whether using it takes less than a millisecond."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        abilities: Abilities,
+        spec: KeySpec,
+        reference: bytes,
+        load: Callable[[], object] | None = None,
+    ) -> None:
         self._supervisor = supervisor
         self._abilities = abilities
         self._spec = spec
         self._reference = reference
+        self._load = load
 
-    def _raw_signature(self, algorithm: str, digest: bytes) -> bytes:
+    def _checked_signature(self, algorithm: str, digest: bytes) -> bytes:
         self._require(algorithm, KeyUsage.SIGN)
         wanted = ALGORITHMS[algorithm].digest_bytes
         if len(digest) != wanted:
@@ -40,7 +63,7 @@ class TokenKey:
 
     def _use(self, op: Op, algorithm: str, content: bytes) -> bytes:
         try:
-            return self._supervisor.call(op, self._reference, algorithm.encode(), content)[0]
+            return self._call(op, algorithm.encode(), content)
         except KeyUnusableError as error:
             if algorithm in self._abilities.algorithms(self._spec):
                 raise
@@ -48,6 +71,17 @@ class TokenKey:
                 f"the token works, but it cannot do {algorithm} with {self._spec} keys; "
                 f"it can do {', '.join(self._abilities.algorithms(self._spec)) or 'nothing'}"
             ) from error
+
+    def _call(self, op: Op, parameter: bytes, content: bytes) -> bytes:
+        call = self._supervisor.call
+        if self._load is None:
+            return call(op, self._reference, parameter, content, quick=self._quick)[0]
+        for _ in range(_LOADS):
+            try:
+                return call(op, self._reference, parameter, content, quick=self._quick)[0]
+            except NotLoadedError:
+                self._load()
+        return call(op, self._reference, parameter, content, quick=self._quick)[0]
 
 
 class AesKey(TokenKey):
@@ -59,7 +93,7 @@ class AesKey(TokenKey):
         Raises:
             HsmError: the token or the key does not work.
         """
-        return self._supervisor.call(Op.ENCRYPT, self._reference, aad, plaintext)[0]
+        return self._call(Op.ENCRYPT, aad, plaintext)
 
     def decrypt(self, sealed: bytes, aad: bytes) -> bytes:
         """Open what `encrypt` returned.
@@ -70,7 +104,22 @@ class AesKey(TokenKey):
         """
         if len(sealed) < _SEALED_OVERHEAD:
             raise InvalidCiphertextError
-        return self._supervisor.call(Op.DECRYPT, self._reference, aad, sealed)[0]
+        return self._call(Op.DECRYPT, aad, sealed)
+
+
+class HmacKey(TokenKey):
+    """CKM_SHA224_HMAC and its sisters."""
+
+    def mac(self, algorithm: str, message: bytes) -> bytes:
+        """Return the code of a message, untruncated.
+
+        Raises:
+            ValueError: the spec has no such algorithm.
+            NotOfferedError: the token does not know the algorithm.
+            HsmError: the token or the key does not work.
+        """
+        self._require(algorithm, KeyUsage.MAC)
+        return self._use(Op.SIGN, algorithm, message)
 
 
 class EcKey(TokenKey):
@@ -83,11 +132,13 @@ class EcKey(TokenKey):
             ValueError: the spec has no such algorithm, or the digest not its length.
             HsmError: the token or the key does not work.
         """
-        return der_signature(self._raw_signature(algorithm, digest))
+        return der_signature(self._checked_signature(algorithm, digest))
 
 
 class RsaKey(TokenKey):
     """CKM_RSA_PKCS_PSS, CKM_RSA_PKCS and CKM_RSA_PKCS_OAEP; the token refuses what the key was not made for."""
+
+    _quick = False
 
     def sign(self, algorithm: str, digest: bytes) -> bytes:
         """Return the RSA signature.
@@ -97,7 +148,7 @@ class RsaKey(TokenKey):
             NotOfferedError: the token does not know the algorithm.
             HsmError: the token or the key does not work.
         """
-        return self._raw_signature(algorithm, digest)
+        return self._checked_signature(algorithm, digest)
 
     def asymmetric_decrypt(self, algorithm: str, ciphertext: bytes) -> bytes:
         """Open an OAEP ciphertext.
@@ -114,5 +165,10 @@ class RsaKey(TokenKey):
         return self._use(Op.DECRYPT_OAEP, algorithm, ciphertext)
 
 
-Handle = AesKey | EcKey | RsaKey
-HANDLES: Final[dict[Family, type[AesKey | EcKey | RsaKey]]] = {Family.AES: AesKey, Family.EC: EcKey, Family.RSA: RsaKey}
+Handle = AesKey | HmacKey | EcKey | RsaKey
+HANDLES: Final[dict[Family, type[AesKey | HmacKey | EcKey | RsaKey]]] = {
+    Family.AES: AesKey,
+    Family.HMAC: HmacKey,
+    Family.EC: EcKey,
+    Family.RSA: RsaKey,
+}

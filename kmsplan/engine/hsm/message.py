@@ -1,14 +1,14 @@
 """What client and worker say to each other: length-prefixed frames of byte strings over a socket pair.
 
-A lane is one socket pair and carries one call at a time: request, answer, request, answer. Several calls are in flight
-on several lanes, so that a frame needs no id and no thread has to hand out answers.
+A lane is one socket pair. Answers come in the order of the requests, so that a frame needs no id. Long calls have a
+lane each, one at a time; short ones share lanes (`pipeline`), and several of them travel at once.
 """
 
 from __future__ import annotations
 
 import struct
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     import socket
@@ -16,13 +16,21 @@ if TYPE_CHECKING:
 
 SENTINEL: Final = b"kmsplan-sentinel"
 """CKA_ID and CKA_LABEL of the sentinel object; as long as a reference, and none."""
+KEK: Final = b"kmsplan-kek-0001"
+"""CKA_ID of the key that wraps what the keystore keeps; likewise."""
 REFERENCE_BYTES: Final = 16
+LOADED_BYTES: Final = 17
+"""Length of the reference of a key that is no token object but unwrapped into the worker when it is used."""
 MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
 """Enough to ask for a million references at once; a longer one is a broken peer."""
 
 _HEAD: Final = struct.Struct("!IB")
 _LENGTH: Final = struct.Struct("!I")
 _CHUNK_BYTES: Final = 65536
+
+
+Frame: TypeAlias = "tuple[int, list[bytes]]"
+"""Code and fields."""
 
 
 class Op(IntEnum):
@@ -43,7 +51,7 @@ class Op(IntEnum):
     DECRYPT = 7
     """reference, associated data, IV, ciphertext and tag -> plaintext"""
     SIGN = 8
-    """reference, algorithm, digest -> raw signature"""
+    """reference, algorithm, digest -> raw signature; or a message -> its HMAC"""
     DECRYPT_OAEP = 9
     """reference, algorithm, ciphertext -> plaintext"""
     DESTROY = 10
@@ -52,6 +60,17 @@ class Op(IntEnum):
     """family -> JSON, algorithms by spec"""
     REPORT = 12
     """-> JSON, counts of what the token holds"""
+    GENERATE_WRAPPED = 13
+    """spec, usage -> wrapped material, public parts"""
+    LOAD = 14
+    """spec, usage, reference of a loaded key, wrapped material -> nothing"""
+    PROBE_WRAPPINGS = 15
+    """-> JSON: by which hashes OAEP unwraps, whether key wrap unwraps private keys, whether lengths are told"""
+    WRAPPING_KEY = 16
+    """reference -> modulus, exponent"""
+    UNWRAP = 17
+    """spec, usage, reference or nothing, hash, reference of the wrapping key, what was wrapped -> public parts, then
+    what a symmetric key makes of a fixed text or nothing, then the wrapped material where there is no reference"""
 
 
 class Fault(IntEnum):
@@ -73,6 +92,11 @@ class Fault(IntEnum):
     SICK = 12
     """Neither the operation nor the sentinel works."""
     INTERNAL = 13
+    NOT_LOADED = 14
+    """The worker does not have this key; it is to be loaded again."""
+    INVALID_MATERIAL = 15
+    INCAPABLE = 16
+    """The token works and does not do this."""
 
 
 class TokenFaultError(Exception):
@@ -99,23 +123,23 @@ def pack(code: int, fields: Iterable[bytes]) -> bytes:
     return _HEAD.pack(size, code) + b"".join(parts)
 
 
-def unpack(frame: bytes) -> tuple[int, list[bytes]]:
-    """Return code and fields of one whole frame.
+def unpack(content: bytes, start: int = 0, end: int | None = None) -> tuple[int, list[bytes]]:
+    """Return code and fields of the one whole frame that lies from `start` to `end`.
 
     Raises:
         FrameError: lengths and content do not agree.
     """
     fields = []
-    at = _HEAD.size
-    while at < len(frame):
-        if at + 4 > len(frame):
+    at, end = start + _HEAD.size, len(content) if end is None else end
+    while at < end:
+        first = at + 4
+        if first > end:
             raise FrameError("a field's length is cut off")
-        end = at + 4 + int.from_bytes(frame[at : at + 4], "big")
-        if end > len(frame):
+        at = first + int.from_bytes(content[at:first], "big")
+        if at > end:
             raise FrameError("a field is cut off")
-        fields.append(frame[at + 4 : end])
-        at = end
-    return frame[4], fields
+        fields.append(content[first:at])
+    return content[start + 4], fields
 
 
 def send(lane: socket.socket, code: int, fields: Iterable[bytes]) -> None:
@@ -135,14 +159,69 @@ def receive(lane: socket.socket) -> tuple[int, list[bytes]] | None:
         return None
     while len(frame) < _HEAD.size:
         frame += _more(lane, _HEAD.size - len(frame))
-    size = int.from_bytes(frame[:4], "big") + 4
-    if not _HEAD.size <= size <= MAX_FRAME_BYTES:
-        raise FrameError(f"a frame of {size} bytes")
+    size = _size(frame, 0)
     if size > len(frame):
         frame += _rest(lane, size - len(frame))
     if size != len(frame):
         raise FrameError("more than one frame at once")
     return unpack(frame)
+
+
+class Stream:
+    """The frames that come in on a lane, several at once where the peer does not wait for each answer.
+
+    Args:
+        lane: what to read from; nobody else reads from it.
+    """
+
+    def __init__(self, lane: socket.socket) -> None:
+        self._lane = lane
+        self._begun = b""
+
+    def read(self) -> list[Frame]:
+        """Return the frames that have come in whole, one at least; none where the peer closed between two frames.
+
+        Raises:
+            FrameError: a frame is malformed or cut off.
+            OSError: the lane failed, or its timeout passed.
+        """
+        content = self._begun
+        while True:
+            part = self._lane.recv(_CHUNK_BYTES)
+            if not part:
+                if content:
+                    raise FrameError("the peer stopped in the middle of a frame")
+                return []
+            content = content + part if content else part
+            frames = self._cut(content)
+            if frames:
+                return frames
+            content = self._grown(content)
+
+    def _cut(self, content: bytes) -> list[Frame]:
+        frames = []
+        at, length = 0, len(content)
+        while length - at >= _HEAD.size:
+            end = at + _size(content, at)
+            if end > length:
+                break
+            frames.append(unpack(content, at, end))
+            at = end
+        self._begun = content[at:]
+        return frames
+
+    def _grown(self, content: bytes) -> bytes:
+        """Return a long frame that has begun, all but its last byte, without joining its parts again and again."""
+        missing = _size(content, 0) - len(content) - 1 if len(content) >= _HEAD.size else 0
+        return content + _rest(self._lane, missing) if missing > 0 else content
+
+
+def _size(content: bytes, at: int) -> int:
+    """Return how long the frame is that begins there."""
+    size = int.from_bytes(content[at : at + 4], "big") + 4
+    if not _HEAD.size <= size <= MAX_FRAME_BYTES:
+        raise FrameError(f"a frame of {size} bytes")
+    return size
 
 
 def _rest(lane: socket.socket, missing: int) -> bytes:

@@ -24,7 +24,7 @@ REST: Final = 1.0
 """Seconds for which a failed start is not repeated and a worker is young: a dead token costs its callers little."""
 _STALE: Final = frozenset({Fault.NO_SENTINEL, Fault.SICK})
 """SoftHSM loses its way once its store was away: it finds nothing any more, until a new process asks."""
-_LEAVES_DOUBT: Final = frozenset({Op.PREPARE, Op.GENERATE, Op.DESTROY})
+_LEAVES_DOUBT: Final = frozenset({Op.PREPARE, Op.GENERATE, Op.GENERATE_WRAPPED, Op.WRAPPING_KEY, Op.UNWRAP, Op.DESTROY})
 """After one of these failed, SoftHSM may not see an object that is there: the same process is not asked again."""
 
 # PINs that a token refused, as digests under a key of this process. The process keeps them and no object does, because
@@ -53,8 +53,13 @@ class Supervisor:
         self._rest_until = 0.0
         _SUPERVISORS.add(self)
 
-    def call(self, op: Op, *fields: bytes) -> list[bytes]:
+    def call(self, op: Op, *fields: bytes, quick: bool = False) -> list[bytes]:
         """Let a worker do one operation that may be repeated; in a new worker, if this one may be stale.
+
+        Args:
+            op: what to do.
+            fields: with what.
+            quick: see `Worker.call`.
 
         Raises:
             InvalidCiphertextError: the operation is a decryption, and there is no more to say.
@@ -64,7 +69,7 @@ class Supervisor:
             worker = self.worker()
             young = self._clock() - self._started_at < REST
             try:
-                return self._attempt(worker, op, fields)
+                return self._attempt(worker, op, fields, quick=quick)
             except TokenFaultError as error:
                 stale = error.fault in _STALE
                 if stale and (op in _LEAVES_DOUBT or not young):
@@ -125,10 +130,10 @@ class Supervisor:
             self._worker.abandon()
             self._worker = None
 
-    def _attempt(self, worker: Worker, op: Op, fields: tuple[bytes, ...]) -> list[bytes]:
+    def _attempt(self, worker: Worker, op: Op, fields: tuple[bytes, ...], *, quick: bool) -> list[bytes]:
         unproven = not worker.used
         try:
-            return worker.call(op, *fields)
+            return worker.call(op, *fields, quick=quick)
         except (WorkerDiedError, WorkerTimeoutError) as error:
             # A worker that served before is started again at once. One that died of its first call would die again.
             if unproven:

@@ -18,15 +18,11 @@ from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
-from kmsplan.engine.hsm.message import REFERENCE_BYTES, SENTINEL, Fault, FrameError, Op, TokenFaultError, receive, send
-from kmsplan.kms.spec import Family, KeySpec, KeyUsage
+from kmsplan.engine.hsm.message import Fault, FrameError, Op, Stream, TokenFaultError, pack, receive, send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pkcs11.types import Session
-
     from kmsplan.engine.hsm.driver import Driver
+    from kmsplan.engine.hsm.seat import Seat
 
 GRACE: Final = 2.0
 """Seconds that calls under way may take once the client is gone: a generation that ends leaves no half object."""
@@ -39,113 +35,49 @@ class Lane:
 
     def __init__(self, connection: socket.socket, driver: Driver) -> None:
         self._connection = connection
+        from kmsplan.engine.hsm.handling import HANDLERS  # noqa: PLC0415 - python-pkcs11 is an extra that may be missing
+
         self._driver = driver
-        self._session: Session | None = None
+        self._handlers = HANDLERS
+        self._seat: Seat | None = None
 
     def serve(self) -> None:
         """Answer until the client closes the lane."""
+        stream = Stream(self._connection)
         try:
-            while (request := receive(self._connection)) is not None:
-                send(self._connection, *self._answer(*request))
+            while requests := stream.read():
+                self._connection.sendall(b"".join([pack(*self._answer(*request)) for request in requests]))
         except (OSError, FrameError):
             return  # the client is gone, or no client of ours; either way nobody listens
 
     def _answer(self, op: int, fields: list[bytes]) -> tuple[int, list[bytes]]:
-        from pkcs11.exceptions import PKCS11Error  # noqa: PLC0415 - known to be importable only after the hello
-
-        from kmsplan.engine.hsm.opening import words  # noqa: PLC0415 - as above
-
         try:
-            if self._session is None:
-                self._session = self._driver.session()
-            return _OK, _HANDLERS[Op(op)](self._driver, self._session, fields)
+            if self._seat is None:
+                self._seat = self._driver.seat()
+            return _OK, self._handlers[op](self._driver, self._seat, fields)
         except TokenFaultError as error:
             return _fault(error)
-        except PKCS11Error as error:
-            return _fault(TokenFaultError(Fault.SICK, words(error)))
-        except Exception as error:  # noqa: BLE001 - the lane must answer; the text of the error could quote the request
-            at = error.__traceback__
-            while at and at.tb_next:
-                at = at.tb_next
-            place = f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}" if at else "nowhere"
-            return _fault(TokenFaultError(Fault.INTERNAL, f"{type(error).__name__} at {place}"))
+        except Exception as error:  # noqa: BLE001 - the lane must answer
+            return _fault(_unexpected(error))
+
+
+def _unexpected(error: Exception) -> TokenFaultError:
+    """Say what went wrong without the text of the error, which could quote the request."""
+    from pkcs11.exceptions import PKCS11Error  # noqa: PLC0415 - known to be importable only after the hello
+
+    from kmsplan.engine.hsm.opening import words  # noqa: PLC0415 - as above
+
+    if isinstance(error, PKCS11Error):
+        return TokenFaultError(Fault.SICK, words(error))
+    at = error.__traceback__
+    while at and at.tb_next:
+        at = at.tb_next
+    place = f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}" if at else "nowhere"
+    return TokenFaultError(Fault.INTERNAL, f"{type(error).__name__} at {place}")
 
 
 def _fault(error: TokenFaultError) -> tuple[int, list[bytes]]:
     return error.fault, [error.reason.encode()]
-
-
-def _reference(field: bytes) -> bytes:
-    if len(field) != REFERENCE_BYTES or field == SENTINEL:
-        raise ValueError
-    return field
-
-
-def _absent(driver: Driver, _session: Session, fields: list[bytes]) -> list[bytes]:
-    references = fields[0]
-    cuts = range(0, len(references), REFERENCE_BYTES)
-    sentinel, absent = driver.absent([references[cut : cut + REFERENCE_BYTES] for cut in cuts])
-    return [b"1" if sentinel else b"", b"".join(absent)]
-
-
-def _prepare(driver: Driver, _session: Session, _fields: list[bytes]) -> list[bytes]:
-    driver.prepare()
-    return []
-
-
-def _generate(driver: Driver, _session: Session, fields: list[bytes]) -> list[bytes]:
-    spec, usage = KeySpec(fields[0].decode()), KeyUsage(fields[1].decode())
-    existed, public = driver.generate(spec, usage, _reference(fields[2]))
-    return [b"1" if existed else b"", *public]
-
-
-def _find(driver: Driver, session: Session, fields: list[bytes]) -> list[bytes]:
-    driver.find(session, _reference(fields[0]))
-    return []
-
-
-def _encrypt(driver: Driver, session: Session, fields: list[bytes]) -> list[bytes]:
-    return [driver.encrypt(session, _reference(fields[0]), fields[1], fields[2])]
-
-
-def _decrypt(driver: Driver, session: Session, fields: list[bytes]) -> list[bytes]:
-    return [driver.decrypt(session, _reference(fields[0]), fields[1], fields[2])]
-
-
-def _sign(driver: Driver, session: Session, fields: list[bytes]) -> list[bytes]:
-    return [driver.sign(session, _reference(fields[0]), fields[1].decode(), fields[2])]
-
-
-def _decrypt_oaep(driver: Driver, session: Session, fields: list[bytes]) -> list[bytes]:
-    return [driver.decrypt_oaep(session, _reference(fields[0]), fields[1].decode(), fields[2])]
-
-
-def _destroy(driver: Driver, session: Session, fields: list[bytes]) -> list[bytes]:
-    driver.destroy(session, _reference(fields[0]))
-    return []
-
-
-def _probe(driver: Driver, _session: Session, fields: list[bytes]) -> list[bytes]:
-    return [json.dumps(driver.probe(Family(fields[0].decode()))).encode()]
-
-
-def _report(driver: Driver, session: Session, _fields: list[bytes]) -> list[bytes]:
-    return [json.dumps(driver.report(session)).encode()]
-
-
-_HANDLERS: Final[dict[Op, Callable[[Driver, Session, list[bytes]], list[bytes]]]] = {
-    Op.ABSENT: _absent,
-    Op.PREPARE: _prepare,
-    Op.GENERATE: _generate,
-    Op.FIND: _find,
-    Op.ENCRYPT: _encrypt,
-    Op.DECRYPT: _decrypt,
-    Op.SIGN: _sign,
-    Op.DECRYPT_OAEP: _decrypt_oaep,
-    Op.DESTROY: _destroy,
-    Op.PROBE: _probe,
-    Op.REPORT: _report,
-}
 
 
 def _open(module: str, label: str, pin: bytes) -> Driver:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from kmsplan.engine.keystore.instance import InstanceRow
+from kmsplan.engine.keystore.instance import HIDDEN, InstanceRow
 from kmsplan.engine.keystore.key import KeyRow
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Collection, Iterable
+
+    from kmsplan.engine.keystore.connection import Connection
 
 _TABLES: Final = {
     "instance": InstanceRow._fields,
@@ -19,7 +20,7 @@ _TABLES: Final = {
 }
 
 
-def rows(db: sqlite3.Connection, table: str, wanted: Collection[str] | None) -> list[dict[str, Any]]:
+def rows(db: Connection, table: str, wanted: Collection[str] | None) -> list[dict[str, Any]]:
     """Return the rows of a table as dictionaries.
 
     Args:
@@ -28,10 +29,11 @@ def rows(db: sqlite3.Connection, table: str, wanted: Collection[str] | None) -> 
         wanted: the identities to look for; None for all.
     """
     names = _TABLES[table]
-    return [dict(zip(names, row)) for row in _select(db, ", ".join(names), table, names[0], wanted)]  # noqa: B905 - of one length, and this is hot
+    found = [dict(zip(names, row)) for row in _select(db, ", ".join(names), table, names[0], wanted)]  # noqa: B905 - of one length, and this is hot
+    return [row for row in found if row["instance_id"] not in HIDDEN] if table == "instance" else found
 
 
-def tags(db: sqlite3.Connection, wanted: Collection[str] | None) -> dict[str, dict[str, str]]:
+def tags(db: Connection, wanted: Collection[str] | None) -> dict[str, dict[str, str]]:
     """Return the tags of every resource that has some."""
     found: dict[str, dict[str, str]] = {}
     for resource, name, value in _select(db, "resource_id, name, value", "tag", "resource_id", wanted):
@@ -42,17 +44,25 @@ def tags(db: sqlite3.Connection, wanted: Collection[str] | None) -> dict[str, di
     return found
 
 
-def counts(db: sqlite3.Connection) -> dict[str, int]:
+def versions(db: Connection, wanted: Collection[str] | None) -> dict[str, int]:
+    """Return how many versions each asymmetric key has; of the others nobody asks for more."""
+    return dict(_select(db, "key_id, count(*)", _COUNTED, "key_id", wanted, "GROUP BY key_id"))
+
+
+_COUNTED: Final = "(SELECT key_id FROM key_version WHERE public_key IS NOT NULL AND status = 'ready') AS counted"
+
+
+def counts(db: Connection) -> dict[str, int]:
     """Return how many keys are in each state."""
     return dict(db.execute("SELECT state, count(*) FROM key GROUP BY state ORDER BY state"))
 
 
 def _select(
-    db: sqlite3.Connection, columns: str, table: str, identity: str, wanted: Collection[str] | None
+    db: Connection, columns: str, table: str, identity: str, wanted: Collection[str] | None, rest: str = ""
 ) -> Iterable[tuple[Any, ...]]:
     if wanted is None:
-        return db.execute(f"SELECT {columns} FROM {table}")  # noqa: S608 - our own names
+        return db.execute(f"SELECT {columns} FROM {table} {rest}")  # noqa: S608 - our own names
     return db.execute(
-        f"SELECT {columns} FROM {table} WHERE {identity} IN (SELECT value FROM json_each(?))",  # noqa: S608 - as above
+        f"SELECT {columns} FROM {table} WHERE {identity} IN (SELECT value FROM json_each(?)) {rest}",  # noqa: S608 - as above
         (json.dumps(list(wanted)),),
     )

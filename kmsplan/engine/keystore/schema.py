@@ -8,12 +8,12 @@ if TYPE_CHECKING:
     import sqlite3
 
 APPLICATION_ID: Final = 0x6B6D7370  # "kmsp"
-VERSION: Final = 1
+VERSION: Final = 2
 """PRAGMA user_version; a file with a higher one is refused."""
 
 # Ids are random. So the wide tables are kept in the order of their making, where a new row touches the page that the
 # one before it touched, and only the narrow indexes on their ids are written all over the place.
-_TABLES: Final = """
+TABLES: Final = """
 CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE term (
@@ -31,7 +31,10 @@ CREATE TABLE instance (
   token TEXT,
   deletion_protection INTEGER NOT NULL DEFAULT 0,
   status TEXT NOT NULL,
-  versions INTEGER NOT NULL DEFAULT 0,        -- kept by the triggers below; the quota counts key versions
+  versions INTEGER NOT NULL DEFAULT 0,        -- kept by triggers; the quota counts key versions
+  details TEXT NOT NULL DEFAULT '{}',         -- JSON: name, networks, why it is protected
+  proxy TEXT,                                 -- external: JSON, where the key manager's proxy is
+  proxy_secret BLOB,                          -- external: boxed
   created TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -52,10 +55,20 @@ CREATE TABLE key (
   last_rotation_date TEXT,
   next_rotation_date TEXT,
   last_used TEXT,
-  primary_version TEXT                        -- the newest; NULL while there is no material
+  primary_version TEXT,                       -- the newest; NULL while there is no material
+  creator TEXT NOT NULL,                      -- an account, or the cloud service that owns it
+  protection_reason TEXT NOT NULL DEFAULT '',
+  material_expires TEXT,                      -- imported material is destroyed then
+  material_digest BLOB,                       -- boxed SHA-256 of the first imported material: no other is taken
+  external_key_id TEXT,                       -- what the external key manager calls it
+  read_only INTEGER NOT NULL DEFAULT 0        -- migrated from KMS 1.0: readable, nothing else
 ) STRICT;
+-- Lists are in the order of ids, and every filter of a list is answered from here, without a look at the wide rows.
+CREATE INDEX key_listed ON key (key_id, instance_id, state, spec, usage, creator);
 CREATE INDEX key_to_rotate ON key (next_rotation_date) WHERE next_rotation_date IS NOT NULL;
 CREATE INDEX key_to_delete ON key (delete_date) WHERE delete_date IS NOT NULL;
+CREATE INDEX key_to_expire ON key (material_expires) WHERE material_expires IS NOT NULL;
+CREATE UNIQUE INDEX key_standing_for ON key (instance_id, external_key_id) WHERE external_key_id IS NOT NULL;
 
 -- A version can precede or outlive its key: HSM material is made before the key is there, destroyed after it is gone.
 CREATE TABLE key_version (
@@ -69,21 +82,39 @@ CREATE TABLE key_version (
   generation INTEGER NOT NULL,                -- how often the material was wrapped
   uses INTEGER NOT NULL DEFAULT 0,            -- encryptions, against the limit of AES-GCM
   created TEXT NOT NULL,
+  node TEXT,                                  -- who is making it in the HSM
   UNIQUE (key_id, version_id)
 ) STRICT;
 CREATE INDEX version_unsettled ON key_version (instance_id) WHERE status <> 'ready';
-CREATE TRIGGER version_made AFTER INSERT ON key_version BEGIN
-  UPDATE instance SET versions = versions + 1 WHERE instance_id = new.instance_id;
-END;
-CREATE TRIGGER version_gone AFTER DELETE ON key_version BEGIN
-  UPDATE instance SET versions = versions - 1 WHERE instance_id = old.instance_id;
-END;
 
 CREATE TABLE material (
   version INTEGER PRIMARY KEY REFERENCES key_version,
   term INTEGER NOT NULL REFERENCES term,
   wrapped BLOB NOT NULL
 ) STRICT;
+
+CREATE TABLE import_token (
+  token_id BLOB PRIMARY KEY,                  -- SHA-256 of the token
+  key_id TEXT NOT NULL,
+  instance_id TEXT NOT NULL,                  -- leads to the HSM, also when the key is gone
+  spec TEXT NOT NULL,                         -- of the wrapping key
+  algorithm TEXT NOT NULL,
+  private_key BLOB,                           -- boxed; NULL where it is in the HSM
+  reference BLOB,                             -- CKA_ID of a wrapping key in the HSM
+  expires TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE access_key (
+  access_key_id TEXT PRIMARY KEY,
+  account TEXT NOT NULL,
+  "user" TEXT NOT NULL,                       -- quoted: USER is a word of SQL
+  role TEXT NOT NULL,
+  status TEXT NOT NULL,
+  secret BLOB NOT NULL,                       -- boxed: a signature is checked with the secret itself, no hash will do
+  created TEXT NOT NULL,
+  last_used TEXT,
+  expires TEXT                                -- refused from then on: the overlap of a rotation is over
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE alias (alias TEXT PRIMARY KEY, key_id TEXT NOT NULL REFERENCES key) STRICT, WITHOUT ROWID;
 CREATE INDEX alias_of_key ON alias (key_id);
@@ -94,11 +125,21 @@ CREATE TABLE tag (
   value TEXT NOT NULL,
   PRIMARY KEY (resource_id, name)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX tag_by_name ON tag (name, value, resource_id);
 
 CREATE TABLE audit (seq INTEGER PRIMARY KEY, entry BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
 CREATE TABLE checkpoint (seq INTEGER PRIMARY KEY, body BLOB NOT NULL, signature BLOB NOT NULL) STRICT;
 """
-_APPEND_ONLY: Final = """
+APPEND_ONLY: Final = ("audit", "checkpoint")
+_TRIGGERS: Final = """
+CREATE TRIGGER version_made AFTER INSERT ON key_version BEGIN
+  UPDATE instance SET versions = versions + 1 WHERE instance_id = new.instance_id;
+END;
+CREATE TRIGGER version_gone AFTER DELETE ON key_version BEGIN
+  UPDATE instance SET versions = versions - 1 WHERE instance_id = old.instance_id;
+END;
+"""
+_GUARD: Final = """
 CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table} BEGIN
   SELECT RAISE(ABORT, 'the audit trail is append-only');
 END;
@@ -117,12 +158,8 @@ _READER: Final = "PRAGMA query_only = ON;"
 
 def lay_out(connection: sqlite3.Connection) -> None:
     """Begin a transaction, make the tables of a new keystore in it, and mark the file as one."""
-    guards = "".join(
-        _APPEND_ONLY.format(table=table, verb=verb)
-        for table in ("audit", "checkpoint")
-        for verb in ("UPDATE", "DELETE")
-    )
-    connection.executescript(f"BEGIN; {_TABLES} {guards}")
+    guards = "".join(_GUARD.format(table=table, verb=verb) for table in APPEND_ONLY for verb in ("UPDATE", "DELETE"))
+    connection.executescript(f"BEGIN; {TABLES} {_TRIGGERS} {guards}")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
 

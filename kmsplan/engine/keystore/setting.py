@@ -5,38 +5,64 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    import sqlite3
+    from kmsplan.engine.keystore.connection import Connection
 
 SEALED: Final = "sealed"
 """While it is set, to the time since when, every process leaves the keyring alone."""
+BACKUP: Final = "backup"
+"""When the newest backup was made."""
+TERM_BEGAN: Final = "term_began"
+"""Number of the newest audit entry when the newest term of the keyring began."""
+REWRAPPED: Final = "rewrapped"
+"""While material is being wrapped anew: the number of the version that was the last."""
 
 
-def load(db: sqlite3.Connection, name: str) -> bytes | None:
+_GENERATION: Final = "generation"
+
+
+def generation(db: Connection) -> int:
+    """Return how often what is remembered of keys and callers has changed."""
+    return int(load(db, _GENERATION) or b"0")
+
+
+def begin_generation(db: Connection) -> None:
+    """Make everything that any process remembers of keys and callers old."""
+    store(db, _GENERATION, str(generation(db) + 1).encode())
+
+
+def load(db: Connection, name: str) -> bytes | None:
     """Return one setting; None where it is not set."""
     row = db.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
     return row[0] if row else None
 
 
-def load_all(db: sqlite3.Connection) -> dict[str, bytes]:
+def load_all(db: Connection) -> dict[str, bytes]:
     """Return every setting."""
     return dict(db.execute("SELECT name, value FROM setting"))
 
 
-def store(db: sqlite3.Connection, name: str, value: bytes) -> None:
+def store(db: Connection, name: str, value: bytes) -> None:
     """Set one setting."""
-    db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, value))
+    db.execute(
+        "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
+    )
 
 
-def remove(db: sqlite3.Connection, name: str) -> None:
+def remove(db: Connection, name: str) -> None:
     """Unset one setting."""
     db.execute("DELETE FROM setting WHERE name = ?", (name,))
 
 
-def terms(db: sqlite3.Connection) -> dict[int, bytes]:
+def terms(db: Connection) -> dict[int, bytes]:
     """Return the wrapped keyring keys by term."""
     return dict(db.execute("SELECT term, wrapped FROM term"))
 
 
-def add_term(db: sqlite3.Connection, term: int, wrapped: bytes, now: str) -> None:
+def add_term(db: Connection, term: int, wrapped: bytes, now: str) -> None:
     """Keep a wrapped keyring key."""
     db.execute("INSERT INTO term VALUES (?, ?, ?)", (term, wrapped, now))
+
+
+def wrap_term(db: Connection, term: int, wrapped: bytes) -> None:
+    """Keep a keyring key under another root key."""
+    db.execute("UPDATE term SET wrapped = ? WHERE term = ?", (wrapped, term))

@@ -1,116 +1,81 @@
-"""The database file: made, opened for writing or for reading, read by many, written by one."""
+"""An open keystore: read by many, written by one thread, whichever database it is in."""
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import stat
 from collections import deque
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from kmsplan.engine.error import EngineExistsError, EngineMissingError, EngineVersionError, KeystoreCorruptError
-from kmsplan.engine.keystore import schema
-from kmsplan.engine.keystore.fault import translate
+from kmsplan.engine.keystore.connection import FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from kmsplan.engine.keystore.writer import Transaction, Writer
+    from kmsplan.engine.keystore.connection import Connection, Crowd, Database
+    from kmsplan.engine.keystore.writer import Ticket, Transaction, Writer
+    from kmsplan.engine.presence import Presence
+    from kmsplan.kms.secret import SecretBytes
 
 T = TypeVar("T")
-FILE: Final = "keystore.db"
-BUSY_SECONDS: Final = 10.0
-"""How long a write waits for another process's transaction, which takes milliseconds."""
 
 
-def is_keystore(folder: Path) -> bool:
-    """Return whether the folder holds a keystore."""
-    return (folder / FILE).is_file()
-
-
-def create(folder: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
-    """Make a keystore; it appears whole or not at all, however many processes try at once.
+def database(folder: Path, postgres: SecretBytes | None, *, read_only: bool = False) -> Database:
+    """Return where an engine's keystore is.
 
     Args:
-        folder: made with mode 0700 where it does not exist.
-        fill: writes the first rows.
+        folder: the engine's.
+        postgres: connection string of the database; None where it is a file in the folder.
+        read_only: whether nothing on disk may change.
 
     Raises:
-        EngineExistsError: there is one.
-        KeystoreError: it cannot be written.
+        KeystoreError: the connection string is none.
     """
-    path, draft = folder / FILE, folder / f"{FILE}.new-{os.getpid()}"
-    draft.unlink(missing_ok=True)
-    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    try:
-        _fill(draft, fill)
-        os.link(draft, path)  # fails where the name is taken; a rename would put the other keystore away
-    except FileExistsError as error:
-        raise EngineExistsError(f"{folder} already holds an engine; nothing was changed") from error
-    finally:
-        draft.unlink(missing_ok=True)
-    flush_folder(folder)
+    if postgres is None:
+        from kmsplan.engine.keystore.sqlite import SqliteDatabase  # noqa: PLC0415 - one of the two is used
 
+        return SqliteDatabase(folder, read_only=read_only)
+    from kmsplan.engine.keystore.postgres.opening import open_database  # noqa: PLC0415 - as above; imports psycopg
 
-def _fill(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
-    """Fill a file that nobody else sees yet, and flush it once, at the end."""
-    try:
-        db = sqlite3.connect(path, isolation_level=None)
-        try:
-            db.execute("PRAGMA synchronous = OFF")
-            schema.lay_out(db)
-            fill(db)
-            db.execute("COMMIT")
-            db.execute("PRAGMA journal_mode = WAL")
-        finally:
-            db.close()
-    except sqlite3.Error as error:
-        raise translate(error, path) from error
-    _flush(path, os.O_RDWR)
-
-
-def flush_folder(folder: Path) -> None:
-    """Flush a folder's entries to disk, so that a new name outlives a power cut."""
-    _flush(folder, os.O_RDONLY | os.O_DIRECTORY)
-
-
-def _flush(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return open_database(postgres)
 
 
 class Keystore:
     """An open keystore.
 
     Args:
-        folder: where it is.
-        read_only: whether nothing on disk may change.
+        database: where it is.
 
     Raises:
         EngineMissingError, EngineVersionError, KeystoreError: it cannot be used.
     """
 
-    def __init__(self, folder: Path, *, read_only: bool) -> None:
-        if not is_keystore(folder):
-            raise EngineMissingError(
-                f"there is no engine in {folder}. Correct the path, or make an engine there: kmsplan engine init"
-            )
-        self.path = folder / FILE
-        self._read_only = read_only
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._closed = False
-        self._readers: deque[sqlite3.Connection] = deque()
+        self._readers: deque[Connection] = deque()
         self._writer: Writer | None = None
         try:
             with self.read() as db:
-                _check(db, self.path)
+                database.check(db)
         except BaseException:
             self.close()
             raise
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self._database.name
+
+    @property
+    def kind(self) -> str:
+        """Which database it is in."""
+        return self._database.kind
+
+    def crowd(self) -> Crowd:
+        """Return who has the engine open for writing."""
+        with self.look() as db:
+            return self._database.crowd(db)
 
     @property
     def commits(self) -> int:
@@ -118,7 +83,7 @@ class Keystore:
         return self._writer.commits if self._writer else 0
 
     @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> Iterator[Connection]:
         """Lend a connection that sees one state of the database for as long as it is held.
 
         Raises:
@@ -132,13 +97,13 @@ class Keystore:
                 db.execute("ROLLBACK")
 
     @contextmanager
-    def look(self) -> Iterator[sqlite3.Connection]:
+    def look(self) -> Iterator[Connection]:
         """Lend a connection for one statement, or for several that need not see the same state; raises as `read`."""
         db = self._reader()
         try:
             yield db
-        except sqlite3.Error as error:
-            raise translate(error, self.path) from error
+        except FAILURES as error:
+            raise self._database.translate(error) from error
         finally:
             if self._closed:
                 db.close()
@@ -147,15 +112,24 @@ class Keystore:
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in the writing thread; see `Writer.write`."""
+        return self.submit(work).wait()
+
+    def submit(self, work: Callable[[Transaction], T], *, touches: bool = True) -> Ticket[T]:
+        """Hand `work` to the writing thread; see `Writer.submit`."""
         if self._writer is None:
             raise RuntimeError("the keystore was not opened for writing")
-        return self._writer.write(work)
+        return self._writer.submit(work, touches=touches)
 
     def start(self, conclude: Callable[[Transaction], Callable[[], None] | None]) -> None:
         """Start the writing thread, with what a commit ends with (see `Writer`); before that nothing can be written."""
         from kmsplan.engine.keystore.writer import Writer  # noqa: PLC0415 - planning never writes
 
-        self._writer = Writer(self._connect_writer, conclude, lambda error: translate(error, self.path))
+        place = self._database
+        self._writer = Writer(lambda: place.connect(writes=True), conclude, place.translate, place.turn)
+
+    def presence(self, entropy: Callable[[int], bytes]) -> Presence:
+        """Mark this process as one that has the engine open; see `Database.presence`."""
+        return self._database.presence(entropy)
 
     def close(self) -> None:
         """Finish what is being written and close every connection."""
@@ -164,68 +138,12 @@ class Keystore:
             self._writer.close()
         while self._readers:
             self._readers.pop().close()
+        self._database.close()
 
-    def _reader(self) -> sqlite3.Connection:
+    def _reader(self) -> Connection:
         with suppress(IndexError):
             return self._readers.pop()
-        base = self.path.absolute().as_uri()
         try:
-            return (
-                _connect_untouching(self.path, base) if self._read_only else _connect(f"{base}?mode=rw", writes=False)
-            )
-        except sqlite3.Error as error:
-            raise translate(error, self.path) from error
-
-    def _connect_writer(self) -> sqlite3.Connection:
-        return _connect(f"{self.path.absolute().as_uri()}?mode=rw", writes=True)
-
-
-def _connect(uri: str, *, writes: bool) -> sqlite3.Connection:
-    # A reader is used by one thread at a time, though not always by the same.
-    db = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        schema.prepare(db, writes=writes)
-        db.execute("SELECT 1 FROM sqlite_schema").fetchone()
-    except sqlite3.Error:
-        db.close()
-        raise
-    return db
-
-
-def _connect_untouching(path: Path, base: str) -> sqlite3.Connection:
-    """Connect so that the files are the same afterwards.
-
-    A WAL beside the file belongs to a running writer or a crashed one: `mode=ro` reads through it and leaves it there.
-    Without one, `mode=rw` removes at its end the empty WAL that it needs, which `mode=ro` would leave. Where the folder
-    cannot be written nobody can be writing, so that SQLite may take the file for immutable.
-    """
-    wal = path.with_name(path.name + "-wal")
-    modes = ("mode=ro",) if wal.exists() else ("mode=rw", "mode=ro", "mode=ro&immutable=1")
-    for mode in modes[:-1]:
-        with suppress(sqlite3.OperationalError):
-            return _connect(f"{base}?{mode}", writes=False)
-    return _connect(f"{base}?{modes[-1]}", writes=False)
-
-
-def _check(db: sqlite3.Connection, path: Path) -> None:
-    application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-    if application != schema.APPLICATION_ID:
-        raise KeystoreCorruptError(
-            f"{path} is a database, but no keystore of kmsplan. Correct the engine's path, or restore its folder from "
-            "a backup"
-        )
-    if version > schema.VERSION:
-        raise EngineVersionError(
-            f"the keystore {path} has format {version}, and this kmsplan knows formats up to {schema.VERSION}: a newer "
-            "kmsplan has written it. Install that version"
-        )
-
-
-def make_folder(folder: Path) -> None:
-    """Make the engine's folder, for its owner alone.
-
-    A folder that already holds something else keeps its mode: it is not only ours, and our files have theirs.
-    """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not any(folder.iterdir()) and stat.S_IMODE(folder.stat().st_mode) != stat.S_IRWXU:
-        folder.chmod(stat.S_IRWXU)
+            return self._database.connect(writes=False)
+        except FAILURES as error:
+            raise self._database.translate(error) from error

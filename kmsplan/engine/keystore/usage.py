@@ -9,7 +9,7 @@ from kmsplan.engine.keystore.key import KeyRow
 from kmsplan.engine.keystore.version import VersionRow
 
 if TYPE_CHECKING:
-    import sqlite3
+    from kmsplan.engine.keystore.connection import Connection
 
 
 class Used(NamedTuple):
@@ -39,7 +39,7 @@ WHERE k.key_id = ?1
 """  # noqa: S608 - our own names
 
 
-def load(db: sqlite3.Connection, key_id: str, version_id: str | None) -> Used | None:
+def load(db: Connection, key_id: str, version_id: str | None) -> Used | None:
     """Return a key with a version, the primary one unless another is named; None where there is no such key."""
     row = db.execute(_LOAD, (key_id, version_id)).fetchone()
     if row is None:

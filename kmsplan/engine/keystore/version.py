@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    import sqlite3
+    from kmsplan.engine.keystore.connection import Connection
 
 USES_LIMIT: Final = 2**32
 """Encryptions under one AES-GCM key with random IVs (SP 800-38D, 8.3)."""
@@ -35,26 +35,50 @@ class Unsettled(NamedTuple):
     instance_id: str
     status: str
     reference: bytes
+    node: str | None
+    """Who is making it."""
+
+
+class Wrapped(NamedTuple):
+    """Wrapped material, and what it is bound to."""
+
+    number: int
+    key_id: str
+    version_id: str
+    spec: str
+    usage: str
+    generation: int
+    term: int
+    wrapped: bytes
 
 
 _INSERT = """
-INSERT INTO key_version (key_id, version_id, instance_id, status, reference, public_key, generation, created)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO key_version (key_id, version_id, instance_id, status, reference, public_key, generation, created, node)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
 """
 
 
-def insert(db: sqlite3.Connection, row: VersionRow) -> None:
-    """Add a ready version with its wrapped material."""
-    version = db.execute(_INSERT, (*row[:3], "ready", *row[3:7])).lastrowid
-    db.execute("INSERT INTO material VALUES (?, ?, ?)", (version, row.term, row.wrapped))
+def insert(db: Connection, row: VersionRow) -> None:
+    """Add a ready version with its wrapped material; a key manager's has none here."""
+    version = db.execute(_INSERT, (*row[:3], "ready", *row[3:7], None)).fetchone()[0]
+    if row.wrapped is not None:
+        db.execute("INSERT INTO material VALUES (?, ?, ?)", (version, row.term, row.wrapped))
 
 
-def begin(db: sqlite3.Connection, key_id: str, version_id: str, instance_id: str, reference: bytes, now: str) -> None:
-    """Note that HSM material with this reference is about to be made."""
-    db.execute(_INSERT, (key_id, version_id, instance_id, "creating", reference, None, 0, now))
+def begin(
+    db: Connection,
+    key_id: str,
+    version_id: str,
+    instance_id: str,
+    reference: bytes,
+    now: str,
+    node: str | None,
+) -> None:
+    """Note that a node is about to make HSM material with this reference."""
+    db.execute(_INSERT, (key_id, version_id, instance_id, "creating", reference, None, 0, now, node))
 
 
-def ready(db: sqlite3.Connection, row: VersionRow) -> bool:
+def ready(db: Connection, row: VersionRow) -> bool:
     """Turn a version that was begun into a ready one; False where it is not being made any more."""
     changed = db.execute(
         "UPDATE key_version SET status = 'ready', public_key = ? "
@@ -64,7 +88,7 @@ def ready(db: sqlite3.Connection, row: VersionRow) -> bool:
     return changed.rowcount == 1
 
 
-def abandon(db: sqlite3.Connection, key_id: str, version_id: str) -> None:
+def abandon(db: Connection, key_id: str, version_id: str) -> None:
     """Note that HSM material whose making went wrong is to be destroyed; a ready version stays as it is."""
     db.execute(
         "UPDATE key_version SET status = 'destroying' WHERE key_id = ? AND version_id = ? AND status = 'creating'",
@@ -72,43 +96,95 @@ def abandon(db: sqlite3.Connection, key_id: str, version_id: str) -> None:
     )
 
 
-def forget(db: sqlite3.Connection, key_id: str, version_id: str) -> None:
+def forget(db: Connection, key_id: str, version_id: str) -> None:
     """Remove a version whose material is gone."""
     db.execute("DELETE FROM key_version WHERE key_id = ? AND version_id = ?", (key_id, version_id))
 
 
-def destroy_all(db: sqlite3.Connection, key_id: str) -> None:
+def destroy_all(db: Connection, key_id: str) -> None:
     """Destroy the wrapped material of every version of a key, and the versions."""
     db.execute("DELETE FROM material WHERE version IN (SELECT id FROM key_version WHERE key_id = ?)", (key_id,))
     db.execute("DELETE FROM key_version WHERE key_id = ?", (key_id,))
 
 
-def condemn_all(db: sqlite3.Connection, key_id: str) -> None:
+def condemn_all(db: Connection, key_id: str) -> None:
     """Note that the HSM material of every version of a key is to be destroyed."""
     db.execute("UPDATE key_version SET status = 'destroying' WHERE key_id = ?", (key_id,))
 
 
-def unsettled(db: sqlite3.Connection) -> list[Unsettled]:
+def destroy_instance(db: Connection, instance_id: str) -> None:
+    """Destroy the wrapped material of every version in an instance, and the versions."""
+    _destroy_wrapped(db, instance_id)
+    db.execute("DELETE FROM key_version WHERE instance_id = ?", (instance_id,))
+
+
+def condemn_instance(db: Connection, instance_id: str) -> None:
+    """Note that the HSM material of every ready version in an instance is to be destroyed; wrapped material goes now.
+
+    One that is being made at this moment is left to who makes it.
+    """
+    _destroy_wrapped(db, instance_id)
+    db.execute(
+        "UPDATE key_version SET status = 'destroying' WHERE instance_id = ? AND status = 'ready'", (instance_id,)
+    )
+
+
+def _destroy_wrapped(db: Connection, instance_id: str) -> None:
+    db.execute(
+        "DELETE FROM material WHERE version IN (SELECT id FROM key_version WHERE instance_id = ?)", (instance_id,)
+    )
+
+
+def count(db: Connection, key_id: str) -> int:
+    """Return how many versions of a key can be used."""
+    number: int = db.execute(
+        "SELECT count(*) FROM key_version WHERE key_id = ? AND status = 'ready'", (key_id,)
+    ).fetchone()[0]
+    return number
+
+
+def unsettled(db: Connection) -> list[Unsettled]:
     """Return the versions whose HSM material is being made or destroyed, by instance."""
     rows = db.execute(
-        "SELECT key_id, version_id, instance_id, status, reference FROM key_version WHERE status <> 'ready' "
+        "SELECT key_id, version_id, instance_id, status, reference, node FROM key_version WHERE status <> 'ready' "
         "ORDER BY instance_id, key_id"
     )
     return [Unsettled(*row) for row in rows]
 
 
-def count_use(db: sqlite3.Connection, key_id: str, version_id: str) -> bool:
-    """Count one encryption; False where the version has had as many as it may."""
-    changed = db.execute(
-        "UPDATE key_version SET uses = uses + 1 WHERE key_id = ? AND version_id = ? AND uses < ?",
-        (key_id, version_id, USES_LIMIT),
+def reserve_uses(db: Connection, key_id: str, version_id: str, count: int) -> int:
+    """Count so many encryptions, or as many as the version may still have; return how many."""
+    row = db.execute("SELECT uses FROM key_version WHERE key_id = ? AND version_id = ?", (key_id, version_id))
+    uses = row.fetchone()[0]
+    count = min(count, USES_LIMIT - uses)
+    db.execute(
+        "UPDATE key_version SET uses = ? WHERE key_id = ? AND version_id = ?", (uses + count, key_id, version_id)
     )
-    return changed.rowcount == 1
+    return count
 
 
-def references(db: sqlite3.Connection, instance_id: str) -> dict[bytes, str]:
+def references(db: Connection, instance_id: str) -> dict[bytes, str]:
     """Return the key of each reference whose material should be in an instance's HSM."""
     rows = db.execute(
-        "SELECT reference, key_id FROM key_version WHERE instance_id = ? AND status = 'ready'", (instance_id,)
+        "SELECT reference, key_id FROM key_version "
+        "WHERE instance_id = ? AND status = 'ready' AND length(reference) > 0",
+        (instance_id,),
     )
     return dict(rows)
+
+
+def wrapped_before(db: Connection, term: int, after: int, limit: int) -> list[Wrapped]:
+    """Return material that is wrapped in an older term, of versions whose number is above `after`, in their order."""
+    rows = db.execute(
+        "SELECT v.id, v.key_id, v.version_id, k.spec, k.usage, v.generation, m.term, m.wrapped FROM material AS m "
+        "JOIN key_version AS v ON v.id = m.version JOIN key AS k ON k.key_id = v.key_id "
+        "WHERE m.version > ? AND m.term < ? ORDER BY m.version LIMIT ?",
+        (after, term, limit),
+    )
+    return [Wrapped(*row) for row in rows]
+
+
+def rewrap(db: Connection, number: int, term: int, wrapped: bytes, generation: int) -> None:
+    """Replace wrapped material by the same one, wrapped anew."""
+    db.execute("UPDATE material SET term = ?, wrapped = ? WHERE version = ?", (term, wrapped, number))
+    db.execute("UPDATE key_version SET generation = ? WHERE id = ?", (generation, number))

@@ -7,20 +7,26 @@ a flush.
 A job that fails before it has changed anything, as most do that are refused, costs the others nothing. If one fails
 later, the transaction is undone and all its jobs run again, each behind a savepoint. So a job may run twice, and
 changes nothing outside the database that may not be done twice.
+
+The database counts its generations: every transaction that changes what a key is or who may use it begins a new one.
+So a process knows by one number, read once for a whole transaction, that what it remembers of keys still holds.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from kmsplan.engine.keystore import setting
+from kmsplan.engine.keystore.connection import CONSTRAINTS, FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from kmsplan.engine.keystore.connection import Connection
 
 T = TypeVar("T")
 BATCH: Final = 512
@@ -30,14 +36,28 @@ BATCH: Final = 512
 class Transaction:
     """What a job sees of the transaction that it runs in."""
 
-    __slots__ = ("_sealed", "db", "entries", "wants_checkpoint")
+    __slots__ = ("_generation", "_sealed", "after", "db", "entries", "touched", "wants_checkpoint")
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Connection) -> None:
         self.db = db
+        self._generation: int | None = None
         self._sealed: bool | None = None
+        self.touched = False
+        """Whether it changes more than audit, counts and dates of use, so that a new generation begins."""
+        self.after: list[Callable[[], None]] = []
+        """What to do after the commit, in the writing thread: it cannot fail, and it is lost if the commit fails."""
         self.entries: list[Any] = []
         """Audit entries to append before the commit; those of a job that is rolled back go with it."""
         self.wants_checkpoint = False
+
+    @property
+    def generation(self) -> int | None:
+        """The database's generation; None where this transaction has changed it already."""
+        if self.touched:
+            return None
+        if self._generation is None:
+            self._generation = setting.generation(self.db)
+        return self._generation
 
     @property
     def sealed(self) -> bool:
@@ -55,28 +75,53 @@ class Transaction:
         self._sealed = since is not None
 
 
-class Job:
-    """A write that waits for its turn."""
+class Ticket(Generic[T]):
+    """A write that was handed in: waits for its commit, or calls back after it."""
 
-    __slots__ = ("_done", "error", "result", "work")
+    __slots__ = ("_callbacks", "_wait", "done", "error", "result", "touches", "work")
 
-    def __init__(self, work: Callable[[Transaction], Any]) -> None:
+    def __init__(self, work: Callable[[Transaction], T], *, touches: bool) -> None:
         self.work = work
-        self.result: Any = None
+        self.touches = touches
+        self.done = False
+        self.result: T
         self.error: BaseException | None = None
-        self._done = Lock()
-        self._done.acquire()
+        self._callbacks: list[Callable[[Ticket[T]], None]] = []
+        self._wait = Lock()
+        self._wait.acquire()
 
     def answer(self) -> None:
         """Let the caller go on."""
-        self._done.release()
+        self.done = True
+        self._wait.release()
+        self._call_back()
 
-    def wait(self) -> Any:
-        """Wait for the commit; return the work's result or raise its error."""
-        self._done.acquire()
+    def settle(self) -> None:
+        """Wait for the commit, or for its failure; to be called once."""
+        self._wait.acquire()
+
+    def wait(self) -> T:
+        """Wait for the commit; return the work's result or raise its error. To be called once."""
+        self.settle()
+        return self.value()
+
+    def value(self) -> T:
+        """Return the work's result or raise its error; only once it is done."""
         if self.error is not None:
             raise self.error
         return self.result
+
+    def then(self, callback: Callable[[Ticket[T]], None]) -> None:
+        """Call back once it is done: from the writing thread, or at once where it is done already."""
+        self._callbacks.append(callback)
+        if self.done:
+            self._call_back()
+
+    def _call_back(self) -> None:
+        # Both threads may be here at once; a callback is made by the one that takes it off the list.
+        with suppress(IndexError):
+            while True:
+                self._callbacks.pop()(self)
 
 
 class Writer:
@@ -86,22 +131,25 @@ class Writer:
         connect: opens that connection; called in the thread, and again after a failure.
         conclude: called once before each commit, in the transaction; returns what to do after it, or None. That may
             fail with OSError: what is committed stays committed.
-        translate: SQLite's error to ours.
+        translate: the database's error to ours.
+        turn: held around each transaction, so that several processes take turns.
     """
 
     def __init__(
         self,
-        connect: Callable[[], sqlite3.Connection],
+        connect: Callable[[], Connection],
         conclude: Callable[[Transaction], Callable[[], None] | None],
-        translate: Callable[[sqlite3.Error], Exception],
+        translate: Callable[[Exception], Exception],
+        turn: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self.commits = 0
         """Transactions committed: as many flushes, however many jobs."""
         self._connect = connect
         self._conclude = conclude
         self._translate = translate
-        self._db: sqlite3.Connection | None = None
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._turn = turn
+        self._db: Connection | None = None
+        self._jobs: SimpleQueue[Ticket[Any] | None] = SimpleQueue()
         self._closed = False
         self._thread = Thread(target=self._serve, name="kmsplan keystore writer", daemon=True)
         self._thread.start()
@@ -115,12 +163,20 @@ class Writer:
             KeystoreError: the transaction failed; nothing of it was done, unless the error is in doubt.
             RuntimeError: the writer was closed.
         """
+        return self.submit(work).wait()
+
+    def submit(self, work: Callable[[Transaction], T], *, touches: bool = True) -> Ticket[T]:
+        """Hand `work` in and go on; the ticket tells of its commit. Raises RuntimeError as `write`.
+
+        Args:
+            work: see `write`.
+            touches: False where it changes nothing that any process remembers of keys and callers.
+        """
         if self._closed:
             raise RuntimeError("the engine is closed")
-        job = Job(work)
-        self._jobs.put(job)
-        result: T = job.wait()
-        return result
+        ticket = Ticket(work, touches=touches)
+        self._jobs.put(ticket)
+        return ticket
 
     def close(self) -> None:
         """Finish what waits, and end the thread."""
@@ -129,25 +185,20 @@ class Writer:
         self._thread.join()
 
     def _serve(self) -> None:
-        stop = False
-        while not stop:
-            batch = [self._jobs.get()]
-            with suppress(Empty):
-                while len(batch) < BATCH:
-                    batch.append(self._jobs.get_nowait())
-            stop = None in batch
-            jobs = [job for job in batch if job is not None]
-            if jobs:
-                self._commit(jobs)
+        while (first := self._jobs.get()) is not None:
+            self._commit([first])
         self._drop()
 
-    def _commit(self, jobs: list[Job]) -> None:
+    def _commit(self, jobs: list[Ticket[Any]]) -> None:
         try:
-            then = self._transact(jobs)
+            with self._turn():
+                # What comes while others have their turn goes into the same transaction.
+                self._gather(jobs)
+                then = self._transact(jobs)
         except Exception as error:  # noqa: BLE001 - every caller must get its answer, whatever went wrong
             # After a failed flush what the connection believes is not what the disk holds: it is not asked again.
             self._drop()
-            failure = self._translate(error) if isinstance(error, sqlite3.Error) else error
+            failure = self._translate(error) if isinstance(error, FAILURES) else error
             for job in jobs:
                 job.error = failure
         else:
@@ -158,7 +209,17 @@ class Writer:
         for job in jobs:
             job.answer()
 
-    def _transact(self, jobs: list[Job]) -> Callable[[], None] | None:
+    def _gather(self, jobs: list[Ticket[Any]]) -> None:
+        """Add the jobs that wait; the end of all jobs goes back to its place, which is the last."""
+        with suppress(Empty):
+            while len(jobs) < BATCH:
+                job = self._jobs.get_nowait()
+                if job is None:
+                    self._jobs.put(None)
+                    return
+                jobs.append(job)
+
+    def _transact(self, jobs: list[Ticket[Any]]) -> Callable[[], None] | None:
         if self._db is None:
             self._db = self._connect()
         self._db.execute("BEGIN IMMEDIATE")
@@ -169,48 +230,55 @@ class Writer:
             transaction = Transaction(self._db)
             for job in jobs:
                 _run_apart(transaction, job)
+        if transaction.touched:
+            setting.begin_generation(self._db)
         then = self._conclude(transaction)
         self._db.execute("COMMIT")
+        for follow in transaction.after:
+            follow()
         return then
 
     def _drop(self) -> None:
         if self._db is not None:
-            with suppress(sqlite3.Error):
+            with suppress(*FAILURES):
                 self._db.close()  # rolls an open transaction back
             self._db = None
 
 
-def _run(transaction: Transaction, job: Job) -> bool:
+def _run(transaction: Transaction, job: Ticket[Any]) -> bool:
     """Run one job; False if it failed after it had changed something.
 
     Raises:
-        sqlite3.Error: the database failed, which is everybody's failure.
+        sqlite3.Error, PostgresError: the database failed, which is everybody's failure.
     """
-    changes, mark = transaction.db.total_changes, len(transaction.entries)
+    changes, mark, after = transaction.db.total_changes, len(transaction.entries), len(transaction.after)
     try:
         job.result, job.error = job.work(transaction), None
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this caller's answer
         _raise_if_database(error)
-        del transaction.entries[mark:]
+        del transaction.entries[mark:], transaction.after[after:]
         job.error = error
         return transaction.db.total_changes == changes
+    transaction.touched = transaction.touched or job.touches
     return True
 
 
-def _run_apart(transaction: Transaction, job: Job) -> None:
+def _run_apart(transaction: Transaction, job: Ticket[Any]) -> None:
     """Run one job behind a savepoint, so that its failure is its own; raises as `_run`."""
-    db, mark = transaction.db, len(transaction.entries)
+    db, mark, after = transaction.db, len(transaction.entries), len(transaction.after)
     db.execute("SAVEPOINT job")
     try:
         job.result, job.error = job.work(transaction), None
     except Exception as error:  # noqa: BLE001 - as above
         _raise_if_database(error)
         db.execute("ROLLBACK TO job")
-        del transaction.entries[mark:]
+        del transaction.entries[mark:], transaction.after[after:]
         job.error = error
+    else:
+        transaction.touched = transaction.touched or job.touches
     db.execute("RELEASE job")
 
 
 def _raise_if_database(error: Exception) -> None:
-    if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
+    if isinstance(error, FAILURES) and not isinstance(error, CONSTRAINTS):
         raise error

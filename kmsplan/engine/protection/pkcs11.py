@@ -10,14 +10,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kmsplan.engine.hsm import proof
 from kmsplan.engine.hsm.ability import Abilities
 from kmsplan.engine.hsm.client import TokenName
 from kmsplan.engine.hsm.encoding import subject_public_key_info
 from kmsplan.engine.hsm.error import KeyUnusableError
 from kmsplan.engine.hsm.handle import HANDLES
-from kmsplan.engine.hsm.message import REFERENCE_BYTES, SENTINEL, Fault, Op, TokenFaultError
+from kmsplan.engine.hsm.message import KEK, REFERENCE_BYTES, SENTINEL, Fault, Op, TokenFaultError
 from kmsplan.engine.hsm.supervisor import Supervisor
+from kmsplan.engine.hsm.wrapping import Wrappings
+from kmsplan.engine.proof import works
 from kmsplan.engine.protection.protocol import Generated, NotOfferedError
 from kmsplan.kms.spec import SPECS
 
@@ -68,6 +69,9 @@ class Pkcs11Protection:
         self._name = TokenName(module=module, label=token)
         self._supervisor = Supervisor(self._name, pin, clock)
         self._abilities = Abilities(self._supervisor)
+        self._wrappings = Wrappings(
+            self._supervisor, self._abilities, f"token {token!r} of the PKCS#11 module {module}"
+        )
 
     def specs(self) -> frozenset[KeySpec]:
         """Return the specs that the token can make and use, found out by doing.
@@ -107,12 +111,7 @@ class Pkcs11Protection:
             HsmError: the token does not answer, or what it made does not work.
         """
         _check(reference)
-        offered = [name for name in SPECS[spec].algorithms_for(usage) if name in self.algorithms(spec)]
-        if not offered:
-            raise NotOfferedError(
-                f"token {self._name.label!r} of the PKCS#11 module {self._name.module} cannot make {spec} keys "
-                f"for {usage}; it can make {', '.join(sorted(self._abilities.all())) or 'none'}"
-            )
+        offered = self._offered(spec, usage)
         existed, public_key = self._generate(spec, usage, reference)
         if existed and not self._works(spec, reference, offered[0], public_key):
             self.destroy(reference)
@@ -137,6 +136,60 @@ class Pkcs11Protection:
         handle = self._handle(spec, reference)
         self._supervisor.call(Op.FIND, reference)
         return handle
+
+    def generate_wrapped(self, spec: KeySpec, usage: KeyUsage) -> Generated:
+        """Make a key in the token and hand it out wrapped by a key of the token's; see `Wrapper`.
+
+        Raises:
+            NotOfferedError: the token cannot make such keys, or not wrap them.
+            HsmError: the token does not answer, or what it made does not work.
+        """
+        self._offered(spec, usage)
+        return self._wrappings.generate(spec, usage)
+
+    def open_wrapped(self, spec: KeySpec, usage: KeyUsage, wrapped: SecretBytes) -> Handle:
+        """Return a handle on what `generate_wrapped` handed out; see `Wrapper`."""
+        return self._wrappings.open(spec, usage, wrapped)
+
+    def wrappings(self, spec: KeySpec) -> tuple[str, ...]:
+        """Return the wrapping algorithms for material of a spec, found out by doing; see `Importer`.
+
+        Raises:
+            HsmError: the token does not answer.
+        """
+        return self._wrappings.algorithms(spec)
+
+    def wrapping_key(self, reference: bytes) -> bytes:
+        """Make a wrapping key pair in the token; see `Importer`.
+
+        Raises:
+            ValueError: the reference does not have 16 bytes.
+            NotOfferedError: the token makes no such keys.
+            HsmError: the token does not answer.
+        """
+        _check(reference)
+        return self._wrappings.wrapping_key(reference)
+
+    def unwrap(
+        self,
+        spec: KeySpec,
+        usage: KeyUsage,
+        reference: bytes | None,
+        algorithm: str,
+        wrapped: bytes,
+        wrapping_reference: bytes,
+    ) -> Generated:
+        """Unwrap material inside the token; see `Importer`.
+
+        Raises:
+            ValueError: a reference does not have 16 bytes.
+            InvalidMaterialError: anything about the material is wrong.
+            NotOfferedError: the token does not unwrap such material.
+            HsmError: the token does not answer, or the wrapping key is not there.
+        """
+        for place in (wrapping_reference, *([] if reference is None else [reference])):
+            _check(place)
+        return self._wrappings.unwrap(spec, usage, reference, algorithm, wrapped, wrapping_reference)
 
     def missing(self, references: Collection[bytes]) -> frozenset[bytes]:
         """Return the references that a fresh search does not find, though it finds the sentinel.
@@ -193,6 +246,20 @@ class Pkcs11Protection:
         """End the worker process."""
         self._supervisor.close()
 
+    def _offered(self, spec: KeySpec, usage: KeyUsage) -> list[str]:
+        """Return the algorithms of a usage that work on this token.
+
+        Raises:
+            NotOfferedError: there is none.
+        """
+        offered = [name for name in SPECS[spec].algorithms_for(usage) if name in self.algorithms(spec)]
+        if not offered:
+            raise NotOfferedError(
+                f"token {self._name.label!r} of the PKCS#11 module {self._name.module} cannot make {spec} keys "
+                f"for {usage}; it can make {', '.join(sorted(self._abilities.all())) or 'none'}"
+            )
+        return offered
+
     def _generate(self, spec: KeySpec, usage: KeyUsage, reference: bytes) -> tuple[bool, bytes | None]:
         """Return whether the key was there before, and its public key."""
         existed, *parts = self._supervisor.call(Op.GENERATE, spec.encode(), usage.encode(), reference)
@@ -200,7 +267,7 @@ class Pkcs11Protection:
 
     def _works(self, spec: KeySpec, reference: bytes, algorithm: str, public_key: bytes | None) -> bool:
         try:
-            return proof.works(self._handle(spec, reference), algorithm, public_key)
+            return works(self._handle(spec, reference), algorithm, public_key)
         except KeyUnusableError:
             return False
 
@@ -212,5 +279,5 @@ class Pkcs11Protection:
 
 
 def _check(reference: bytes) -> None:
-    if len(reference) != REFERENCE_BYTES or reference == SENTINEL:
+    if len(reference) != REFERENCE_BYTES or reference in (SENTINEL, KEK):
         raise ValueError(f"a reference has {REFERENCE_BYTES} random bytes, not {len(reference)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,19 +27,28 @@ class NotOfferedError(Exception):
     """The backend works and cannot do this: another spec or algorithm has to be chosen, waiting does not help."""
 
 
+class InvalidMaterialError(Exception):
+    """Imported material cannot be taken. There is one message and no reason: a reason is an oracle on the wrapping."""
+
+    def __init__(self) -> None:
+        super().__init__("the key material does not unwrap, or is not what a key of this spec is made of")
+
+
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """What making material yields."""
+    """What making or importing material yields."""
 
     secret: SecretBytes | None
     """The material for the keystore to wrap; None where it stays inside the backend."""
     public_key: bytes | None
     """DER SubjectPublicKeyInfo of an asymmetric key."""
+    fingerprint: bytes | None = None
+    """Of imported material: 32 bytes that are the same for the same material under the same spec and backend."""
 
 
 @runtime_checkable
 class Encrypter(Protocol):
-    """Authenticated symmetric encryption (AES-GCM, SP 800-38D)."""
+    """Authenticated symmetric encryption (AES-GCM and SM4-GCM, SP 800-38D)."""
 
     def encrypt(self, plaintext: bytes, aad: bytes) -> bytes:
         """Return IV (12 bytes), ciphertext and tag (16 bytes)."""
@@ -54,7 +63,7 @@ class Encrypter(Protocol):
 
 @runtime_checkable
 class Signer(Protocol):
-    """Signatures over a digest: RSA PSS (salt 32) and PKCS#1 v1.5, ECDSA as ASN.1 DER."""
+    """Signatures over a digest: RSA PSS (salt 32) and PKCS#1 v1.5; ECDSA and SM2 as ASN.1 DER."""
 
     def sign(self, algorithm: str, digest: bytes) -> bytes:
         """Return the signature.
@@ -66,7 +75,7 @@ class Signer(Protocol):
 
 @runtime_checkable
 class AsymmetricDecrypter(Protocol):
-    """RSA OAEP decryption (RFC 8017, 7.1.2)."""
+    """Decryption with a private key: RSA OAEP (RFC 8017, 7.1.2), SM2 (GM/T 0009: ASN.1 of C1, C3, C2)."""
 
     def asymmetric_decrypt(self, algorithm: str, ciphertext: bytes) -> bytes:
         """Return the plaintext.
@@ -74,6 +83,110 @@ class AsymmetricDecrypter(Protocol):
         Raises:
             InvalidCiphertextError: anything about it is wrong.
             NotOfferedError: the backend does not know the algorithm.
+        """
+
+
+@runtime_checkable
+class Mac(Protocol):
+    """Message authentication codes: HMAC (FIPS 198-1, RFC 2104)."""
+
+    def mac(self, algorithm: str, message: bytes) -> bytes:
+        """Return the code of a message, untruncated.
+
+        Raises:
+            NotOfferedError: the backend does not know the algorithm.
+        """
+
+
+Handle: TypeAlias = Encrypter | Signer | AsymmetricDecrypter | Mac
+"""What `open` returns: one of them, or several in one."""
+
+
+@runtime_checkable
+class Accepter(Protocol):
+    """A backend that takes imported material as it is, because its keys live in this process anyway."""
+
+    def accept(self, spec: KeySpec, material: SecretBytes) -> Generated:
+        """Check imported material and return it as the keystore keeps it.
+
+        Args:
+            spec: of the key.
+            material: the raw bytes of a symmetric key, PKCS#8 DER of a private key, or SM2's private number.
+
+        Raises:
+            InvalidMaterialError: its length, form, size or curve is not the spec's.
+            NotOfferedError: this machine cannot use such keys.
+        """
+
+
+@runtime_checkable
+class Importer(Protocol):
+    """A backend that unwraps imported material inside itself: it never is in this process's memory (BYOK)."""
+
+    def wrappings(self, spec: KeySpec) -> tuple[str, ...]:
+        """Return the wrapping algorithms that it can unwrap a key of `spec` by, the best first; maybe none.
+
+        Raises:
+            ProtectionUnavailableError: it does not answer.
+        """
+
+    def wrapping_key(self, reference: bytes) -> bytes:
+        """Make an RSA-2048 wrapping key pair that only unwraps, and return its public half (DER SubjectPublicKeyInfo).
+
+        Asking again with the same reference returns the same key; `Protection.destroy` destroys it.
+
+        Raises:
+            NotOfferedError: it cannot make one.
+            ProtectionUnavailableError: it does not answer.
+        """
+
+    def unwrap(
+        self,
+        spec: KeySpec,
+        usage: KeyUsage,
+        reference: bytes | None,
+        algorithm: str,
+        wrapped: bytes,
+        wrapping_reference: bytes,
+    ) -> Generated:
+        """Unwrap material and keep it; what was kept under the reference before gives way.
+
+        Args:
+            spec: of the key.
+            usage: of the key.
+            reference: as for `generate`; None keeps nothing and hands the material out as `Wrapper.generate_wrapped`
+                does.
+            algorithm: one of `wrappings(spec)`.
+            wrapped: what was wrapped for `wrapping_key(wrapping_reference)`.
+            wrapping_reference: the wrapping key's.
+
+        Raises:
+            InvalidMaterialError: anything about the material is wrong.
+            NotOfferedError: it does not unwrap such keys, or not by this algorithm.
+            ProtectionUnavailableError: it does not answer.
+        """
+
+
+@runtime_checkable
+class Wrapper(Protocol):
+    """A backend that makes material and hands it out wrapped by a key that never leaves it (HsmEncryptedDatabase).
+
+    It holds as many such keys as the keystore does. The material is in the clear inside the backend only.
+    """
+
+    def generate_wrapped(self, spec: KeySpec, usage: KeyUsage) -> Generated:
+        """Make material; `Generated.secret` is the wrapped material.
+
+        Raises:
+            NotOfferedError: it cannot make such material, or not hand it out.
+            ProtectionUnavailableError: it does not answer.
+        """
+
+    def open_wrapped(self, spec: KeySpec, usage: KeyUsage, wrapped: SecretBytes) -> Handle:
+        """Return a handle on what `generate_wrapped` handed out; the backend unwraps it when it is used.
+
+        Raises:
+            ProtectionUnavailableError: it does not answer, or lacks the key that wraps.
         """
 
 
@@ -95,9 +208,7 @@ class Protection(Protocol):
             ProtectionUnavailableError: it does not answer.
         """
 
-    def open(
-        self, spec: KeySpec, reference: bytes, secret: SecretBytes | None
-    ) -> Encrypter | Signer | AsymmetricDecrypter:
+    def open(self, spec: KeySpec, reference: bytes, secret: SecretBytes | None) -> Handle:
         """Return a handle on material made before; `secret` is what `generate` handed out.
 
         Raises:

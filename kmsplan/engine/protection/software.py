@@ -1,92 +1,36 @@
-"""Key material in this process: made, used and forgotten here, kept wrapped by the keystore."""
+"""Key material in this process: made, used and forgotten here, kept wrapped by the keystore.
+
+The material of a symmetric key is its bytes, that of a key pair its PKCS#8 DER.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kmsplan.engine.offer import HARDWARE_SPECS, SOFTWARE_SPECS
-from kmsplan.engine.protection.protocol import Generated, InvalidCiphertextError
-from kmsplan.engine.protection.publickey import OAEP_PADDINGS, SHA256, SIGNATURE_PADDINGS
+from kmsplan.engine.protection import accepting
+from kmsplan.engine.protection.protocol import Generated
+from kmsplan.engine.protection.softkey import AesHandle, EcHandle, HmacHandle, RsaHandle, Sm2Handle, Sm4Handle
+from kmsplan.engine.sm import sm2
 from kmsplan.kms.secret import SecretBytes
 from kmsplan.kms.spec import SPECS, Family, KeySpec, KeyUsage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from kmsplan.engine.protection.protocol import AsymmetricDecrypter, Encrypter, Signer
+    from kmsplan.engine.protection.protocol import Handle
 
-IV_BYTES: Final = 12
-_CURVES: Final = {KeySpec.EC_P256: ec.SECP256R1, KeySpec.EC_P256K: ec.SECP256K1}
 _PUBLIC_EXPONENT: Final = 65537
+_SM2_SPECS: Final = frozenset({KeySpec.EC_SM2})
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
-class AesHandle:
-    """AES-GCM (SP 800-38D) with random IVs (8.2.2)."""
-
-    def __init__(self, key: SecretBytes, entropy: Callable[[int], bytes]) -> None:
-        self._cipher = AESGCM(key.reveal())
-        self._entropy = entropy
-
-    def encrypt(self, plaintext: bytes, aad: bytes) -> bytes:
-        """Return IV (12 bytes), ciphertext and tag (16 bytes)."""
-        iv = self._entropy(IV_BYTES)
-        return iv + self._cipher.encrypt(iv, plaintext, aad)
-
-    def decrypt(self, sealed: bytes, aad: bytes) -> bytes:
-        """Open what `encrypt` returned.
-
-        Raises:
-            InvalidCiphertextError: anything about it is wrong.
-        """
-        try:
-            return self._cipher.decrypt(sealed[:IV_BYTES], sealed[IV_BYTES:], aad)
-        except (InvalidTag, ValueError) as error:  # ValueError: too short to hold an IV
-            raise InvalidCiphertextError from error
-
-
-class RsaHandle:
-    """RSA (RFC 8017): PSS, PKCS#1 v1.5 signatures, OAEP."""
-
-    def __init__(self, key: rsa.RSAPrivateKey) -> None:
-        self._key = key
-
-    def sign(self, algorithm: str, digest: bytes) -> bytes:
-        """Return the signature over a SHA-256 digest."""
-        return self._key.sign(digest, SIGNATURE_PADDINGS[algorithm], SHA256)
-
-    def asymmetric_decrypt(self, algorithm: str, ciphertext: bytes) -> bytes:
-        """Return the plaintext.
-
-        Raises:
-            InvalidCiphertextError: anything about it is wrong.
-        """
-        try:
-            return self._key.decrypt(ciphertext, OAEP_PADDINGS[algorithm])
-        except ValueError as error:
-            raise InvalidCiphertextError from error
-
-
-class EcHandle:
-    """ECDSA (FIPS 186-5, 6)."""
-
-    def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
-        self._key = key
-
-    def sign(self, algorithm: str, digest: bytes) -> bytes:
-        """Return the signature over a SHA-256 digest as ASN.1 DER."""
-        del algorithm  # ECDSA_SHA_256 is the only one
-        return self._key.sign(digest, ec.ECDSA(SHA256))
-
-
 class SoftwareProtection:
-    """Makes and opens material with the package `cryptography`.
+    """Makes and opens material with the package `cryptography`, and with the system's OpenSSL for SM2.
 
     Args:
         entropy: source of symmetric keys and IVs; key pairs come from OpenSSL's generator.
@@ -97,31 +41,56 @@ class SoftwareProtection:
 
     def specs(self) -> frozenset[KeySpec]:
         """Return everything that this backend can make; what an instance offers of it is the KMS's table."""
-        return frozenset((*SOFTWARE_SPECS, *HARDWARE_SPECS))
+        every = frozenset((*SOFTWARE_SPECS, *HARDWARE_SPECS))
+        return every if sm2.supported() else every - _SM2_SPECS
 
     def generate(self, spec: KeySpec, usage: KeyUsage, reference: bytes) -> Generated:
-        """Make material and hand it out for wrapping."""
+        """Make material and hand it out for wrapping.
+
+        Raises:
+            NotOfferedError: SM2 does not work on this host.
+        """
         del usage, reference  # one material serves either usage; the keystore keeps it, so no reference is needed
         facts = SPECS[spec]
-        if facts.family is Family.AES:
+        if facts.symmetric:
             return Generated(SecretBytes(self._entropy(facts.bits // 8)), None)
+        if facts.family is Family.SM2:
+            pair = sm2.generate()
+            return Generated(SecretBytes(pair.private_der()), pair.public_der())
         key = (
             rsa.generate_private_key(_PUBLIC_EXPONENT, facts.bits)
             if facts.family is Family.RSA
-            else ec.generate_private_key(_CURVES[spec]())
+            else ec.generate_private_key(accepting.CURVES[spec]())
         )
-        return Generated(SecretBytes(_private_bytes(key)), public_bytes(key))
+        return Generated(SecretBytes(accepting.private_bytes(key)), public_bytes(key))
 
-    def open(
-        self, spec: KeySpec, reference: bytes, secret: SecretBytes | None
-    ) -> Encrypter | Signer | AsymmetricDecrypter:
-        """Return a handle on unwrapped material."""
+    def accept(self, spec: KeySpec, material: SecretBytes) -> Generated:
+        """Check imported material and return it as the keystore keeps it; see `Accepter`."""
+        return accepting.accept(spec, material)
+
+    def open(self, spec: KeySpec, reference: bytes, secret: SecretBytes | None) -> Handle:
+        """Return a handle on unwrapped material.
+
+        Raises:
+            NotOfferedError: SM2 or SM4 does not work on this host.
+        """
         del reference
         if secret is None:
             raise TypeError("the material of a software key comes from the keystore")
-        if SPECS[spec].family is Family.AES:
-            return AesHandle(secret, self._entropy)
-        # Checking an RSA key takes 50 ms; this one was made here, and the keystore's AEAD says that it is unchanged.
+        return self._open(SPECS[spec].family, secret)
+
+    def _open(self, family: Family, secret: SecretBytes) -> Handle:
+        match family:
+            case Family.AES:
+                return AesHandle(secret, self._entropy)
+            case Family.SM4:
+                return Sm4Handle(secret, self._entropy)
+            case Family.HMAC:
+                return HmacHandle(secret)
+            case Family.SM2:
+                return Sm2Handle(sm2.PrivateKey(secret.reveal()))
+        # Checking an RSA key takes 50 ms; this one was checked or made here, and the keystore's AEAD says that it is
+        # unchanged.
         key = serialization.load_der_private_key(secret.reveal(), None, unsafe_skip_rsa_key_validation=True)
         if isinstance(key, rsa.RSAPrivateKey):
             return RsaHandle(key)
@@ -139,12 +108,6 @@ class SoftwareProtection:
 
     def close(self) -> None:
         """Do nothing."""
-
-
-def _private_bytes(key: PrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
 
 
 def public_bytes(key: PrivateKey) -> bytes:

@@ -1,0 +1,1 @@
+"""Who may do what: roles of access keys, key policies, rate limits."""

@@ -1,0 +1,139 @@
+"""Making a backup of an open engine, and verifying one.
+
+What is written is one state of the database, however much others write meanwhile. It is read back and checked as a
+restore would check it, then the making is audited, and only then the file has its name.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from kmsplan import __version__
+from kmsplan.engine.backup import checking, container, content
+from kmsplan.engine.backup.checking import Report
+from kmsplan.engine.error import BackupError
+from kmsplan.engine.execution import admitted, commit
+from kmsplan.engine.keystore import schema, setting
+from kmsplan.engine.keystore.folder import flush_folder
+from kmsplan.engine.sealing import kind_of, open_root
+from kmsplan.engine.unsealing import SEAL
+from kmsplan.kms.secret import SecretBytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kmsplan.engine.caller import Caller
+    from kmsplan.engine.core import Core
+    from kmsplan.engine.keystore.connection import Connection
+    from kmsplan.engine.keystore.writer import Transaction
+    from kmsplan.engine.sealing import Seal
+
+HSM: Final = "hsm"
+"""The kind of seal whose root key is in no backup."""
+
+
+def make(core: Core, caller: Caller, path: Path, *, seal: Seal, lock: Seal) -> Report:
+    """Write a backup.
+
+    Args:
+        core: the engine.
+        caller: who asks for it.
+        path: the file, which must not exist.
+        seal: opens the root key, which goes into the backup; one that an HSM seals stays there.
+        lock: what the backup is locked with.
+
+    Raises:
+        KmsError: the engine is sealed.
+        SealingError: the seal or the lock cannot be had.
+        BackupError: the file is there, cannot be written, or was not written as it should.
+    """
+    request = core.request(caller, "BackupEngine", core.identity.engine_id)
+    with admitted(core, request):
+        core.opened()
+        draft = path.with_name(f"{path.name}.new-{os.getpid()}")
+        try:
+            _write(core, request.time, draft, seal, lock)
+            report = verify(draft, lock)
+            request.parameters = {"Rows": report.rows}
+            commit(core, request, lambda transaction: _note(transaction, request.time), uses_keys=True)
+            os.link(draft, path)  # fails where the name is taken
+            flush_folder(path.parent)
+        except FileExistsError as error:
+            raise BackupError(f"{path} exists, and a backup never overwrites anything. Name another file") from error
+        except OSError as error:
+            raise BackupError(f"the backup {path} cannot be written ({error.strerror}). Name another place") from error
+        finally:
+            draft.unlink(missing_ok=True)
+    return report
+
+
+def _note(transaction: Transaction, now: str) -> None:
+    setting.store(transaction.db, setting.BACKUP, now.encode())
+
+
+def _write(core: Core, now: str, path: Path, seal: Seal, lock: Seal) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "wb") as file, core.store.read() as db:
+        record = setting.load(db, SEAL) or b""
+        portable = kind_of(record) != HSM
+        root = open_root(seal, core.identity.engine_id, record) if portable else None
+        facts = {
+            "account": core.identity.account,
+            "engine_id": core.identity.engine_id,
+            "hardware": [[found.module, found.token, found.keys] for found in checking.tokens(db)],
+            "kmsplan": __version__,
+            "made": now,
+            "region": core.identity.region,
+            "root_key": "inside" if portable else "sealed by its HSM",
+            "schema": schema.VERSION,
+        }
+        sink = container.begin(file, facts, lock, core.world.entropy)
+        for line in content.dump(db, root):
+            sink.write(line)
+        sink.close()
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def verify(path: Path, lock: Seal) -> Report:
+    """Check a backup as a restore would, in a temporary database; nothing is left of it.
+
+    Raises:
+        BackupError, AuditError, MaterialCorruptError: it is damaged, or the lock does not open it.
+    """
+    with opened(path) as file, closing(sqlite3.connect("", isolation_level=None)) as db:
+        schema.lay_out(db)
+        head = container.read_head(file, str(path))
+        root, rows = content.load(db, content.lines(container.read_body(file, head, lock, str(path))))
+        return check(db, head.facts, None if root is None else SecretBytes(bytes.fromhex(root)), rows)
+
+
+def check(db: Connection, facts: dict[str, Any], root: SecretBytes | None, rows: dict[str, int]) -> Report:
+    """Check what a backup was unpacked into; raises as `verify`."""
+    checking.check_identity(db, facts.get("engine_id"))
+    checking.check_trail(db)
+    count = 0
+    if root is not None:
+        count = checking.check_keyring(db, str(facts["engine_id"]), root)
+    return Report(
+        engine_id=str(facts["engine_id"]),
+        made=str(facts.get("made")),
+        rows=checking.counted(rows),
+        opened=count,
+        hardware=checking.tokens(db),
+    )
+
+
+def opened(path: Path) -> IO[bytes]:
+    """Open a backup's file.
+
+    Raises:
+        BackupError: it cannot be read.
+    """
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise BackupError(f"the backup {path} cannot be read ({error.strerror}). Correct its path") from error

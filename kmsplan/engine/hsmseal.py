@@ -1,0 +1,102 @@
+"""Sealing the root key with a key in an HSM, which never leaves it.
+
+The token makes an AES-256 key, not extractable, and encrypts with it (CKM_AES_GCM) a key of ours, which wraps the root
+key. So whoever has the keystore and not the token, or not its PIN, has nothing. The token is asked when the engine is
+opened, and not again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from kmsplan.engine.error import KeystoreCorruptError, SealingError
+from kmsplan.engine.protection.protocol import (
+    Encrypter,
+    InvalidCiphertextError,
+    NotOfferedError,
+    Protection,
+    ProtectionUnavailableError,
+)
+from kmsplan.engine.sealing import KEY_BYTES, Entropy
+from kmsplan.kms.secret import SecretBytes
+from kmsplan.kms.spec import KeySpec, KeyUsage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_REFERENCE_BYTES: Final = 16
+_BOUND: Final = b"kmsplan seal 1"
+
+
+@dataclass(frozen=True, slots=True)
+class HsmSeal:
+    """A key in a PKCS#11 token."""
+
+    module: str
+    token: str
+    """Its label."""
+    opened: Callable[[], Protection]
+    """Opens the token, with its PIN."""
+    kind: ClassVar[str] = "hsm"
+
+    def make(self, entropy: Entropy) -> dict[str, Any]:
+        """Make a key in the token, and one of ours that it encrypts.
+
+        Raises:
+            SealingError: the token cannot be used.
+        """
+        reference = entropy(_REFERENCE_BYTES)
+        with self._talking(), closing(self.opened()) as token:
+            token.generate(KeySpec.AES_256, KeyUsage.ENCRYPT, reference)
+            try:
+                sealed = self._handle(token, reference).encrypt(entropy(KEY_BYTES), _BOUND)
+            except BaseException:
+                with suppress(ProtectionUnavailableError):
+                    token.destroy(reference)
+                raise
+        return {"key": sealed.hex(), "module": self.module, "reference": reference.hex(), "token": self.token}
+
+    def key(self, parameters: dict[str, Any]) -> SecretBytes:
+        """Let the token decrypt the key.
+
+        Raises:
+            SealingError: the token cannot be used, or is another one.
+        """
+        try:
+            reference, sealed = bytes.fromhex(parameters["reference"]), bytes.fromhex(parameters["key"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise KeystoreCorruptError(
+                "the keystore's record of how its root key is sealed is damaged. Restore the engine from its newest "
+                "backup"
+            ) from error
+        with self._talking(), closing(self.opened()) as token:
+            return SecretBytes(self._handle(token, reference).decrypt(sealed, _BOUND))
+
+    def wrong(self) -> str:
+        """Say what to do."""
+        return (
+            f"the key in token {self.token!r} of {self.module} does not open the engine's root key. Connect the token "
+            "that sealed it, or a copy of it"
+        )
+
+    def _handle(self, token: Protection, reference: bytes) -> Encrypter:
+        handle = token.open(KeySpec.AES_256, reference, None)
+        if not isinstance(handle, Encrypter):
+            raise NotOfferedError("it does not encrypt with AES-GCM")
+        return handle
+
+    @contextmanager
+    def _talking(self) -> Iterator[None]:
+        """Say what is wrong with the token as what it means here."""
+        try:
+            yield
+        except InvalidCiphertextError as error:
+            raise SealingError(self.wrong()) from error
+        except (ProtectionUnavailableError, NotOfferedError) as error:
+            raise SealingError(
+                f"the token {self.token!r} of {self.module}, whose key seals the engine's root key, cannot be used: "
+                f"{error}"
+            ) from error

@@ -1,0 +1,64 @@
+"""What keeps an engine safe over the years: backups, new root keys, new keyring keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from kmsplan.engine import rotation
+from kmsplan.engine.backup import making
+from kmsplan.engine.core import sealed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kmsplan.engine.backup.checking import Report
+    from kmsplan.engine.caller import Caller
+    from kmsplan.engine.core import Core
+    from kmsplan.engine.sealing import Seal
+
+
+class Renewed(NamedTuple):
+    """A keyring with a new term."""
+
+    term: int
+    versions: int
+    """Key versions whose material was wrapped anew."""
+
+
+class Keeping:
+    """The keeping of an open engine, for one caller. What it raises, `Engine` says.
+
+    Args:
+        core: the engine, opened with its seal.
+        caller: who asks for it.
+    """
+
+    __slots__ = ("_caller", "_core")
+
+    def __init__(self, core: Core, caller: Caller) -> None:
+        self._core = core
+        self._caller = caller
+
+    def backup(self, path: Path, lock: Seal) -> Report:
+        """Write a backup to a new file, locked by a passphrase or a key file, and check it; see `making.make`."""
+        return making.make(self._core, self._caller, path, seal=self._seal(), lock=lock)
+
+    def rotate_root(self, new_seal: Seal | None = None) -> None:
+        """Make a new root key, sealed by another seal if one is given; see `rotation.rotate_root`."""
+        rotation.rotate_root(self._core, self._caller, seal=self._seal(), new_seal=new_seal)
+
+    def rotate_keyring(self) -> Renewed:
+        """Begin a new term, and wrap all material under it; see `rotation`. A later call finishes a broken one."""
+        term = rotation.rotate_keyring(self._core, self._caller, seal=self._seal())
+        return Renewed(term, rotation.rewrap(self._core))
+
+    def _seal(self) -> Seal:
+        """Return what opens the root key.
+
+        Raises:
+            KmsError: the engine was opened without it.
+        """
+        self._core.opened()
+        if self._core.given is None:
+            raise sealed()
+        return self._core.given

@@ -1,0 +1,34 @@
+"""The engine's folder: made for its owner alone, and flushed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def make_folder(folder: Path) -> None:
+    """Make the engine's folder, for its owner alone.
+
+    A folder that already holds something else keeps its mode: it is not only ours, and our files have theirs.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not any(folder.iterdir()) and stat.S_IMODE(folder.stat().st_mode) != stat.S_IRWXU:
+        folder.chmod(stat.S_IRWXU)
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush a folder's entries to disk, so that a new name outlives a power cut."""
+    flush(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def flush(path: Path, flags: int) -> None:
+    """Flush a file to disk that is opened with these flags."""
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

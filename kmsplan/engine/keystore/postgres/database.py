@@ -1,0 +1,110 @@
+"""A PostgreSQL database, or one schema of it, that holds a keystore; see `keystore.connection.Database`."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from kmsplan.engine.error import EngineExistsError, EngineVersionError, KeystoreError
+from kmsplan.engine.keystore import schema as tables
+from kmsplan.engine.keystore.connection import Crowd, PostgresError, missing
+from kmsplan.engine.keystore.postgres import fault, schema
+from kmsplan.engine.keystore.postgres.connection import PostgresConnection
+from kmsplan.engine.keystore.postgres.presence import PostgresPresence
+from kmsplan.engine.keystore.postgres.session import open_session, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from kmsplan.engine.keystore.connection import Connection
+    from kmsplan.kms.secret import SecretBytes
+
+# The marks of `presence`: locks on one number of 64 bits. Who comes over a socket of the server is on its machine.
+_CROWD: Final = """
+SELECT count(*), count(DISTINCT coalesce(host(client_addr), '')) FROM pg_locks AS l
+JOIN pg_database AS d ON d.oid = l.database JOIN pg_stat_activity AS a ON a.pid = l.pid
+WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND d.datname = current_database()
+"""
+_PLACES: Final = (("host", "localhost"), ("port", "5432"), ("dbname", ""))
+
+
+class PostgresDatabase:
+    """A keystore's place on a server.
+
+    Args:
+        secret: a libpq connection string: `key=value` pairs or a URL.
+
+    Raises:
+        KeystoreError: it is no connection string.
+    """
+
+    kind: ClassVar[str] = "postgresql"
+
+    def __init__(self, secret: SecretBytes) -> None:
+        self._parameters = parse(secret)
+        self.name = "postgresql://{}:{}/{}".format(*(self._parameters.get(*place) for place in _PLACES))
+
+    def exists(self) -> bool:
+        """Return whether there is a keystore.
+
+        Raises:
+            KeystoreError: the server cannot be asked.
+        """
+        with self._connected(writes=False) as db:
+            return schema.mark(db) is not None
+
+    def create(self, fill: Callable[[Connection], None]) -> None:
+        """Make a keystore; see `Database.create`."""
+        with self._connected(writes=True) as db:
+            db.execute("BEGIN IMMEDIATE")
+            if schema.mark(db) is not None:
+                raise EngineExistsError(f"{self.name} already holds an engine; nothing was changed")
+            schema.lay_out(db)
+            fill(db)
+            db.execute("COMMIT")
+
+    def check(self, db: Connection) -> None:
+        """Check that it is a keystore in our format; see `Database.check`."""
+        version = schema.mark(db)
+        if version is None:
+            raise missing(self.name)
+        if version != tables.VERSION:
+            raise EngineVersionError(
+                f"the keystore {self.name} has format {version}, and this kmsplan knows format {tables.VERSION}: "
+                "another version has written it. Install that version"
+            )
+
+    def connect(self, *, writes: bool) -> PostgresConnection:
+        """Open a connection, for the one that writes or for a reader."""
+        return PostgresConnection(lambda: open_session(self._parameters, writes=writes))
+
+    def turn(self) -> AbstractContextManager[object]:
+        """Begin at once: whose turn it is, a lock of the transaction says."""
+        return nullcontext()
+
+    def presence(self, entropy: Callable[[int], bytes]) -> PostgresPresence:
+        """Mark this process as one that has the engine open."""
+        return PostgresPresence(lambda: open_session(self._parameters, writes=True), entropy, self.translate)
+
+    def crowd(self, db: Connection) -> Crowd:
+        """Return who has an engine open for writing that is in this database."""
+        return Crowd(*db.execute(_CROWD).fetchone())
+
+    def translate(self, error: Exception) -> KeystoreError:
+        """Return the error for people that a database error stands for."""
+        return fault.translate(error, self.name) if isinstance(error, PostgresError) else KeystoreError(str(error))
+
+    def close(self) -> None:
+        """Give nothing back: connections are closed by those who opened them."""
+
+    @contextmanager
+    def _connected(self, *, writes: bool) -> Iterator[Connection]:
+        try:
+            db = self.connect(writes=writes)
+            try:
+                yield db
+            finally:
+                db.close()
+        except PostgresError as error:
+            raise self.translate(error) from error

@@ -1,0 +1,49 @@
+"""Facts about an engine, for people and for monitoring; nothing secret is among them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from kmsplan.engine.keystore import accesskey as access_keys
+from kmsplan.engine.keystore import listing, schema, setting, trail
+from kmsplan.engine.sealing import kind_of
+
+if TYPE_CHECKING:
+    from kmsplan.engine.core import Core
+
+
+def status(core: Core) -> dict[str, Any]:
+    """Return the facts, ready for JSON."""
+    with core.store.read() as db:
+        settings = setting.load_all(db)
+        head, counts = trail.head(db), listing.counts(db)
+        instances = len(listing.rows(db, "instance", None))
+        callers, terms = access_keys.counts(db), setting.terms(db)
+    backup = settings.get(setting.BACKUP, b"").decode() or None
+    return {
+        "engine": core.identity.engine_id,
+        "path": str(core.folder),
+        "keystore": core.store.name,
+        "database": core.store.kind,
+        "nodes": core.store.crowd().nodes,
+        "region": core.identity.region,
+        "account": core.identity.account,
+        "created": settings["created"].decode(),
+        "schema_version": schema.VERSION,
+        "seal": kind_of(settings["seal"]),
+        "sealed": setting.SEALED in settings if core.presence is None else core.keyring is None,
+        "keyring_term": max(terms, default=0),
+        "rewrapping": setting.REWRAPPED in settings,
+        "instances": instances,
+        "keys": counts,
+        "access_keys": callers,
+        "audit_entries": head.seq,
+        "audit_signed_up_to": head.checkpoint,
+        "last_backup": backup,
+        "last_backup_age_seconds": _age(core, backup),
+    }
+
+
+def _age(core: Core, backup: str | None) -> int | None:
+    return None if backup is None else int((core.world.clock() - datetime.fromisoformat(backup)).total_seconds())
