@@ -1,0 +1,235 @@
+"""Actions that use keys (API reference, "Cryptography")."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from kmsplan.engine import ciphertext as blobs
+from kmsplan.engine.dataplane.crypto import Crypto
+from kmsplan.engine.dataplane.datakey import Recipient
+from kmsplan.engine.dataplane.password import PasswordRules
+from kmsplan.engine.dataplane.symmetric import Source
+from kmsplan.engine.protection.protocol import InvalidCiphertextError
+from kmsplan.kms.error import KmsError
+from kmsplan.server.action import shape
+from kmsplan.server.action.row import Cryptographic
+from kmsplan.server.parameters import Parameter, base64, ciphertext, contexts, flag, number, one_of, utf8
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from kmsplan.engine.dataplane.answer import Answer
+    from kmsplan.server.action.row import Values
+
+DATA_KEY_BYTES: Final = {"AES_256": 32, "AES_128": 16}
+"""By KeySpec of GenerateDataKey."""
+
+
+def _no_recipient(text: str) -> str:
+    del text
+    raise KmsError("UnsupportedOperation", "Recipient is not supported: this server attests no enclaves.")
+
+
+_DRY_RUN: Final = Parameter("DryRun", flag)
+_CONTEXT: Final = Parameter("EncryptionContext", gather=contexts)
+_RECIPIENT: Final = Parameter("Recipient", _no_recipient)
+_KEY: Final = Parameter("KeyId", required=True)
+_BLOB: Final = Parameter("CiphertextBlob", ciphertext, required=True)
+_VERSIONED: Final = (_KEY, Parameter("KeyVersionId", required=True))
+_ALGORITHM: Final = Parameter("Algorithm", required=True)
+_SIGNING: Final = (*_VERSIONED, _ALGORITHM, Parameter("Digest", base64, required=True))
+_AUTHENTICATING: Final = (_KEY, _ALGORITHM, Parameter("Message", base64, required=True))
+_LENGTH: Final = (Parameter("KeySpec", one_of(*DATA_KEY_BYTES)), Parameter("NumberOfBytes", number))
+_EXPORTING: Final = (
+    Parameter("PublicKeyBlob", base64, required=True),
+    Parameter("WrappingAlgorithm", required=True),
+    Parameter("WrappingKeySpec", required=True),
+)
+_RE_ENCRYPTING: Final = (
+    _BLOB,
+    Parameter("DestinationKeyId", required=True),
+    Parameter("SourceKeyId"),
+    Parameter("SourceKeyVersionId"),
+    Parameter("SourceEncryptionAlgorithm"),
+    Parameter("SourceEncryptionContext", gather=contexts),
+    Parameter("DestinationEncryptionContext", gather=contexts),
+)
+_EXCLUDING: Final = ("ExcludeLowercase", "ExcludeUppercase", "ExcludeNumbers", "ExcludePunctuation")
+_PASSWORD: Final = (
+    Parameter("PasswordLength", number),
+    Parameter("ExcludeCharacters"),
+    *(Parameter(name, flag) for name in _EXCLUDING),
+    Parameter("RequireEachIncludedType", flag),
+)
+
+
+def _named(values: Values) -> tuple[str, str | None]:
+    return values["KeyId"], None
+
+
+def _versioned(values: Values) -> tuple[str, str | None]:
+    return values["KeyId"], values["KeyVersionId"]
+
+
+def _in_blob(values: Values) -> tuple[str, str | None] | None:
+    try:
+        return blobs.split(values["CiphertextBlob"])[:2]
+    except InvalidCiphertextError:
+        return None  # it is refused at once
+
+
+def _none(values: Values) -> None:
+    del values
+
+
+def _slow(values: Values) -> tuple[str, str | None]:
+    """Name no key: the work takes its time whatever the key."""
+    del values
+    return "", None
+
+
+def _calling(method: Callable[..., Answer[Any]], *names: str) -> Callable[[Crypto, Values], Answer[Any]]:
+    """Return what calls a method with these parameters, None for those that were not sent, and DryRun."""
+
+    def begin(plane: Crypto, values: Values) -> Answer[Any]:
+        return method(plane, *[values.get(name) for name in names], dry_run=values.get("DryRun", False))
+
+    return begin
+
+
+def _length(values: Values) -> int:
+    """Return the bytes of a data key: NumberOfBytes wins over KeySpec."""
+    length = values.get("NumberOfBytes")
+    return DATA_KEY_BYTES[values.get("KeySpec", "AES_256")] if length is None else int(length)
+
+
+def _recipient(values: Values) -> Recipient:
+    return Recipient(values["PublicKeyBlob"], values["WrappingKeySpec"], values["WrappingAlgorithm"])
+
+
+def _generate(*, export: bool) -> Callable[[Crypto, Values], Answer[Any]]:
+    def begin(plane: Crypto, values: Values) -> Answer[Any]:
+        return plane.generate_data_key(
+            values["KeyId"],
+            _length(values),
+            values.get("EncryptionContext"),
+            export=export,
+            dry_run=values.get("DryRun", False),
+        )
+
+    return begin
+
+
+def _generate_and_export(plane: Crypto, values: Values) -> Answer[Any]:
+    return plane.generate_and_export_data_key(
+        values["KeyId"],
+        _length(values),
+        _recipient(values),
+        values.get("EncryptionContext"),
+        dry_run=values.get("DryRun", False),
+    )
+
+
+def _export(plane: Crypto, values: Values) -> Answer[Any]:
+    return plane.export_data_key(
+        values["CiphertextBlob"],
+        _recipient(values),
+        values.get("EncryptionContext"),
+        dry_run=values.get("DryRun", False),
+    )
+
+
+def _re_encrypt(plane: Crypto, values: Values) -> Answer[Any]:
+    return plane.re_encrypt(
+        values["CiphertextBlob"],
+        values["DestinationKeyId"],
+        source_context=values.get("SourceEncryptionContext"),
+        context=values.get("DestinationEncryptionContext"),
+        source=Source(
+            values.get("SourceKeyId"), values.get("SourceKeyVersionId"), values.get("SourceEncryptionAlgorithm")
+        ),
+        dry_run=values.get("DryRun", False),
+    )
+
+
+def _random_password(plane: Crypto, values: Values) -> Answer[Any]:
+    return plane.random_password(
+        PasswordRules(
+            length=values.get("PasswordLength", 32),
+            exclude_characters=values.get("ExcludeCharacters", ""),
+            excluded=frozenset(name for name in _EXCLUDING if values.get(name)),
+            require_each_included_type=values.get("RequireEachIncludedType", True),
+        )
+    )
+
+
+def _row(
+    parameters: tuple[Parameter, ...],
+    key: Callable[[Values], tuple[str, str | None] | None],
+    begin: Callable[[Crypto, Values], Answer[Any]],
+    shown: Callable[[Any], dict[str, Any]],
+) -> Cryptographic:
+    return Cryptographic((*parameters, _DRY_RUN), key, begin, shown)
+
+
+ROWS: Final[Mapping[str, Cryptographic]] = MappingProxyType(
+    {
+        "Encrypt": _row(
+            (_KEY, Parameter("Plaintext", utf8, required=True), _CONTEXT),
+            _named,
+            _calling(Crypto.encrypt, "KeyId", "Plaintext", "EncryptionContext"),
+            shape.encrypted,
+        ),
+        "Decrypt": _row(
+            (_BLOB, _CONTEXT, _RECIPIENT),
+            _in_blob,
+            _calling(Crypto.decrypt, "CiphertextBlob", "EncryptionContext"),
+            shape.decrypted,
+        ),
+        "GenerateDataKey": _row((_KEY, *_LENGTH, _CONTEXT, _RECIPIENT), _named, _generate(export=True), shape.data_key),
+        "GenerateDataKeyWithoutPlaintext": _row(
+            (_KEY, *_LENGTH, _CONTEXT), _named, _generate(export=False), shape.encrypted
+        ),
+        "GenerateAndExportDataKey": _row(
+            (_KEY, *_EXPORTING, *_LENGTH, _CONTEXT), _slow, _generate_and_export, shape.generated_and_exported
+        ),
+        "ExportDataKey": _row((_BLOB, *_EXPORTING, _CONTEXT), _slow, _export, shape.exported),
+        "ReEncrypt": _row(_RE_ENCRYPTING, _slow, _re_encrypt, shape.encrypted),
+        "AsymmetricEncrypt": _row(
+            (*_VERSIONED, _ALGORITHM, Parameter("Plaintext", base64, required=True)),
+            _slow,
+            _calling(Crypto.asymmetric_encrypt, "KeyId", "KeyVersionId", "Algorithm", "Plaintext"),
+            shape.encrypted,
+        ),
+        "AsymmetricDecrypt": _row(
+            (*_VERSIONED, _ALGORITHM, _BLOB, _RECIPIENT),
+            _slow,
+            _calling(Crypto.asymmetric_decrypt, "KeyId", "KeyVersionId", "Algorithm", "CiphertextBlob"),
+            shape.opened,
+        ),
+        "AsymmetricSign": _row(
+            _SIGNING,
+            _versioned,
+            _calling(Crypto.sign, "KeyId", "KeyVersionId", "Algorithm", "Digest"),
+            shape.signed,
+        ),
+        "AsymmetricVerify": _row(
+            (*_SIGNING, Parameter("Value", base64, required=True)),
+            _versioned,
+            _calling(Crypto.verify, "KeyId", "KeyVersionId", "Algorithm", "Digest", "Value"),
+            shape.verified,
+        ),
+        "GetPublicKey": _row(_VERSIONED, _slow, _calling(Crypto.public_key, "KeyId", "KeyVersionId"), shape.public_key),
+        "GenerateMac": _row(
+            _AUTHENTICATING, _named, _calling(Crypto.generate_mac, "KeyId", "Algorithm", "Message"), shape.code
+        ),
+        "VerifyMac": _row(
+            (*_AUTHENTICATING, Parameter("Mac", base64, required=True)),
+            _named,
+            _calling(Crypto.verify_mac, "KeyId", "Algorithm", "Message", "Mac"),
+            shape.checked,
+        ),
+        "GetRandomPassword": Cryptographic(_PASSWORD, _none, _random_password, shape.password),
+    }
+)

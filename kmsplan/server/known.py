@@ -1,0 +1,51 @@
+"""Access keys that this process has looked up a moment ago."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kmsplan.kms.error import KmsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kmsplan.engine.access.known import AccessKey
+    from kmsplan.engine.service import Engine
+
+MOMENT: Final = 0.1
+"""Seconds."""
+_LIMIT: Final = 10_000
+
+
+class Known:
+    """What the engine said of access keys; asking it takes a read of the database.
+
+    Args:
+        engine: who knows them.
+        time: a monotonic clock in seconds.
+    """
+
+    def __init__(self, engine: Engine, time: Callable[[], float]) -> None:
+        self._engine = engine
+        self._time = time
+        self._found: dict[str, tuple[float, AccessKey]] = {}
+
+    def get(self, access_key_id: str, *, fresh: bool) -> AccessKey:
+        """Return an access key; as it is now, or as it was a moment ago.
+
+        Raises:
+            KmsError: there is none, or the engine is sealed.
+        """
+        now = self._time()
+        if not fresh:
+            known = self._found.get(access_key_id)
+            if known is not None and now - known[0] < MOMENT:
+                return known[1]
+        found = self._engine.access_key(access_key_id)
+        if found is None:
+            self._found.pop(access_key_id, None)
+            raise KmsError("InvalidAccessKeyId.NotFound", "Specified access key is not found.")
+        if len(self._found) >= _LIMIT:
+            self._found.clear()
+        self._found[access_key_id] = (now, found)
+        return found

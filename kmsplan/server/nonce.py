@@ -1,0 +1,185 @@
+"""Nonces: each may be used once, so that nobody who has seen a request can send it again.
+
+A request is good for as long as its time stamp is, so that long its nonce must be known, to every worker process, and
+after a restart. They are in one file that all workers have mapped. Each process writes in a region of its own and looks
+into all of them: first it writes, then it looks, so that of two processes that get the same request at the same time at
+least one sees the other. That takes no lock and no system call, and so no turn from the threads that commit.
+
+A region has buckets, and a nonce's hash says which. A bucket is a ring: what comes in takes the oldest one's place. The
+time stamp of what was overwritten stays, and no request of that time or before is taken in that bucket any more. Under
+more load than the file was made for, clients with slow clocks are refused before anything is accepted twice.
+
+What was written just before a power cut may be lost. So a file of an earlier boot is not believed, and what was signed
+before this boot is refused.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import mmap
+import os
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from kmsplan.kms.error import KmsError
+
+FILE: Final = "nonces"
+REGIONS: Final = 64
+"""Processes that serve one engine at the same time, at most."""
+BUCKETS: Final = 2**15
+"""Of a region, which has 16 MiB: room for 1.4 million nonces."""
+_MAGIC: Final = b"kmsplan nonces 2"
+_HEAD: Final = 4096
+_USED: Final = 1024
+"""Where the head says which regions were ever used, a byte for each; a lock on its byte says who has one now."""
+_TAG: Final = 8
+_SLOT: Final = 12
+"""A fingerprint of 64 bits, and the time stamp in seconds since 1970."""
+_SLOTS: Final = 42
+_RING: Final = 8
+"""Where a bucket's ring begins: before it stand the last time stamp overwritten, and where the next comes in."""
+_BUCKET: Final = _RING + _SLOT * _SLOTS
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_STAT: Final = Path("/proc/stat")
+
+
+class Nonces:
+    """The file, mapped; used by one thread, and by any number of processes.
+
+    Args:
+        path: made where it does not exist, or was made before the machine's last start.
+        buckets: of a region; a file with another number is made anew.
+
+    Raises:
+        OSError: the file cannot be made, or every region has its process.
+    """
+
+    def __init__(self, path: Path, *, buckets: int = BUCKETS) -> None:
+        self._buckets = buckets
+        self._region = buckets * _BUCKET
+        self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            self._memory = self._prepared()
+        except OSError:
+            os.close(self._descriptor)
+            raise
+        self._floor = int.from_bytes(self._memory[_USED - 8 : _USED], "big")
+        self._used = b""
+        self._others: tuple[int, ...] = ()
+        self._fence = Lock()
+
+    def claim(self, access_key_id: str, nonce: str, time: int) -> None:
+        """Use a nonce up.
+
+        Args:
+            access_key_id: whose it is; everybody's nonces are their own.
+            nonce: what the client chose.
+            time: what the request says of itself, in seconds since 1970; checked against the clock before.
+
+        Raises:
+            KmsError: SignatureNonceUsed or InvalidTimeStamp.Expired.
+        """
+        digest = hashlib.sha256(b"%d %b %b" % (len(access_key_id), access_key_id.encode(), nonce.encode())).digest()
+        tag, stamp, memory = digest[:_TAG], time.to_bytes(4, "big"), self._memory
+        place = int.from_bytes(digest[-4:], "big") % self._buckets * _BUCKET
+        if time <= self._floor:
+            raise _forgotten()
+        start = self._own + place
+        _look(memory, start, tag, stamp)
+        turn = memory[start + 4]
+        slot = start + _RING + turn * _SLOT
+        dropped = memory[slot + _TAG : slot + _SLOT]
+        # Before the slot: whoever misses there what was overwritten finds this.
+        memory[start : start + 4] = max(memory[start : start + 4], dropped)
+        memory[slot : slot + _SLOT] = tag + stamp
+        memory[start + 4] = (turn + 1) % _SLOTS
+        # What was written has to be seen by others before they are looked at: an atomic operation is a barrier.
+        with self._fence:
+            pass
+        if memory[_USED : _USED + REGIONS] != self._used:
+            self._note_regions()
+        for other in self._others:
+            _look(memory, other + place, tag, stamp)
+
+    def close(self) -> None:
+        """Give region and file back."""
+        with suppress(OSError):
+            self._memory.close()
+            os.close(self._descriptor)
+
+    def _note_regions(self) -> None:
+        self._used = self._memory[_USED : _USED + REGIONS]
+        starts = (_HEAD + number * self._region for number in range(REGIONS) if self._used[number])
+        self._others = tuple(start for start in starts if start != self._own)
+
+    def _prepared(self) -> mmap.mmap:
+        """Map the file, made anew unless it is of this boot and of this size, and take a region of it."""
+        descriptor, size = self._descriptor, _HEAD + REGIONS * self._region
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            head = _MAGIC + _boot().ljust(_USED - 8 - len(_MAGIC), b"\0")
+            if os.fstat(descriptor).st_size != size or os.pread(descriptor, _USED - 8, 0) != head:
+                os.ftruncate(descriptor, 0)
+                os.ftruncate(descriptor, size)
+                os.pwrite(descriptor, head + _boot_time().to_bytes(8, "big"), 0)
+            number = self._take_region()
+            self._own = _HEAD + number * self._region
+            # A full disk must say so now; a mapped page without a block would end the process when it is written.
+            os.posix_fallocate(descriptor, 0, _HEAD)
+            os.posix_fallocate(descriptor, self._own, self._region)
+            os.pwrite(descriptor, b"\1", _USED + number)
+            return mmap.mmap(descriptor, size)
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def _take_region(self) -> int:
+        """Take the first region that no living process has; the kernel gives a dead one's back."""
+        for number in range(REGIONS):
+            with suppress(BlockingIOError, PermissionError):
+                fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _USED + number)
+                return number
+        raise OSError(f"{REGIONS} processes serve this engine already")
+
+
+def _look(memory: mmap.mmap, start: int, tag: bytes, stamp: bytes) -> None:
+    """Look for a nonce in a bucket.
+
+    Raises:
+        KmsError: it is there, or was forgotten.
+    """
+    ring = memory[start + _RING : start + _BUCKET]
+    place = ring.find(tag)
+    while place >= 0:
+        if place % _SLOT == 0:
+            raise KmsError("SignatureNonceUsed", "Specified signature nonce was used already.")
+        place = ring.find(tag, place + 1)  # the tag stands across two slots by chance
+    if stamp <= memory[start : start + 4]:  # after the ring: see `claim`
+        raise _forgotten()
+
+
+def _forgotten() -> KmsError:
+    return KmsError(
+        "InvalidTimeStamp.Expired",
+        "The server cannot tell any more whether the request was answered before. Sign it again, and set the client's "
+        "clock.",
+    )
+
+
+def _boot() -> bytes:
+    """Return what tells this start of the machine from others; of one that does not say, all are the same."""
+    try:
+        return _BOOT_ID.read_bytes().strip()
+    except OSError:
+        return b""
+
+
+def _boot_time() -> int:
+    """Return when the machine started, in seconds since 1970; 0 where it does not say."""
+    with suppress(OSError, ValueError, IndexError):
+        for line in _STAT.read_text().splitlines():
+            if line.startswith("btime "):
+                return int(line.split()[1])
+    return 0

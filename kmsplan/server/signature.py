@@ -1,0 +1,303 @@
+"""Whose request it is: the signatures ACS3-HMAC-SHA256 (version 3) and HMAC-SHA1 (RPC version 1).
+
+Both are HMACs over a canonical form of the request. `read` takes out what was signed and by whom, `Signed.verify`
+checks it against a secret, in constant time; nothing here knows a key, a clock or a network.
+
+Clients encode the query in their own ways and sign it in RFC 3986's. As a rule both are the same but for spaces, so
+that the query as it came is tried first; decoding and encoding it again, which takes ten times as long, is for the
+rest. Every form that is tried can be read back in one way only, so that what verifies is what was signed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from base64 import b64encode
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from kmsplan.kms.error import KmsError
+from kmsplan.server.call import decode, form, pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kmsplan.server.call import Call, Pair
+
+WINDOW: Final = 15 * 60
+"""Seconds that a client's clock may be wrong, either way."""
+VERSION: Final = "2016-01-20"
+ALGORITHM: Final = b"ACS3-HMAC-SHA256"
+_EMPTY_HASH: Final = hashlib.sha256(b"").hexdigest().encode()
+_NONCE_LENGTH: Final = 128
+_ID_LENGTH: Final = 128
+_REQUIRED: Final = frozenset(
+    {b"host", b"x-acs-action", b"x-acs-content-sha256", b"x-acs-date", b"x-acs-signature-nonce", b"x-acs-version"}
+)
+"""Headers that mean something here: unsigned, anybody on the way could change them."""
+
+
+class Signed:
+    """A request's parameters, and who is said to have signed it; true only once `verify` says so."""
+
+    __slots__ = ("_candidates", "_signature", "access_key_id", "action", "nonce", "parameters", "time")
+
+    def __init__(
+        self,
+        *,
+        access_key_id: str,
+        action: str,
+        nonce: str,
+        time: int,
+        parameters: dict[str, str],
+        signature: bytes,
+        candidates: Candidates,
+    ) -> None:
+        self.access_key_id = access_key_id
+        self.action = action
+        self.nonce = nonce
+        self.time = time
+        """Seconds since 1970."""
+        self.parameters = parameters
+        self._signature = signature
+        self._candidates = candidates
+
+    def verify(self, secret: bytes) -> None:
+        """Check the signature.
+
+        Raises:
+            KmsError: SignatureDoesNotMatch.
+        """
+        for expected in self._candidates.signatures(secret):
+            if hmac.compare_digest(expected, self._signature):
+                return
+        raise KmsError(
+            "SignatureDoesNotMatch",
+            "Specified signature is not matched with our calculation. Check the access key's secret, and that nothing "
+            "between client and server changes the request.",
+        )
+
+
+class Candidates:
+    """The signatures that a request may carry, one for each way to write its query; see the module."""
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self, found: list[Pair]) -> None:
+        self._pairs = found
+
+    def signatures(self, secret: bytes) -> Iterator[bytes]:
+        """Yield the signatures with a secret, the likely one first."""
+        seen = set()
+        for query in _canonical_queries(self._pairs):
+            if query not in seen:
+                seen.add(query)
+                yield self.sign(query, secret)
+
+    def sign(self, query: bytes, secret: bytes) -> bytes:
+        """Return the signature over a canonical query."""
+        raise NotImplementedError
+
+
+class _Version3(Candidates):
+    __slots__ = ("_after", "_before")
+
+    def __init__(self, found: list[Pair], before: bytes, after: bytes) -> None:
+        super().__init__(found)
+        self._before = before
+        self._after = after
+
+    def sign(self, query: bytes, secret: bytes) -> bytes:
+        digest = hashlib.sha256(b"%b%b%b" % (self._before, query, self._after)).hexdigest()
+        return hmac.digest(secret, b"ACS3-HMAC-SHA256\n" + digest.encode(), "sha256").hex().encode()
+
+
+class _Version1(Candidates):
+    __slots__ = ("_before",)
+
+    def __init__(self, found: list[Pair], before: bytes) -> None:
+        super().__init__(found)
+        self._before = before
+
+    def sign(self, query: bytes, secret: bytes) -> bytes:
+        # What is left to encode in a canonical query.
+        encoded = query.replace(b"%", b"%25").replace(b"=", b"%3D").replace(b"&", b"%26")
+        return b64encode(hmac.digest(secret + b"&", self._before + encoded, "sha1"))
+
+
+def _canonical_queries(found: list[Pair]) -> Iterator[bytes]:
+    """Yield ways to write a query: as it came, with its values encoded anew, with its names encoded anew as well.
+
+    Python's SDK does not encode names. A name that was encoded on the way is never taken without: decoded, it may hold
+    `=` and `&`, and swallow a parameter that was signed.
+    """
+    yield b"&".join([b"%b=%b" % pair for pair in sorted(found)])
+    decoded = sorted((unquote_to_bytes(name), unquote_to_bytes(value)) for name, value in found)
+    if not any(b"%" in name for name, _ in found):
+        yield b"&".join([b"%b=%b" % (name, _encode(value)) for name, value in decoded])
+    yield b"&".join([b"%b=%b" % (_encode(name), _encode(value)) for name, value in decoded])
+
+
+def _encode(text: bytes) -> bytes:
+    return quote_from_bytes(text, safe="~").encode()
+
+
+def read(call: Call) -> Signed:
+    """Take out of a request who signed what.
+
+    Raises:
+        KmsError: IncompleteSignature, IllegalTimestamp, ParseRequestParameterException and others: it was not signed in
+            a way that is known here. Nothing of it is believed yet.
+    """
+    authorization = call.headers.get(b"authorization")
+    if authorization is not None:
+        return _read_3(call, authorization)
+    return _read_1(call)
+
+
+def _read_3(call: Call, authorization: bytes) -> Signed:
+    headers = call.headers
+    if b"x-acs-security-token" in headers:
+        raise _no_sts()
+    access_key_id, names, signature = _credential(authorization)
+    try:
+        signed = b"".join([b"%b:%b\n" % (name, headers[name].strip()) for name in _signed_names(names)])
+        action, version, date, nonce = (
+            headers[name].decode("ascii")
+            for name in (b"x-acs-action", b"x-acs-version", b"x-acs-date", b"x-acs-signature-nonce")
+        )
+    except KeyError as error:
+        raise incomplete(f"the header {error.args[0].decode('ascii', 'replace')} is missing") from error
+    except UnicodeDecodeError as error:
+        raise incomplete("the x-acs headers are ASCII") from error
+    digest = hashlib.sha256(call.body).hexdigest().encode() if call.body else _EMPTY_HASH
+    if not hmac.compare_digest(digest, headers[b"x-acs-content-sha256"]):
+        raise incomplete("x-acs-content-sha256 is not the hash of the body")
+    query, body = pairs(call.query), form(call)
+    if body and b"content-type" not in names.split(b";"):
+        raise incomplete("content-type must be among the signed headers of a request with a body")
+    _check_version(version)
+    return Signed(
+        access_key_id=access_key_id,
+        action=action,
+        nonce=_checked_nonce(nonce),
+        time=_checked_time(date),
+        parameters=decode(query + body),
+        signature=signature,
+        candidates=_Version3(query, b"%b\n%b\n" % (call.method, call.path), b"\n%b\n%b\n%b" % (signed, names, digest)),
+    )
+
+
+def _credential(authorization: bytes) -> tuple[str, bytes, bytes]:
+    """Return access key id, the names of the signed headers, and the signature."""
+    algorithm, _, rest = authorization.partition(b" ")
+    if algorithm != ALGORITHM:
+        raise incomplete("this server takes ACS3-HMAC-SHA256, and HMAC-SHA1 with SignatureVersion 1.0")
+    parts = [part.strip() for part in rest.split(b",")]
+    if [part.partition(b"=")[0] for part in parts] != [b"Credential", b"SignedHeaders", b"Signature"]:
+        raise incomplete("Authorization holds Credential, SignedHeaders and Signature")
+    credential, names, signature = (part.partition(b"=")[2] for part in parts)
+    return _checked_id(credential.decode("ascii", "replace")), names, signature
+
+
+@lru_cache(maxsize=128)
+def _signed_names(names: bytes) -> tuple[bytes, ...]:
+    """Split the list of signed headers; clients of one kind always send the same."""
+    found = tuple(names.split(b";"))
+    missing = sorted(_REQUIRED.difference(found))
+    if missing:
+        raise incomplete(f"the header {missing[0].decode()} must be signed")
+    return found
+
+
+def _read_1(call: Call) -> Signed:
+    found = pairs(call.query) + form(call)
+    given = decode(found)
+    if "SecurityToken" in given:
+        raise _no_sts()
+    try:
+        method, version, access_key_id = given["SignatureMethod"], given["SignatureVersion"], given["AccessKeyId"]
+        nonce, signature, action = given["SignatureNonce"], given["Signature"], given["Action"]
+    except KeyError as error:
+        raise incomplete(f"the parameter {error.args[0]} is missing") from error
+    if method != "HMAC-SHA1" or version != "1.0":
+        raise incomplete("this server takes ACS3-HMAC-SHA256, and HMAC-SHA1 with SignatureVersion 1.0")
+    _check_version(given.get("Version", ""))
+    unsigned = [pair for pair in found if pair[0] != b"Signature"]
+    return Signed(
+        access_key_id=_checked_id(access_key_id),
+        action=action,
+        nonce=_checked_nonce(nonce),
+        time=_checked_time(given.get("Timestamp", "")),
+        parameters=given,
+        signature=signature.encode(),
+        candidates=_Version1(unsigned, call.method + b"&%2F&"),
+    )
+
+
+def check_time(time: int, now: float) -> None:
+    """Check a request's time against the server's.
+
+    Raises:
+        KmsError: InvalidTimeStamp.Expired.
+    """
+    if abs(now - time) > WINDOW:
+        raise KmsError(
+            "InvalidTimeStamp.Expired",
+            f"Specified time stamp or date value is expired: the request was signed {abs(now - time):.0f} seconds "
+            f"{'ago' if now > time else 'ahead'} by this server's clock, and {WINDOW} are allowed. Set the client's "
+            "clock.",
+        )
+
+
+def _checked_time(text: str) -> int:
+    seconds = _seconds(text)
+    if seconds is None:
+        raise KmsError(
+            "IllegalTimestamp",
+            "The request's time is missing or is not written as 2026-01-31T23:59:59Z (x-acs-date; Timestamp in version "
+            "1), in UTC.",
+        )
+    return seconds
+
+
+@lru_cache(maxsize=64)
+def _seconds(text: str) -> int | None:
+    """Return a time in seconds since 1970. The requests of one second all carry the same text."""
+    try:
+        return int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        return None
+
+
+def _checked_nonce(nonce: str) -> str:
+    if not nonce or len(nonce) > _NONCE_LENGTH:
+        raise incomplete(f"a nonce has 1 to {_NONCE_LENGTH} characters")
+    return nonce
+
+
+def _checked_id(access_key_id: str) -> str:
+    if not access_key_id or len(access_key_id) > _ID_LENGTH:
+        raise incomplete(f"an access key id has 1 to {_ID_LENGTH} characters")
+    return access_key_id
+
+
+def _check_version(version: str) -> None:
+    if version != VERSION:
+        raise KmsError("InvalidVersion", f"Specified parameter Version is not valid: this API is {VERSION}.")
+
+
+def _no_sts() -> KmsError:
+    return KmsError(
+        "InvalidSecurityToken.NotSupported",
+        "This server has no security token service (STS). Use an access key of its own: kmsplan engine access-key.",
+    )
+
+
+def incomplete(problem: str) -> KmsError:
+    """Return the error for a request that is not signed as it should be."""
+    return KmsError(
+        "IncompleteSignature", f"The request signature does not conform to Alibaba Cloud standards: {problem}."
+    )

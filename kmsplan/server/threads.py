@@ -1,0 +1,80 @@
+"""The way between the event loop and the threads that wait for it: work out, results back."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+
+class Returns:
+    """Calls that other threads want made on the event loop.
+
+    However many there are, the loop is woken once: the keystore's thread answers a whole batch of commits at a time.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._calls: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._woken = False
+
+    def call(self, function: Callable[..., None], *args: Any) -> None:
+        """Have a function called on the loop; from any thread."""
+        self._calls.append((function, args))
+        if not self._woken:
+            self._woken = True
+            self._loop.call_soon_threadsafe(self._run)
+
+    def _run(self) -> None:
+        # Before the calls are taken: what is added from now on wakes the loop again, and nothing is left lying.
+        self._woken = False
+        calls = self._calls
+        while calls:
+            function, args = calls.popleft()
+            function(*args)
+
+
+class Pool:
+    """Threads for what waits.
+
+    Args:
+        returns: the way back.
+        threads: how many.
+        waiting: how many pieces of work may wait for one.
+    """
+
+    def __init__(self, returns: Returns, threads: int, waiting: int) -> None:
+        self._returns = returns
+        self._limit = threads + waiting
+        self._taken = 0
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="kmsplan request")
+
+    def take(self, work: Callable[[], Any], done: Callable[[Any, BaseException | None], None]) -> bool:
+        """Have work done in a thread, and `done` called on the loop with its result or error; False if it is full."""
+        if self._taken >= self._limit:
+            return False
+        self._taken += 1
+        self._executor.submit(self._work, work, done)
+        return True
+
+    def close(self) -> None:
+        """Take nothing more; what has begun ends by itself."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _work(self, work: Callable[[], Any], done: Callable[[Any, BaseException | None], None]) -> None:
+        result, failure = None, None
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - it is the caller's answer
+            failure = error
+        self._returns.call(self._finish, done, result, failure)
+
+    def _finish(
+        self, done: Callable[[Any, BaseException | None], None], result: Any, error: BaseException | None
+    ) -> None:
+        self._taken -= 1
+        done(result, error)
