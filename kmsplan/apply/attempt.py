@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from kmsplan.apply.settle import Found, Settled, settle_one
+from kmsplan.apply.settle import Found, Settled, owner_tag, settle_one
+from kmsplan.kms.backoff import TRIES, delay
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.operation import OperationFacts, facts_of
 from kmsplan.provider.protocol import Executed
@@ -19,19 +20,6 @@ if TYPE_CHECKING:
     from kmsplan.kms.operation import Operation
     from kmsplan.provider.protocol import Provider
     from kmsplan.state.record import Pending
-
-TRIES: Final = 6
-FIRST_DELAY: Final = 0.5
-LONGEST_DELAY: Final = 20.0
-
-
-def delay(attempt: int, entropy: Callable[[int], bytes]) -> float:
-    """Return the seconds to wait after the `attempt`-th failure, counted from 0: exponential with full jitter.
-
-    Full jitter (a random part of the whole) spreads those who failed together best.
-    """
-    longest = min(LONGEST_DELAY, FIRST_DELAY * 2.0**attempt)
-    return longest * int.from_bytes(entropy(4), "big") / 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +106,9 @@ class Attempts:
         return not self._stop.is_set
 
     def _settle(self, pending: Pending) -> Settled:
+        owner = owner_tag(pending, self._lineage)
         try:
-            observed = self._provider.observe(() if pending.identity is None else (pending.identity,))
+            observed = self._provider.look_up(None if owner else pending.identity, owner)
         except Exception as error:  # noqa: BLE001 - what cannot be read is in doubt, whatever the reason
             return Settled(pending=pending, found=Found.IN_DOUBT, note=f"the KMS cannot be read: {error}")
         addresses = {identity: address for address, identity in list(self._identities.items())}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.naming import ALIAS_PREFIX, Owner
 from kmsplan.resource.address import Address, address, is_retired, kind_of, retired
+from kmsplan.resource.attribute import Mutability
 from kmsplan.resource.kinds import KINDS, REFERENCES
 from kmsplan.resource.step import Status
 from kmsplan.resource.value import localise
@@ -70,11 +71,14 @@ def _owned(lineage: str, presents: Iterable[Present]) -> list[tuple[Address, Pre
 
 
 def _record(place: Address, present: Present, places: Mapping[str, Address]) -> Record:
-    defaults = {attribute.name: attribute.default for attribute in KINDS[present.kind].attributes if attribute.recorded}
+    table = [attribute for attribute in KINDS[present.kind].attributes if attribute.recorded]
+    defaults = {attribute.name: attribute.default for attribute in table}
+    # What only grows is recorded where an apply let it grow, and was not.
+    counted = {attribute.name: None for attribute in table if attribute.mutability is Mutability.COUNTED}
     status = Status.READY
     if present.state == KeyState.PENDING_DELETION:
         status = Status.PENDING_DELETION
     elif is_retired(place):
         status = Status.RETIRED
-    attributes = {**defaults, **localise(present, places, REFERENCES[present.kind])}
+    attributes = {**defaults, **localise(present, places, REFERENCES[present.kind]), **counted}
     return Record(address=place, identity=present.identity, attributes=attributes, status=status)

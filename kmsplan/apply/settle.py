@@ -112,8 +112,15 @@ def _presents(observed: Observed) -> Iterator[Present]:
     yield from observed.others
 
 
+def owner_tag(pending: Pending, lineage: str) -> str | None:
+    """Return the owner tag of what a creation makes; None where it is found by its identity."""
+    if OPERATIONS[pending.operation].settle is not Settle.BY_TOKEN:
+        return None
+    return str(Owner(lineage, pending.address, pending.token or ""))
+
+
 def _by_token(pending: Pending, observed: Observed, lineage: str) -> Settled:
-    tag = str(Owner(lineage, pending.address, pending.token or ""))
+    tag = owner_tag(pending, lineage)
     found = sorted({present.identity for present in _presents(observed) if present.owner == tag})
     match found:
         case []:

@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kmsplan.kms.lifecycle import KeyState
+from kmsplan.kms.naming import service_alias
 from kmsplan.plan import rules
 from kmsplan.plan.diff import SETTINGS, complete, differences
 from kmsplan.plan.plan import Action, Change, Reason
 from kmsplan.plan.updating import checked, material_differences, owner_steps, settled
 from kmsplan.plan.verdict import Verdict, refused, unreadable
-from kmsplan.resource.address import Address, kind_of
+from kmsplan.plan.versions import later_note
+from kmsplan.resource.address import Address, kind_of, name_of
 from kmsplan.resource.alias import identity_of
 from kmsplan.resource.kinds import KINDS
 from kmsplan.resource.step import Effect, Status
@@ -28,10 +30,15 @@ def arrive(situation: Situation, declared: Declared) -> Verdict:
     address = declared.address
     if address in situation.imports:
         return _imported(situation, declared, situation.imports[address])
-    if kind_of(address) == "alias":
+    kind = kind_of(address)
+    if kind == "alias":
         return _alias(situation, declared)
     claimed = claim(situation, declared)
-    return claimed or Verdict(create(declared, Reason.NEW))
+    if claimed is not None:
+        return claimed
+    if kind == "service_key":
+        return _service_key(situation, declared)
+    return taken_default(situation, declared) or Verdict(create(declared, Reason.NEW))
 
 
 def claim(situation: Situation, declared: Declared) -> Verdict | None:
@@ -60,7 +67,7 @@ def create(declared: Declared, reason: Reason, *, identity: str | None = None, n
         after=after,
         attributes=tuple(name for name, value in after.items() if value is not None),
         steps=kind.create(declared.address, after),
-        note=note,
+        note=note or later_note(after),
     )
 
 
@@ -125,6 +132,32 @@ def _import_problem(situation: Situation, address: Address, identity: str, found
     if found.kind == "alias" and identity != identity_of(address):
         return f"an alias's address is its name, so it can only become alias.{identity.removeprefix('alias/')}"
     return None
+
+
+def _service_key(situation: Situation, declared: Declared) -> Verdict:
+    """A service's key is there or not: its service makes it, and its alias tells which it is."""
+    alias = situation.others.get(service_alias(name_of(declared.address)))
+    key = situation.others.get(str(alias.attributes["key"])) if alias else None
+    if key is None or key.kind != "service_key":
+        return lacking(declared)
+    return adopt(situation, declared, key, Reason.SERVICE)
+
+
+def lacking(declared: Declared) -> Verdict:
+    """Return the refusal of a service key that its service has not made."""
+    change = create(declared, Reason.NEW)
+    return refused(change, rules.no_service_key(declared.address, service_alias(name_of(declared.address)), declared))
+
+
+def taken_default(situation: Situation, declared: Declared) -> Verdict | None:
+    """There is one default CMK: where somebody has enabled it, it is taken over only if that is said."""
+    if kind_of(declared.address) != "default_key":
+        return None
+    found = next((present for present in situation.others.values() if present.kind == "default_key"), None)
+    if found is None:
+        return None
+    violation = rules.default_key_taken(declared.address, found.identity, found.state, declared)
+    return refused(create(declared, Reason.NEW), violation)
 
 
 def _alias(situation: Situation, declared: Declared) -> Verdict:

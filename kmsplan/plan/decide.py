@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kmsplan.plan import rules
-from kmsplan.plan.creating import arrive, claim, create
+from kmsplan.plan.creating import arrive, claim, create, lacking, taken_default
 from kmsplan.plan.deleting import forget, leave
 from kmsplan.plan.plan import Action, Change, Reason
 from kmsplan.plan.updating import keep
@@ -47,15 +47,16 @@ def decide(situation: Situation, address: Address, barred: Mapping[Address, Viol
 
 def _gone(situation: Situation, declared: Declared | None, record: Record) -> Verdict:
     """The KMS says that the recorded object does not exist."""
+    if declared is not None and kind_of(record.address) == "service_key":
+        return lacking(declared)
     expected = record.status is Status.PENDING_DELETION
     reason = Reason.DELETION_COMPLETED if expected else Reason.VANISHED
     if declared is None:
         if not expected and record.address in situation.removed:
             reason = Reason.REMOVED
         return forget(situation, record, reason, None if expected else "the KMS does not know it any more")
-    return claim(situation, declared) or Verdict(
-        create(declared, reason, identity=record.identity, note=_lost(record, expected=expected))
-    )
+    instead = claim(situation, declared) or taken_default(situation, declared)
+    return instead or Verdict(create(declared, reason, identity=record.identity, note=_lost(record, expected=expected)))
 
 
 def _lost(record: Record, *, expected: bool) -> str | None:

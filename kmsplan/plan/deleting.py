@@ -42,6 +42,8 @@ def leave(situation: Situation, record: Record, present: Present) -> Verdict:
     """Decide on a recorded object that exists and is not desired."""
     if record.address in situation.removed:
         return forget(situation, record, Reason.REMOVED, "the object stays; nobody manages it from then on")
+    if present.kind == "service_key":
+        return forget(situation, record, Reason.NOT_IN_CONFIGURATION, "the key stays: it is its service's")
     kind = KINDS[present.kind]
     before = complete(kind, {**record.attributes, **situation.localised(present)})
     change = Change(

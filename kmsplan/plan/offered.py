@@ -42,7 +42,7 @@ def _facts(kind: str, attributes: Attributes) -> Any:
     said = attributes.get
     if kind == "key":
         return said("instance"), said("spec"), said("origin"), said("storage_mechanism")
-    return said("type")
+    return said("type"), said("origin")
 
 
 def _problem(kind: str, attributes: Attributes, desired: Mapping[Address, Declared], offer: Offer) -> str | None:
@@ -50,6 +50,8 @@ def _problem(kind: str, attributes: Attributes, desired: Mapping[Address, Declar
         return f"a {kind}"
     if kind == "instance" and attributes["type"] not in offer.instance_types:
         return f"an instance of type {attributes['type']}"
+    if kind == "default_key" and attributes["origin"] not in offer.origins:
+        return f"a default key of origin {attributes['origin']}"
     if kind != "key":
         return None
     instance = desired.get(attributes["instance"])

@@ -58,6 +58,8 @@ class Reason(StrEnum):
     DELETION_COMPLETED = "deletion_completed"
     IMPORTED = "import"
     OWNED = "found_by_owner_tag"
+    SERVICE = "made_by_its_service"
+    """A cloud service's key: it exists, and its alias tells whose it is."""
     REMOVED = "removed_block"
     MOVED = "moved_block"
     FOLLOWS = "follows_successor"
@@ -68,6 +70,8 @@ class Reason(StrEnum):
     """The configuration asks for what was changed behind the record's back: recorded, no operation."""
     WAITING = "pending_deletion"
     """Deletion is scheduled, and nobody asks for the object any more."""
+    VERSIONS = "versions_due_later"
+    """It is to have more versions, and the KMS makes the next one later."""
     UNREADABLE = "unreadable"
     UNCHANGED = "unchanged"
 
@@ -183,7 +187,7 @@ class PlanOptions:
     """What the command line says about a plan."""
 
     now: datetime
-    """Aware; only brakes look at it."""
+    """Aware; brakes look at it, and whether a key may have another version."""
     destroy: bool = False
     targets: tuple[str, ...] = ()
     """Addresses or globs; with what they depend on, nothing else is planned."""

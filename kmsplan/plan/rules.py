@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kmsplan.plan.plan import Violation
 from kmsplan.resource.address import kind_of
@@ -136,14 +136,19 @@ def protected(address: Address) -> Violation:
     )
 
 
+_REMEDIES: Final = {
+    "key": "Put the old value back, declare a second key under a new name, or say on_replace: succeed to make a "
+    "successor, move the aliases to it, and keep the old key, disabled.",
+    "default_key": "Put the old value back: an account has one default CMK in a region. Or declare a key in an "
+    "instance and move to it.",
+}
+
+
 def needs_material(address: Address, names: Sequence[str], declared: Declared) -> Violation:
     """P110: a change that only a new object can carry."""
     changed = f"{' and '.join(names)} cannot change in an existing {kind_of(address)}"
-    remedy = (
-        "Put the old value back, declare a second key under a new name, or say on_replace: succeed to make a "
-        "successor, move the aliases to it, and keep the old key, disabled."
-        if kind_of(address) == "key"
-        else "Put the old value back, or declare a second one under a new name and move to it."
+    remedy = _REMEDIES.get(
+        kind_of(address), "Put the old value back, or declare a second one under a new name and move to it."
     )
     return Violation(
         code="P110",
@@ -219,4 +224,31 @@ def unknown_pattern(flag: str, pattern: str, near: Sequence[str]) -> Violation:
         address=None,
         summary="Nothing has this address",
         detail=f"{flag} {pattern} matches nothing that is declared or recorded.{hint}",
+    )
+
+
+def no_service_key(address: Address, alias: str, declared: Declared) -> Violation:
+    """P117: a service key is declared, and its service has none."""
+    return Violation(
+        code="P117",
+        address=address,
+        summary="The service has no key yet",
+        detail=f"{address} is declared, but there is no service key with the alias {alias}: a cloud service makes its "
+        "key when it first encrypts with it, and nobody else can. Use the service's encryption once, and plan again; "
+        "in the embedded engine, kmsplan engine service-key plays the service. Or leave the key out of this run with "
+        f"--exclude {address}.",
+        where=place(declared),
+    )
+
+
+def default_key_taken(address: Address, identity: str, state: str, declared: Declared) -> Violation:
+    """P118: the default CMK is to be enabled, and somebody has done so."""
+    return Violation(
+        code="P118",
+        address=address,
+        summary="The default CMK is enabled already",
+        detail=f"An account has one default CMK in a region, and {identity} is it already ({state}); this "
+        f"configuration does not manage it. Take it over with import: [{{address: {address}, identity: {identity}}}], "
+        "or do not declare it.",
+        where=place(declared),
     )

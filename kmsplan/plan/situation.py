@@ -15,6 +15,7 @@ from kmsplan.resource.value import Present, Unreadable, localise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from kmsplan.config.configuration import Configuration, Declared
     from kmsplan.plan.plan import Change, PlanOptions, Violation
@@ -43,6 +44,8 @@ class Situation:
     imports: Mapping[Address, str]
     removed: frozenset[Address]
     destroy: bool
+    now: datetime
+    """Aware: what may not be done yet is told, and not planned."""
 
     def observe(self, identity: str) -> Observation:
         """Return what is known of an object; one that nobody asked for is not known to be absent."""
@@ -84,6 +87,7 @@ def survey(
         imports={} if options.destroy else {block.address: block.identity for block in configuration.imports},
         removed=configuration.removed,
         destroy=options.destroy,
+        now=options.now,
     )
     return situation, violations
 

@@ -44,6 +44,7 @@ def split(
                 and record.status is Status.READY
                 and present.state not in _SPECIAL
                 and (not owned or (present.owner or "").startswith(owned))
+                and wanted.get("min_versions") is None
                 and record.attributes == wanted
                 and same(present.attributes, wanted)
             ):

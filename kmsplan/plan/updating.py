@@ -13,6 +13,7 @@ from kmsplan.plan.diff import complete, differences, learned, setting_difference
 from kmsplan.plan.plan import Action, Change, Reason
 from kmsplan.plan.replacing import replacement
 from kmsplan.plan.verdict import UNAVAILABLE, Verdict, blocked, refused, rejection
+from kmsplan.plan.versions import growth
 from kmsplan.resource.address import is_retired, kind_of
 from kmsplan.resource.attribute import Mutability
 from kmsplan.resource.kinds import KINDS, REFERENCES
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from kmsplan.config.configuration import Declared
     from kmsplan.plan.situation import Situation
+    from kmsplan.plan.versions import Growth
     from kmsplan.resource.address import Address
     from kmsplan.resource.attribute import Attributes, Kind
     from kmsplan.resource.value import Present
@@ -55,11 +57,11 @@ def keep(situation: Situation, declared: Declared, record: Record, present: Pres
 
 
 def settled(kind: Kind, desired: dict[str, Any], observed: dict[str, Any]) -> dict[str, Any]:
-    """Take what the configuration leaves open, and only a new object could change, as the KMS chose it."""
+    """Take what the configuration leaves open as the KMS has it, where only a new object or its user changes it."""
     chosen = {
         attribute.name: observed[attribute.name]
         for attribute in kind.attributes
-        if attribute.mutability is Mutability.REPLACES and desired[attribute.name] is None
+        if (attribute.mutability is Mutability.REPLACES or attribute.follows) and desired[attribute.name] is None
     }
     return {**desired, **chosen}
 
@@ -105,19 +107,37 @@ def _updated(situation: Situation, change: Change, kind: Kind, present: Present,
     settings = setting_differences(kind, before, after)
     owner = owner_steps(situation, change.address, present, "restored")
     effect = _record_effect(kind, record, before, after, names)
+    grown = growth(present, after, situation.now) if kind.name == "key" else None
     if record.status is Status.PENDING_DELETION:  # somebody cancelled it, and the key is wanted
         effect = Effect(attributes=effect.attributes if effect else {}, status=Status.READY)
     reason = _reason(situation, record, change, names)
-    return Verdict(
-        replace(
-            change,
-            action=Action.UPDATE if names or owner else Action.NO_OP,
-            reason=Reason.DRIFTED if owner and not names else reason,
-            attributes=(*names, *settings),
-            steps=(*(kind.update(present.identity, before, after) if names else ()), *owner),
-            effect=effect,
-            note=_note(before, after, owner),
-        )
+    change = replace(
+        change,
+        action=Action.UPDATE if names or owner else Action.NO_OP,
+        reason=Reason.DRIFTED if owner and not names else reason,
+        attributes=(*names, *settings),
+        steps=(*(kind.update(present.identity, before, after) if names else ()), *owner),
+        effect=effect,
+        note=_note(before, after, owner),
+    )
+    return Verdict(_grown(change, grown) if grown else change)
+
+
+def _grown(change: Change, grown: Growth) -> Change:
+    """Return a change of a key that also has too few versions."""
+    note = f"{change.note}; {grown.note}" if change.note else grown.note
+    if grown.step is None:
+        reason = Reason.VERSIONS if change.reason is Reason.UNCHANGED else change.reason
+        return replace(change, reason=reason, note=note)
+    quiet = change.action is Action.NO_OP
+    return replace(
+        change,
+        action=Action.UPDATE,
+        reason=Reason.CHANGED if quiet else change.reason,
+        after={**(change.after or {}), "versions": grown.versions},
+        attributes=(*change.attributes, "versions"),
+        steps=(*change.steps, grown.step),
+        note=note,
     )
 
 

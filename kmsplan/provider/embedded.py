@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from kmsplan.engine.offer import HARDWARE_SPECS, SOFTWARE_SPECS
+from kmsplan.engine.keystore.instance import DEFAULT_CMK_HOME, SERVICE_KEY_HOME
+from kmsplan.engine.offer import EXTERNAL_SPECS, HARDWARE_SPECS, SOFTWARE_SPECS
 from kmsplan.kms.capability import KeyStorageMechanism, Origin
 from kmsplan.kms.naming import OWNER_TAG
+from kmsplan.kms.operation import ImportKeyMaterial
 from kmsplan.provider.protocol import Executed
+from kmsplan.resource.kinds import KINDS
+from kmsplan.resource.material import observed as imported
 from kmsplan.resource.offer import Offer
 from kmsplan.resource.value import ABSENT, Observation, Observed, Present, Unreadable
 
@@ -16,21 +20,25 @@ if TYPE_CHECKING:
 
     from kmsplan.engine.service import Engine
     from kmsplan.kms.operation import Operation
+    from kmsplan.provider.importing import Importing
 
 OFFER: Final = Offer(
     name="the embedded engine",
-    kinds=frozenset({"instance", "key", "alias"}),
-    instance_types=frozenset({"software", "hardware"}),
+    kinds=frozenset(KINDS),
+    instance_types=frozenset({"software", "hardware", "external"}),
     specs={
         "software": frozenset(spec.value for spec in SOFTWARE_SPECS),
         "hardware": frozenset(spec.value for spec in HARDWARE_SPECS),
+        "external": frozenset(spec.value for spec in EXTERNAL_SPECS),
     },
-    origins=frozenset({Origin.KMS.value}),
+    origins=frozenset(origin.value for origin in Origin),
     storage_mechanisms=frozenset({KeyStorageMechanism.HSM_INTERNAL.value}),
 )
 NEW_ENVIRONMENT: Final = "embedded/new"
 """The environment of an engine that does not exist yet; the first apply makes it and gives it an id."""
 
+# Keys migrated from KMS 1.0 are as much out of their users' hands as a service's are.
+_WITHOUT_INSTANCE: Final = {DEFAULT_CMK_HOME: "default_key", SERVICE_KEY_HOME: "service_key"}
 _COMPUTED: Final = (
     "arn",
     "creation_date",
@@ -79,10 +87,11 @@ class EmbeddedProvider:
 
     offer = OFFER
 
-    def __init__(self, engine: Engine | None, make: Callable[[], Engine]) -> None:
-        """Take the engine, or what makes one where there is none yet."""
+    def __init__(self, engine: Engine | None, make: Callable[[], Engine], importing: Importing) -> None:
+        """Take the engine, or what makes one where there is none yet, and what finds and wraps key material."""
         self._engine = engine
         self._make = make
+        self._importing = importing
 
     def observe(self, identities: Collection[str]) -> Observed:
         """Read the engine; one that does not exist yet holds nothing."""
@@ -92,8 +101,16 @@ class EmbeddedProvider:
         """Make the engine where there is none yet; return its environment."""
         return _environment(self._ready())
 
+    def look_up(self, identity: str | None, owner: str | None) -> Observed:
+        """Read the engine: to read all of it is cheap."""
+        del owner
+        return self.observe(() if identity is None else (identity,))
+
     def execute(self, operation: Operation) -> Executed:
         """Carry out one operation in the engine."""
+        if isinstance(operation, ImportKeyMaterial):
+            self._importing.carry_out(self._ready(), operation)
+            return Executed()
         return Executed(self._ready().execute(operation))
 
     def close(self) -> None:
@@ -149,7 +166,7 @@ def _instance(row: Mapping[str, Any]) -> Present:
             "spec": row["spec"],
             "key_quota": row["key_quota"],
             "hsm": row["hsm"],
-            "proxy": None,
+            "proxy": row["proxy"],
             "tags": tags,
             "deletion_protection": row["deletion_protection"],
         },
@@ -158,26 +175,40 @@ def _instance(row: Mapping[str, Any]) -> Present:
 
 def _key(row: Mapping[str, Any]) -> Present:
     tags, owner = _tags(row)
+    kind = "service_key" if row["read_only"] else _WITHOUT_INSTANCE.get(row["instance_id"], "key")
     return Present(
-        kind="key",
+        kind=kind,
         identity=row["key_id"],
         state=row["state"],
         owner=owner,
-        attributes={
-            "instance": row["instance_id"],
-            "spec": row["spec"],
-            "usage": row["usage"],
-            "origin": row["origin"],
-            "storage_mechanism": row["storage_mechanism"],
-            "description": row["description"],
-            "enabled": row["state"] != "Disabled",
-            "rotation": row["rotation"],
-            "tags": tags,
-            "policy": row["policy"],
-            "deletion_protection": row["deletion_protection"],
-        },
+        attributes=_of_kind(
+            kind,
+            {
+                "instance": row["instance_id"],
+                "spec": row["spec"],
+                "usage": row["usage"],
+                "origin": row["origin"],
+                "storage_mechanism": row["storage_mechanism"],
+                "external_key": row["external_key_id"],
+                "description": row["description"],
+                "enabled": row["state"] != "Disabled",
+                "rotation": row["rotation"],
+                "versions": row["versions"],
+                "tags": tags,
+                "policy": row["policy"],
+                "deletion_protection": row["deletion_protection"],
+                "imported": imported(
+                    row["origin"], present=row["primary_version"] is not None, expires=row["material_expires"]
+                ),
+            },
+        ),
         computed={name: row[name] for name in _COMPUTED},
     )
+
+
+def _of_kind(kind: str, attributes: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what keys without an instance do not have."""
+    return attributes if kind == "key" else {name: attributes[name] for name in KINDS[kind].compared}
 
 
 def _alias(row: Mapping[str, Any]) -> Present:

@@ -51,6 +51,15 @@ class Provider(Reader, Protocol):
             KmsError: it cannot be made ready; nothing was done.
         """
 
+    def look_up(self, identity: str | None, owner: str | None) -> Observed:
+        """Read one object by its identity, or whatever carries an owner tag; what else there is may be left out.
+
+        An operation whose answer was lost is settled with it, while others are under way.
+
+        Raises:
+            KmsError: it could not be read.
+        """
+
     def execute(self, operation: Operation) -> Executed:
         """Carry out one operation, whose references are all resolved. Safe to call from several threads.
 

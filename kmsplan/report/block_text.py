@@ -29,7 +29,7 @@ def whole(
     kind: str, attributes: Mapping[str, Any], glyph: str, style: Style, unknown: Sequence[str] = ()
 ) -> Iterator[str]:
     """Yield every attribute that says something, as created (`+`), destroyed (`-`) or as it is (` `)."""
-    said = {name: attributes[name] for name in _names(kind, attributes)}
+    said = {name: attributes[name] for name in saying(kind, attributes)}
     unsaid = [name for name in unknown if name not in said]
     size = max(map(len, (*said, *unsaid)), default=0)
     mark = _mark(glyph, style)
@@ -45,7 +45,7 @@ def whole(
             yield f"{mark} {name:<{size}} = {value_text(kind, name, value)}{suffix}"
 
 
-def _names(kind: str, attributes: Mapping[str, Any]) -> Iterator[str]:
+def saying(kind: str, attributes: Mapping[str, Any]) -> Iterator[str]:
     """Yield, in table order, the names that say something: no usual settings, nothing empty."""
     if attributes.get("identity"):
         yield "identity"

@@ -59,7 +59,9 @@ def counts(changes: Iterable[Change]) -> Counts:
         change=sum(actions[action] for action in CHANGED),
         destroy=sum(actions[action] for action in DESTROYED),
         actions=actions,
-        scheduled=sum(change.action is Action.DELETE and kind_of(change.address) == "key" for change in active),
+        scheduled=sum(
+            change.action is Action.DELETE and kind_of(change.address) in ("key", "default_key") for change in active
+        ),
         recorded=actions[Action.NO_OP],
         blocked=sum(change.blocked is not None for change in changes),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kmsplan.kms.operation import name_of
 from kmsplan.plan.plan import GLYPHS, Action, Change, Reason
 from kmsplan.plan.rules import some
-from kmsplan.report.block_text import differing, head, whole
+from kmsplan.report.block_text import differing, head, saying, whole
 from kmsplan.report.counts import counts
 from kmsplan.report.drift_text import drift_blocks
 from kmsplan.report.escape import escape, quote
@@ -47,6 +47,7 @@ _HEADERS: Final[Mapping[tuple[Action, Reason], str]] = MappingProxyType(
         (Action.DELETE, Reason.DESTROY): "will be destroyed, as requested",
         (Action.ADOPT, Reason.IMPORTED): "will be imported",
         (Action.ADOPT, Reason.OWNED): "will be adopted: it exists already, and is this configuration's",
+        (Action.ADOPT, Reason.SERVICE): "will be adopted: its service has made it",
         (Action.FORGET, Reason.DELETION_COMPLETED): "is gone: its deletion is complete, and its record is dropped",
         (Action.FORGET, Reason.VANISHED): "is gone, and its record is dropped",
         (Action.NO_OP, Reason.SETTING): "has new settings for kmsplan itself; the KMS is not asked",
@@ -146,7 +147,7 @@ def _change(change: Change, style: Style) -> Iterator[str]:
 
 
 def _header(change: Change) -> str:
-    key = kind_of(change.address) == "key"
+    key = kind_of(change.address) in ("key", "default_key")
     if change.action is Action.DELETE and key and change.reason is not Reason.DESTROY:
         return "will be scheduled for deletion"
     if change.action is Action.DELETE and key:
@@ -170,8 +171,8 @@ def _body(change: Change, style: Style) -> Iterator[str]:
             yield from _identity(change, size, style)
             forces = change.attributes if change.action is Action.REPLACE else ()
             yield from differing(kind, before, after, change.attributes, style, size, forces, change.unknown)
-            hidden = len(after) - len(change.attributes)
-            if change.attributes and hidden > 0:
+            hidden = sum(name not in change.attributes for name in saying(kind, after))
+            if change.attributes and hidden:
                 yield style.dim(f"  # ({hidden} unchanged {'attribute' if hidden == 1 else 'attributes'} hidden)")
 
 
@@ -203,6 +204,9 @@ def _kept(plan: Plan, style: Style) -> Iterator[str]:
         found: list[Any] = [change.address for change in plan.changes if change.reason is reason and not change.steps]
         if found:
             yield style.dim(f"{title}: {some(found, 10)}.")
+    for change in plan.changes:
+        if change.reason is Reason.VERSIONS:
+            yield style.dim(f"More versions later: {escape(change.address)}: {escape(change.note or '')}.")
 
 
 def _coloured(glyph: str, text: str, style: Style) -> str:

@@ -36,7 +36,7 @@ def configuration_page() -> str:
         ),
     ]
     for kind in KINDS.values():
-        rows = [_attribute(attribute) for attribute in kind.attributes]
+        rows = [_attribute(attribute) for attribute in kind.attributes if attribute.written]
         head = ("attribute", "default", "a change", "meaning")
         sections.append(f"\n## `{kind.section}`\n\n{kind.doc}\n\n{_table(head, rows)}")
     return "".join(sections)
@@ -49,7 +49,7 @@ def _attribute(attribute: Attribute) -> tuple[str, str, str, str]:
             change = "in place: " + ", ".join(attribute.operations)
         case Mutability.REPLACES:
             change = "needs a new object"
-        case Mutability.SETTING:
+        case _:
             change = "kmsplan's own rule" if attribute.recorded else "how it is read"
     return f"`{attribute.name}`", default, change, attribute.doc
 
