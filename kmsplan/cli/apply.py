@@ -54,7 +54,8 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 def apply(session: Session, planning: Planning, planfile: Path | None, **how: Any) -> int:
     """Carry out the plan saved in PLANFILE, exactly; or plan, show, ask, and carry that out."""
     if planfile is None:
-        return _Run(session, session.configuration(planning.variables), planning, **how).fresh()
+        configuration = session.configuration(planning.variables, to_apply=not planning.destroy)
+        return _Run(session, configuration, planning, **how).fresh()
     from kmsplan.plan.planfile import load  # noqa: PLC0415
 
     saved = load(planfile.read_bytes())
@@ -168,6 +169,8 @@ class _Run:
         from kmsplan.plan.planfile import digest  # noqa: PLC0415
 
         session, configuration = self._session, self._configuration
+        importing = kms.importing(session, configuration)
+        decision.require = importing.require
         settings = Settings(
             owner=kms.actor(),
             command="destroy" if self._planning.destroy else "apply",
@@ -176,7 +179,7 @@ class _Run:
             identities=[block.identity for block in configuration.imports],
         )
         around = Surroundings(
-            connect=lambda: kms.provider(session, configuration),
+            connect=lambda: kms.provider(session, configuration, importing),
             decide=decision.decide,
             digest=digest,
             events=heard.event,

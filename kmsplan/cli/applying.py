@@ -13,11 +13,12 @@ from kmsplan.cli.options import Variables
 from kmsplan.cli.planning import Reading, make
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from kmsplan.cli.options import Planning
     from kmsplan.cli.session import Session
     from kmsplan.config.configuration import Configuration
+    from kmsplan.kms.operation import Operation
     from kmsplan.plan.plan import Plan, PlanOptions
     from kmsplan.provider.protocol import Reader
     from kmsplan.resource.value import Observed
@@ -42,7 +43,7 @@ def refuse_changed_variables(planning: Planning, saved: Plan) -> None:
 def saved_configuration(session: Session, saved: Plan) -> Configuration:
     """Read the configuration with the variables that the plan was made with."""
     values = tuple(f"{name}={_written(value)}" for name, value in saved.variables.items())
-    return session.configuration(Variables(assignments=values))
+    return session.configuration(Variables(assignments=values), to_apply=not saved.destroy)
 
 
 def _written(value: object) -> str:
@@ -59,11 +60,14 @@ class Decision:
     """What somebody said yes to, or nothing is to be done of."""
     saved: Plan | None = None
     announce: Callable[[Plan], None] = field(default=lambda _: None)
+    require: Callable[[Iterable[Operation]], None] = field(default=lambda _: None)
+    """Raises where something that the plan's operations need is not there."""
 
     def decide(self, reader: Reader, recorded: Recorded, observed: Observed) -> Plan:
         """Return the plan to carry out, after `announce` was told of it.
 
         Raises:
+            ConfigurationError: key material that it imports cannot be found.
             UserError: it is stale, differs from what was shown, or a rule or brake refuses it.
         """
         if self.saved is not None:
@@ -74,6 +78,7 @@ class Decision:
             self._as_shown(plan)
         self.announce(plan)
         refuse(plan, shown=True)
+        self.require(step.operation for change in plan.effective for step in change.steps)
         return plan
 
     def _still_holds(self, saved: Plan, recorded: Recorded, observed: Observed) -> Plan:

@@ -6,13 +6,14 @@ import base64
 import hashlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from kmsplan.cli import kms
 from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.failure import UserError
+from kmsplan.cli.lazy import LazyGroup
 from kmsplan.cli.options import Variables, json_option, variable_options
 from kmsplan.cli.session import Session, pass_session
 
@@ -22,16 +23,29 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
 
-@click.group()
+_ELSEWHERE: Final = {
+    "serve": "kmsplan.cli.serve",
+    "access-key": "kmsplan.cli.access",
+    "service-key": "kmsplan.cli.servicekey",
+    "xks-proxy": "kmsplan.cli.xks",
+    "xks-credential": "kmsplan.cli.xks",
+    "backup": "kmsplan.cli.keeping",
+    "restore": "kmsplan.cli.keeping",
+    "rotate-root": "kmsplan.cli.keeping",
+    "rotate-keyring": "kmsplan.cli.keeping",
+}
+
+
+@click.group(cls=LazyGroup, modules=_ELSEWHERE)
 def engine() -> None:
     """The embedded engine: make, seal and look at it, use its keys, verify its audit trail."""
 
 
 def _open(session: Session, variables: Variables, *, read_only: bool) -> Engine:
     configuration = session.configuration(variables)
-    if not kms.exists(configuration):
+    if not kms.exists(session, configuration):
         raise UserError(
-            f"there is no engine in {kms.engine_path(configuration)} yet",
+            f"there is no engine in {kms.engine_place(session, configuration)} yet",
             "The first kmsplan apply makes it; kmsplan engine init makes an empty one.",
         )
     return kms.open_engine(session, configuration, read_only=read_only)
@@ -43,8 +57,8 @@ def _open(session: Session, variables: Variables, *, read_only: bool) -> Engine:
 def init_command(session: Session, variables: Variables) -> None:
     """Make an empty engine where the configuration says."""
     configuration = session.configuration(variables)
-    if kms.exists(configuration):
-        raise UserError(f"{kms.engine_path(configuration)} already holds an engine", "Nothing was changed.")
+    if kms.exists(session, configuration):
+        raise UserError(f"{kms.engine_place(session, configuration)} already holds an engine", "Nothing was changed.")
     kms.create_engine(session, configuration)
 
 
@@ -65,10 +79,12 @@ def status(session: Session, variables: Variables, *, as_json: bool) -> None:
         session.say(json.dumps({"format_version": "1.0", **facts}, indent=2, default=str))
         return
     for name, value in facts.items():
-        session.say(f"{name.replace('_', ' '):<18} {_plain(value)}")
+        session.say(f"{name.replace('_', ' '):<24} {_plain(value)}")
 
 
 def _plain(value: Any) -> str:
+    if value is None:
+        return "-"
     if isinstance(value, dict):
         return ", ".join(f"{count} {name}" for name, count in sorted(value.items())) or "none"
     if isinstance(value, bool):
@@ -205,7 +221,7 @@ def encrypt(
     opened = _open(session, variables, read_only=False)
     try:
         if opened.is_symmetric(key):
-            blob, _ = opened.encrypt(key, data, _context(context))
+            blob, *_ = opened.encrypt(key, data, _context(context))
         else:
             blob = opened.asymmetric_encrypt(key, None, algorithm, data)
     finally:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kmsplan.cli.failure import UserError
+from kmsplan.cli.keymanager import KeyManagers
 from kmsplan.cli.session import entropy, now
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from kmsplan.cli.options import Variables
     from kmsplan.cli.session import Session
     from kmsplan.config.configuration import Configuration, SecretReference
     from kmsplan.engine.protection.protocol import Protection
     from kmsplan.engine.sealing import Seal
     from kmsplan.engine.service import Engine
     from kmsplan.kms.secret import SecretBytes
+    from kmsplan.provider.alibaba.settings import Settings as CloudSettings
+    from kmsplan.provider.importing import Importing
     from kmsplan.provider.protocol import Provider, Reader
 
 
@@ -41,17 +47,36 @@ def engine_path(configuration: Configuration) -> Path:
     settings = configuration.engine
     if settings.provider != "embedded" or settings.path is None:
         raise UserError(
-            f"this version of kmsplan cannot reach engine: {{{settings.provider}: ...}} yet",
-            "Use engine: {embedded: {path: state/engine}}.",
+            f"this command is for embedded engines, and the configuration names engine: {{{settings.provider}: ...}}",
+            "Run it in the folder whose configuration has engine: {embedded: ...}, or name that folder with -C.",
         )
     return settings.path
 
 
-def exists(configuration: Configuration) -> bool:
-    """Return whether the embedded engine has been made."""
+def engine_place(session: Session, configuration: Configuration) -> str:
+    """Return where the embedded engine keeps its keys, for messages."""
+    from kmsplan.engine.service import place_of  # noqa: PLC0415
+
+    return place_of(engine_path(configuration), postgres(session, configuration))
+
+
+def exists(session: Session, configuration: Configuration) -> bool:
+    """Return whether the embedded engine has been made.
+
+    Raises:
+        KeystoreError: its database cannot be asked.
+    """
     from kmsplan.engine.service import is_engine  # noqa: PLC0415
 
-    return is_engine(engine_path(configuration))
+    return is_engine(engine_path(configuration), postgres(session, configuration))
+
+
+def postgres(session: Session, configuration: Configuration) -> SecretBytes | None:
+    """Return the connection string of the database that holds the keystore; None where a file does."""
+    from kmsplan.config.secret import resolve  # noqa: PLC0415
+
+    found = configuration.engine.postgres
+    return resolve(found, session.environ) if found else None
 
 
 def seal(session: Session, configuration: Configuration) -> Seal:
@@ -66,16 +91,33 @@ def seal(session: Session, configuration: Configuration) -> Seal:
         from pathlib import Path  # noqa: PLC0415
 
         return FileSeal(Path(reference.name))
-    if settings.seal_kind == "hsm":
-        raise UserError(
-            "sealing the engine's root key with an HSM is not offered yet",
-            "Use seal: {passphrase: {env: NAME}} or seal: {file: PATH}.",
-        )
+    if settings.seal_kind == "hsm" and reference is not None:
+        return hsm_seal(**settings.options["hsm"], pin=lambda: resolve(reference, session.environ))
     return FileSeal(default_key_file(engine_path(configuration)))
 
 
-def open_engine(session: Session, configuration: Configuration, *, read_only: bool) -> Engine:
+def hsm_seal(module: str, token: str, pin: Callable[[], SecretBytes]) -> Seal:
+    """Return a seal whose key is in an HSM."""
+    from kmsplan.engine.hsmseal import HsmSeal  # noqa: PLC0415
+    from kmsplan.engine.protection.pkcs11 import Pkcs11Protection  # noqa: PLC0415
+
+    return HsmSeal(module, token, lambda: Pkcs11Protection(module, token, pin))
+
+
+def open_engine(
+    session: Session,
+    configuration: Configuration,
+    *,
+    read_only: bool,
+    entropy: Callable[[int], bytes] = entropy,
+) -> Engine:
     """Open the engine that the configuration names.
+
+    Args:
+        session: the command's.
+        configuration: names it.
+        read_only: change nothing on disk.
+        entropy: source of randomness.
 
     Raises:
         EngineError: it does not exist, or cannot be opened.
@@ -86,11 +128,34 @@ def open_engine(session: Session, configuration: Configuration, *, read_only: bo
         engine_path(configuration),
         seal=None if read_only else seal(session, configuration),
         hardware=_hardware(session, configuration),
+        external=KeyManagers(session, configuration),
         clock=now,
         entropy=entropy,
         actor="reader" if read_only else actor(),
         read_only=read_only,
+        postgres=postgres(session, configuration),
     )
+
+
+@contextmanager
+def opened(session: Session, variables: Variables, *, read_only: bool = False) -> Iterator[Engine]:
+    """Lend the engine that the configuration names, which must exist.
+
+    Raises:
+        UserError: it does not.
+        EngineError: it cannot be opened.
+    """
+    configuration = session.configuration(variables)
+    if not exists(session, configuration):
+        raise UserError(
+            f"there is no engine in {engine_place(session, configuration)} yet",
+            "The first kmsplan apply makes it; kmsplan engine init makes an empty one.",
+        )
+    engine = open_engine(session, configuration, read_only=read_only)
+    try:
+        yield engine
+    finally:
+        engine.close()
 
 
 def create_engine(session: Session, configuration: Configuration) -> None:
@@ -99,8 +164,8 @@ def create_engine(session: Session, configuration: Configuration) -> None:
     from kmsplan.engine.service import Engine  # noqa: PLC0415
 
     path, chosen = engine_path(configuration), seal(session, configuration)
-    Engine.create(path, chosen, clock=now, entropy=entropy)
-    session.note(f"Made a new engine in {path}.")
+    Engine.create(path, chosen, clock=now, entropy=entropy, postgres=postgres(session, configuration))
+    session.note(f"Made a new engine in {engine_place(session, configuration)}.")
     if isinstance(chosen, FileSeal):
         session.note(
             f"Its root key is sealed with {chosen.path} (mode 0600). Keep a copy of that file in another place: "
@@ -110,16 +175,37 @@ def create_engine(session: Session, configuration: Configuration) -> None:
 
 def reader(session: Session, configuration: Configuration) -> Reader:
     """Open the KMS for reading; nothing that it returns can change anything."""
+    if configuration.engine.provider == "alibaba":
+        from kmsplan.provider.alibaba.provider import AlibabaReader  # noqa: PLC0415 - the SDK takes 0.3 s
+
+        return AlibabaReader(_cloud(configuration), entropy=entropy)
     from kmsplan.provider.embedded import EmbeddedReader, EmptyReader  # noqa: PLC0415
 
     _require_pins(session, configuration)
-    if not exists(configuration):
+    if not exists(session, configuration):
         return EmptyReader()
     return EmbeddedReader(open_engine(session, configuration, read_only=True))
 
 
-def provider(session: Session, configuration: Configuration) -> Provider:
+def importing(session: Session, configuration: Configuration) -> Importing:
+    """Return what finds and wraps the material of keys that are imported."""
+    from kmsplan.config.material import Materials  # noqa: PLC0415
+    from kmsplan.provider.importing import Importing  # noqa: PLC0415
+
+    def wrap(algorithm: str, public_key: bytes, material: SecretBytes) -> bytes:
+        from kmsplan.engine import wrapping  # noqa: PLC0415 - imports cryptography; few runs import anything
+
+        return wrapping.wrap(algorithm, public_key, material)
+
+    return Importing(Materials(configuration, session.environ).find, wrap)
+
+
+def provider(session: Session, configuration: Configuration, importing: Importing) -> Provider:
     """Open the KMS for changes and carry out what is due; an embedded engine is made when it is first needed."""
+    if configuration.engine.provider == "alibaba":
+        from kmsplan.provider.alibaba.provider import AlibabaProvider  # noqa: PLC0415 - the SDK takes 0.3 s
+
+        return AlibabaProvider(_cloud(configuration), importing=importing, entropy=entropy)
     from kmsplan.provider.embedded import EmbeddedProvider  # noqa: PLC0415
 
     def make() -> Engine:
@@ -127,11 +213,17 @@ def provider(session: Session, configuration: Configuration) -> Provider:
         return open_engine(session, configuration, read_only=False)
 
     _require_pins(session, configuration)
-    if not exists(configuration):
-        return EmbeddedProvider(None, make)
+    if not exists(session, configuration):
+        return EmbeddedProvider(None, make, importing)
     engine = open_engine(session, configuration, read_only=False)
     engine.tick()
-    return EmbeddedProvider(engine, make)
+    return EmbeddedProvider(engine, make, importing)
+
+
+def _cloud(configuration: Configuration) -> CloudSettings:
+    from kmsplan.provider.alibaba.settings import settings  # noqa: PLC0415
+
+    return settings(configuration.engine.options)
 
 
 def _hardware(session: Session, configuration: Configuration) -> _Hardware:
@@ -139,14 +231,15 @@ def _hardware(session: Session, configuration: Configuration) -> _Hardware:
 
 
 def _require_pins(session: Session, configuration: Configuration) -> None:
-    """Look that every PIN can be found, before anything begins that would need one halfway.
+    """Look that every PIN and access key can be found, before anything begins that would need one halfway.
 
     Raises:
         ConfigurationError: a variable is not set, or a file cannot be read.
     """
     from kmsplan.config.secret import resolve  # noqa: PLC0415
 
-    for reference in configuration.pins.values():
+    keys = (access_key.secret for access_key in configuration.proxies.values())
+    for reference in (*configuration.pins.values(), *keys):
         resolve(reference, session.environ)
 
 

@@ -31,7 +31,7 @@ def plan(
     """Show what apply would do. Changes nothing; takes no lock."""
     from kmsplan.state.local import new_lineage  # noqa: PLC0415
 
-    configuration = session.configuration(planning.variables)
+    configuration = session.configuration(planning.variables, to_apply=not planning.destroy)
     store = session.store(configuration)
     made = _make(session, configuration, planning, store.load())
     if target is not None and not made.lineage and not made.violations:

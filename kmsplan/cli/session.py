@@ -71,8 +71,12 @@ class Session:
                 f"{path} cannot be written: {error.strerror}", "Name a file in a folder that you can write."
             ) from error
 
-    def configuration(self, variables: Variables) -> Configuration:
+    def configuration(self, variables: Variables, *, to_apply: bool = False) -> Configuration:
         """Read and check the configuration folder.
+
+        Args:
+            variables: from the command line.
+            to_apply: whether what it declares is to be brought about, so that dates in it may not have passed.
 
         Raises:
             ConfigurationError: with every problem in it.
@@ -84,6 +88,7 @@ class Session:
             variables=_pairs(variables.assignments),
             variable_files=variables.files,
             environ=self.environ,
+            now=now() if to_apply else None,
         )
 
     def store(self, configuration: Configuration) -> LocalStore:

@@ -18,7 +18,7 @@ def validate(session: Session, variables: Variables, *, as_json: bool) -> ExitCo
     from kmsplan.config.diagnostic import ConfigurationError  # noqa: PLC0415
 
     try:
-        configuration = session.configuration(variables)
+        configuration = session.configuration(variables, to_apply=True)
     except ConfigurationError as error:
         if not as_json:
             raise

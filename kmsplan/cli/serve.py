@@ -1,0 +1,120 @@
+"""`kmsplan engine serve`: the engine's wire API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kmsplan.cli import kms
+from kmsplan.cli.exitcode import ExitCode
+from kmsplan.cli.failure import UserError, report
+from kmsplan.cli.options import Variables, variable_options
+from kmsplan.cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+
+    from kmsplan.engine.service import Engine
+
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+@click.command()
+@click.option(
+    "--listen", default="127.0.0.1:8443", metavar="HOST:PORT", help="Where to listen; port 0 takes a free one."
+)
+@click.option("--tls-cert", type=_FILE, help="Certificate chain (PEM).")
+@click.option("--tls-key", type=_FILE, help="Its private key (PEM).")
+@click.option("--client-ca", type=_FILE, help="Take only clients with a certificate of these authorities (PEM).")
+@click.option("--workers", type=click.IntRange(1, 256), help="Worker processes.  [default: one per processor]")
+@click.option("--admin-listen", metavar="HOST:PORT", help="/healthz, /readyz and /metrics there, and not with the API.")
+@click.option(
+    "--log", type=click.Choice(["json", "text", "off"]), default="json", help="A line for each request.  [json]"
+)
+@variable_options
+@pass_session
+def serve(
+    session: Session,
+    listen: str,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    client_ca: Path | None,
+    workers: int | None,
+    admin_listen: str | None,
+    log: str,
+    variables: Variables,
+) -> ExitCode:
+    """Serve the engine over the API of Alibaba Cloud KMS, until Ctrl-C or SIGTERM.
+
+    Clients sign their requests with access keys: see kmsplan engine access-key. What is in flight when the server is
+    told to stop is still answered.
+    """
+    import os  # noqa: PLC0415
+    import ssl  # noqa: PLC0415
+
+    from kmsplan.server import listener  # noqa: PLC0415
+    from kmsplan.server.serving import prepare  # noqa: PLC0415
+    from kmsplan.server.supervisor import Supervisor  # noqa: PLC0415
+
+    tls = _tls(tls_cert, tls_key, client_ca)
+    configuration = session.configuration(variables)
+    if not kms.exists(session, configuration):
+        raise UserError(
+            f"there is no engine in {kms.engine_place(session, configuration)} yet",
+            "The first kmsplan apply makes it; kmsplan engine init makes an empty one.",
+        )
+
+    def open_engine() -> Engine:
+        # OpenSSL's generator: the kernel's gives up the interpreter's lock for each few bytes, which costs a third of
+        # the throughput.
+        return kms.open_engine(session, configuration, read_only=False, entropy=ssl.RAND_bytes)
+
+    bound = _bind(listen)
+    admin = None if admin_listen is None else _bind(admin_listen)
+    count = workers or len(os.sched_getaffinity(0))
+    serving = prepare(
+        bound, admin, tls=tls, open_engine=open_engine, folder=kms.engine_path(configuration), style=log, workers=count
+    )
+
+    def announce() -> None:
+        if admin is not None:
+            session.note(f"health and metrics on {listener.url(admin, tls=False)}")
+        session.say(f"listening on {listener.url(bound, tls=tls is not None)}")
+
+    supervisor = Supervisor(serving, count, lambda error: report(error, debug=session.debug))
+    return ExitCode(supervisor.run(announce))
+
+
+def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> ssl.SSLContext | None:
+    """Return how connections are encrypted, if they are."""
+    if (certificate is None) != (key is None):
+        raise click.UsageError("--tls-cert and --tls-key go together")
+    if certificate is None or key is None:
+        if client_ca is not None:
+            raise click.UsageError("--client-ca needs --tls-cert and --tls-key")
+        return None
+    from kmsplan.server.listener import tls_context  # noqa: PLC0415
+
+    try:
+        return tls_context(certificate, key, client_ca)
+    except OSError as error:
+        raise UserError(
+            f"the certificate cannot be used: {error}",
+            "--tls-cert and --client-ca take certificates in PEM, --tls-key the private key of the first certificate.",
+        ) from error
+
+
+def _bind(address: str) -> socket.socket:
+    from kmsplan.server import listener  # noqa: PLC0415
+
+    try:
+        return listener.bind(listener.parse(address))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    except OSError as error:
+        raise UserError(
+            f"cannot listen on {address}: {error.strerror or error}", "Name another address with --listen."
+        ) from error
