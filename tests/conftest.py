@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.postgres import PostgresServer
 
 _LEAKY = (
     "KMSPLAN_VAR",
@@ -18,12 +24,30 @@ _LEAKY = (
     "HSM_PIN",
     "SOFTHSM2_CONF",
     "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "ALIBABA_CLOUD",
 )
 
 
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of the person or pipeline that runs the tests changes what they see."""
+def pytest_configure() -> None:
+    """No variable of the person or pipeline that runs the tests changes what they see.
+
+    Before anything is imported: the SDK reads some of them then. Its search for credentials ends on this machine; the
+    metadata service that it would ask last is a network's.
+    """
     for name in list(os.environ):
         if name.startswith(_LEAKY):
-            monkeypatch.delenv(name)
+            del os.environ[name]
+    os.environ["ALIBABA_CLOUD_ECS_METADATA_DISABLED"] = "true"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, for all tests of this process that ask for it."""
+    from tests.postgres import PostgresServer  # noqa: PLC0415 - most tests need no database server
+
+    server = PostgresServer.create()
+    yield server
+    server.remove()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from kmsplan.engine.protection.protocol import AsymmetricDecrypter, Encrypter, Signer
+    from kmsplan.engine.protection.protocol import Handle
     from kmsplan.engine.sealing import Seal
     from kmsplan.kms.secret import SecretBytes
 
@@ -77,9 +77,7 @@ class FakeHsm:
             raise ProtectionUnavailableError("the connection to the token broke")
         return Generated(None, generated.public_key)
 
-    def open(
-        self, spec: KeySpec, reference: bytes, secret: SecretBytes | None
-    ) -> Encrypter | Signer | AsymmetricDecrypter:
+    def open(self, spec: KeySpec, reference: bytes, secret: SecretBytes | None) -> Handle:
         assert secret is None
         self._answer()
         if reference not in self.material:
@@ -109,6 +107,7 @@ class Lab:
     clock: Clock = field(default_factory=Clock)
     hsm: FakeHsm = field(default_factory=FakeHsm)
     seal: Seal | None = None
+    postgres: SecretBytes | None = None
     opened: list[Engine] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -116,14 +115,12 @@ class Lab:
 
     def create(self) -> None:
         assert self.seal is not None
-        Engine.create(self.folder, self.seal, clock=self.clock, entropy=os.urandom)
+        Engine.create(self.folder, self.seal, clock=self.clock, entropy=os.urandom, postgres=self.postgres)
 
     def open(self, **options: Any) -> Engine:
         """Open the engine; `Lab.close` closes it again."""
-        options = {"seal": self.seal, "actor": "tester", **options}
-        engine = Engine.open(
-            self.folder, hardware=lambda _module, _token: self.hsm, clock=self.clock, entropy=os.urandom, **options
-        )
+        given = {"seal": self.seal, "actor": "tester", "postgres": self.postgres, "hardware": lambda *_: self.hsm}
+        engine = Engine.open(self.folder, clock=self.clock, entropy=os.urandom, **{**given, **options})
         self.opened.append(engine)
         return engine
 

@@ -9,9 +9,13 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from tests.benchmark.process import Sample, measure, repeat
 from tests.benchmark.workload import write_kmsplan, write_terraform
+
+if TYPE_CHECKING:
+    from tests.benchmark.load import Load
 
 KMSPLAN = str(Path(sys.executable).with_name("kmsplan"))
 TERRAFORM = shutil.which("terraform")
@@ -22,6 +26,9 @@ ENVIRON = {
     "TF_IN_AUTOMATION": "1",
     "NO_COLOR": "1",
 }
+
+
+PARTS: Final = ("start", "terraform", "apply", "plans", "serving")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +145,26 @@ def starting(folder: Path, times: int) -> list[Row]:
     ]
 
 
+def against_openbao(root: Path, times: int) -> list[Row]:
+    """Serve the wire API under load; OpenBao's transit engine does the same on the same cores, in turn."""
+    from tests.benchmark.serving import compare  # noqa: PLC0415 - its peer is installed for it alone
+
+    lines, alone = compare(root, KMSPLAN, ENVIRON, times)
+    rows = [Row(line.name, _rate(line.ours), _rate(line.peer), f"{line.ratio:.1f}x", WANTED) for line in lines]
+    return [*rows, Row("served alone", alone, "-", "-", "an unloaded call under 3 ms")]
+
+
+WANTED: Final = "2x, and a lower p99"
+
+
+def _rate(load: Load) -> str:
+    return f"{load.rate:,.0f}/s, p50 {load.p50:.1f} ms, p99 {load.p99:.1f} ms"
+
+
 def main() -> None:
     """Run what was asked for and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="terraform,plans,apply,start", help="some of terraform,plans,apply,start")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--big", action="store_true", help="also 100,000 keys")
     options = parser.parse_args()
@@ -156,6 +179,8 @@ def main() -> None:
             rows += against_terraform(folders, options.repeat)
         if "apply" in wanted:
             rows += large_apply(folders)
+        if "serving" in wanted:
+            rows += against_openbao(root, options.repeat)
         if "plans" in wanted:
             rows += large_plans(folders, options.repeat, big=options.big)
     finally:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -12,25 +11,24 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from kmsplan.engine.proof import prove
+from kmsplan.engine.protection import publickey
 from kmsplan.engine.protection.protocol import (
     AsymmetricDecrypter,
     Encrypter,
     InvalidCiphertextError,
+    Mac,
     Protection,
     Signer,
 )
-from kmsplan.engine.protection.software import SoftwareProtection
 from kmsplan.kms.spec import SPECS, Family, KeySpec, KeyUsage
-from tests.softhsm import SoftHsm, random_reference
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+from tests.softhsm import random_reference
 
 _MESSAGE = b"the message"
 _DIGEST = hashlib.sha256(_MESSAGE).digest()
 _SHA256 = Prehashed(hashes.SHA256())
-_AES = {KeySpec.AES_256, KeySpec.AES_192, KeySpec.AES_128}
+_CIPHERS = {spec for spec in KeySpec if SPECS[spec].family in (Family.AES, Family.SM4)}
+_MACS = {spec for spec in KeySpec if SPECS[spec].family is Family.HMAC}
 _SIGNING = [
     (KeySpec.RSA_2048, "RSA_PSS_SHA_256"),
     (KeySpec.RSA_2048, "RSA_PKCS1_SHA_256"),
@@ -42,16 +40,6 @@ _PADDINGS: dict[str, padding.AsymmetricPadding] = {
     "RSA_PKCS1_SHA_256": padding.PKCS1v15(),
 }
 _OAEP: dict[str, type[hashes.HashAlgorithm]] = {"RSAES_OAEP_SHA_256": hashes.SHA256, "RSAES_OAEP_SHA_1": hashes.SHA1}
-
-
-@pytest.fixture(params=["software", pytest.param("pkcs11", marks=pytest.mark.hsm)])
-def protection(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Protection]:
-    if request.param == "software":
-        backend: Protection = SoftwareProtection(os.urandom)
-    else:
-        backend = SoftHsm.create(tmp_path, monkeypatch).protection()
-    yield backend
-    backend.close()
 
 
 class _Key:
@@ -75,13 +63,22 @@ def _cipher(protection: Protection, spec: KeySpec = KeySpec.AES_256) -> Encrypte
     return handle
 
 
-def test_it_offers_specs_of_the_table_with_aes_rsa_and_ec_among_them(protection: Protection) -> None:
+def test_it_offers_specs_of_the_table_with_aes_hmac_rsa_and_ec_among_them(protection: Protection) -> None:
     assert protection.specs() <= set(KeySpec)
-    assert {SPECS[spec].family for spec in protection.specs()} >= {Family.AES, Family.RSA, Family.EC}
+    assert {SPECS[spec].family for spec in protection.specs()} >= {Family.AES, Family.HMAC, Family.RSA, Family.EC}
+
+
+def test_whatever_it_offers_it_makes_and_uses_for_each_usage(protection: Protection) -> None:
+    slow = {KeySpec.RSA_3072, KeySpec.RSA_4096}
+    for spec in sorted(protection.specs() - slow):
+        for usage in SPECS[spec].usages:
+            key = _Key(protection, spec, usage)
+            prove(key.handle, spec, usage, key.made.public_key)
+            assert (key.made.public_key is None) is SPECS[spec].symmetric
 
 
 def test_what_is_encrypted_is_decrypted(protection: Protection) -> None:
-    for spec in sorted(protection.specs() & _AES):
+    for spec in sorted(protection.specs() & _CIPHERS):
         cipher = _cipher(protection, spec)
         for plaintext in (b"", b"x", bytes(6144)):
             sealed = cipher.encrypt(plaintext, b"context")
@@ -94,8 +91,11 @@ def test_no_iv_is_used_twice(protection: Protection) -> None:
     assert len({cipher.encrypt(b"page", b"")[:12] for _ in range(100)}) == 100
 
 
-def test_no_flipped_bit_no_cut_and_no_other_context_opens(protection: Protection) -> None:
-    cipher = _cipher(protection)
+@pytest.mark.parametrize("spec", [KeySpec.AES_256, KeySpec.SM4])
+def test_no_flipped_bit_no_cut_and_no_other_context_opens(protection: Protection, spec: KeySpec) -> None:
+    if spec not in protection.specs():
+        pytest.skip(f"no {spec} here")
+    cipher = _cipher(protection, spec)
     sealed = cipher.encrypt(b"page", b"context")
     flipped = [sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :] for at in (0, 11, 12, 15, 16, 31)]
     cut = [sealed[:length] for length in (0, 1, 12, 27, 28, 31)]
@@ -149,6 +149,36 @@ def test_a_damaged_oaep_ciphertext_does_not_open(protection: Protection) -> None
     for bad in (b"", sealed[:-1], sealed + b"\0", bytes(256), b"\xff" * 256, sealed[:-1] + bytes([sealed[-1] ^ 1])):
         with pytest.raises(InvalidCiphertextError):
             key.handle.asymmetric_decrypt("RSAES_OAEP_SHA_1", bad)
+
+
+def test_a_code_is_that_of_one_key_and_one_message(protection: Protection) -> None:
+    for spec in sorted(protection.specs() & _MACS):
+        (algorithm,) = SPECS[spec].algorithms
+        one, other = (_Key(protection, spec, KeyUsage.MAC).handle for _ in range(2))
+        assert isinstance(one, Mac)
+        assert isinstance(other, Mac)
+        code = one.mac(algorithm, _MESSAGE)
+        assert len(code) == SPECS[spec].material_bytes
+        assert one.mac(algorithm, _MESSAGE) == code
+        assert one.mac(algorithm, _MESSAGE + b" ") != code
+        assert other.mac(algorithm, _MESSAGE) != code
+        assert len(one.mac(algorithm, b"")) == len(one.mac(algorithm, bytes(20_000))) == len(code)
+
+
+def test_an_sm2_signature_and_ciphertext_go_with_their_public_key_only(protection: Protection) -> None:
+    if KeySpec.EC_SM2 not in protection.specs():
+        pytest.skip("no SM2 here")
+    one, other = (_Key(protection, KeySpec.EC_SM2, KeyUsage.SIGN) for _ in range(2))
+    assert isinstance(one.handle, Signer)
+    assert isinstance(one.handle, AsymmetricDecrypter)
+    signature = one.handle.sign("SM2DSA", _DIGEST)
+    for key, holds in ((one, True), (other, False)):
+        assert publickey.verify(key.made.public_key or b"", "SM2DSA", _DIGEST, signature) is holds
+    sealed = publickey.encrypt(one.made.public_key or b"", "SM2PKE", bytes(6047))
+    assert one.handle.asymmetric_decrypt("SM2PKE", sealed) == bytes(6047)
+    for bad in (b"", sealed[:-1], sealed + b"\0", sealed[:-1] + bytes([sealed[-1] ^ 1])):
+        with pytest.raises(InvalidCiphertextError):
+            one.handle.asymmetric_decrypt("SM2PKE", bad)
 
 
 def test_a_symmetric_key_has_no_public_key_and_two_keys_differ(protection: Protection) -> None:

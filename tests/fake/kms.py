@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kmsplan.kms.error import KmsError
@@ -74,6 +75,10 @@ class ModelKms:
                 others=tuple(found for identity, found in self.objects.items() if identity not in wanted),
             )
 
+    def look_up(self, identity: str | None, owner: str | None) -> Observed:
+        del owner
+        return self.observe(() if identity is None else (identity,))
+
     def prepare(self) -> str:
         return ENVIRONMENT
 
@@ -108,8 +113,8 @@ class ModelKms:
         check(action, KeyState(found.state))
         return found
 
-    def _found(self, identity: op.Identity, code: str) -> Present:
-        assert isinstance(identity, str), "the executor resolves references"
+    def _found(self, identity: op.Identity | tuple[str, ...], code: str) -> Present:
+        assert isinstance(identity, str), "the executor resolves references, and names one object a call"
         if identity not in self.objects:
             raise KmsError(code)
         return self.objects[identity]
@@ -163,6 +168,7 @@ class ModelKms:
         self.objects[identity] = Present(
             kind="key",
             identity=identity,
+            state="PendingImport" if call.origin == "EXTERNAL" else "Enabled",
             owner=owner,
             attributes={
                 "instance": call.instance,
@@ -170,16 +176,28 @@ class ModelKms:
                 "usage": call.usage,
                 "origin": call.origin,
                 "storage_mechanism": call.storage_mechanism,
+                "external_key": call.external_key_id,
                 "description": call.description,
                 "enabled": True,
                 "rotation": call.rotation,
                 "tags": tags,
                 "policy": call.policy,
                 "deletion_protection": False,
+                "imported": "absent" if call.origin == "EXTERNAL" else None,
             },
             computed={"creation_date": self._made},
         )
         return identity
+
+    def _ImportKeyMaterial(self, call: op.ImportKeyMaterial) -> None:  # noqa: N802
+        self._to_state("ImportKeyMaterial", call.key)
+        until = None if call.expires is None else datetime.fromtimestamp(call.expires, UTC)
+        imported = "never" if until is None else f"{until:%Y-%m-%dT%H:%M:%SZ}"
+        self.change(str(call.key), imported=imported)
+
+    def _DeleteKeyMaterial(self, call: op.DeleteKeyMaterial) -> None:  # noqa: N802
+        self._to_state("DeleteKeyMaterial", call.key)
+        self.change(str(call.key), imported="absent")
 
     def _EnableKey(self, call: op.EnableKey) -> None:  # noqa: N802
         self._to_state("EnableKey", call.key)

@@ -90,7 +90,7 @@ def _objects(token: SoftHsm) -> int:
 def test_every_kind_of_key_works_in_the_token(engine: Engine, token: SoftHsm) -> None:
     vault = _vault(engine)
     symmetric = new_key(engine, vault)
-    blob, _ = engine.encrypt(symmetric, b"page", {"a": "b"})
+    blob, *_ = engine.encrypt(symmetric, b"page", {"a": "b"})
     assert engine.decrypt(blob, {"a": "b"})[0] == b"page"
     for spec in (KeySpec.EC_P256, KeySpec.EC_P256K, KeySpec.RSA_2048):
         key = new_key(engine, vault, spec)

@@ -12,6 +12,7 @@ import pytest
 from tests.project import KMSPLAN, normalise
 
 ROOT = Path(__file__).parents[2]
+EXAMPLES = ["quickstart", "hsm", "environments", "tenants", "served"]
 
 
 def run_example(name: str, state: Path, **environ: str) -> str:
@@ -28,7 +29,7 @@ def run_example(name: str, state: Path, **environ: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ["quickstart", "hsm", "environments", "tenants"])
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_the_example_runs(name: str, tmp_path: Path) -> None:
     printed = run_example(name, tmp_path)
     assert "No changes." in printed
@@ -37,7 +38,7 @@ def test_the_example_runs(name: str, tmp_path: Path) -> None:
 
 def test_every_example_folder_is_run_by_the_test_above() -> None:
     folders = {path.parent.name for path in (ROOT / "examples").glob("*/run")}
-    assert folders == {"quickstart", "hsm", "environments", "tenants"}
+    assert folders == set(EXAMPLES)
 
 
 def test_the_readme_shows_what_the_quickstart_prints(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kmsplan.engine import ciphertext
 from kmsplan.engine.framing import framed
 from kmsplan.engine.protection.protocol import InvalidCiphertextError
-from kmsplan.engine.protection.software import AesHandle
+from kmsplan.engine.protection.softkey import AesHandle
 from kmsplan.kms.naming import key_id, key_version_id
 from kmsplan.kms.secret import SecretBytes
 

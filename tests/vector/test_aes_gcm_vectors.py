@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kmsplan.engine.protection.protocol import InvalidCiphertextError
-from kmsplan.engine.protection.software import AesHandle
+from kmsplan.engine.protection.softkey import AesHandle
 from kmsplan.kms.secret import SecretBytes
 from tests.vectors import cases
 

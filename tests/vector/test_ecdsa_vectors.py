@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from kmsplan.engine.protection import publickey
-from kmsplan.engine.protection.software import EcHandle
+from kmsplan.engine.protection.softkey import EcHandle
 from tests.vectors import cases
 
 FILES = {

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kmsplan.engine.protection import publickey
 from kmsplan.engine.protection.protocol import InvalidCiphertextError
-from kmsplan.engine.protection.software import RsaHandle
+from kmsplan.engine.protection.softkey import RsaHandle
 from tests.vectors import ROOT, cases, oaep_groups
 
 SIZES = ("2048", "3072", "4096")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -46,7 +47,7 @@ OFFER = Offer(
     kinds=frozenset({"instance", "key", "alias"}),
     instance_types=frozenset({"software", "hardware"}),
     specs={"software": frozenset({"Aliyun_AES_256", "RSA_2048", "EC_P256"}), "hardware": frozenset({"EC_P256"})},
-    origins=frozenset({"Aliyun_KMS"}),
+    origins=frozenset({"Aliyun_KMS", "EXTERNAL"}),
     storage_mechanisms=frozenset({"HsmInternal"}),
 )
 
@@ -59,7 +60,7 @@ def validator() -> Any:
 def full(address: str, said: dict[str, Any]) -> dict[str, Any]:
     kind = kind_of(Address(address))
     attributes = complete(KINDS[kind], said)
-    if kind == "key" and attributes["usage"] is None:
+    if kind in ("key", "default_key") and attributes["usage"] is None:
         attributes["usage"] = default_usage(attributes["spec"])
     return attributes
 
@@ -185,11 +186,12 @@ class Case:
 
     def plan(self) -> Plan:
         recorded, observed = self.recorded, self.observed
+        offered: dict[str, Any] = {name: frozenset(its) for name, its in self.said.get("offer", {}).items()}
         return make_plan(
             configuration=self.configuration,
             recorded=recorded,
             observed=observed,
-            offer=OFFER,
+            offer=replace(OFFER, **offered),
             options=self.options,
             drift=find_drift(recorded, observed, self.desired),
         )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kmsplan.apply.attempt import FIRST_DELAY, LONGEST_DELAY, TRIES, Attempted, Attempts, delay
+from kmsplan.apply.attempt import Attempted, Attempts
 from kmsplan.apply.stop import StopSignal
+from kmsplan.kms.backoff import FIRST_DELAY, LONGEST_DELAY, TRIES, delay
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.naming import OWNER_TAG, Owner
 from kmsplan.kms.operation import CreateAlias, CreateInstance, CreateKey, DisableKey, EnableKey, name_of, parameters

@@ -29,6 +29,7 @@ def test_a_key_that_says_little_has_every_recorded_attribute(loaded: Load) -> No
         "usage": "ENCRYPT/DECRYPT",
         "origin": "Aliyun_KMS",
         "storage_mechanism": None,
+        "external_key": None,
         "description": "",
         "enabled": True,
         "rotation": None,
@@ -39,6 +40,9 @@ def test_a_key_that_says_little_has_every_recorded_attribute(loaded: Load) -> No
         "unused_for": None,
         "on_replace": "refuse",
         "material": None,
+        "imported": None,
+        "min_versions": None,
+        "versions": None,
     }
 
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from kmsplan.config.diagnostic import Severity
 from kmsplan.config.place import Place, Source
-from kmsplan.config.problems import Gap, Problems, listed, near, quoted, repeated, shown
+from kmsplan.config.problems import Gap, Problems, listed, near, repeated
+from kmsplan.kms.wording import quoted, shown
 
 SOURCE = Source("a.yaml", "kmsplan: 1\nkeys: {}\n")
 

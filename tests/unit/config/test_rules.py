@@ -9,10 +9,10 @@ import pytest
 from kmsplan.config.codes import CODES
 from kmsplan.config.configuration import Configuration
 from kmsplan.config.diagnostic import ConfigurationError
-from kmsplan.config.policy import check_policy
 from kmsplan.config.rules import KEY_RULES
 from kmsplan.kms.capability import KeyStorageMechanism, Origin, import_refusal, rotation_refusal
 from kmsplan.kms.naming import POLICY_BYTES
+from kmsplan.kms.policy import check_policy
 from kmsplan.kms.spec import INSTANCE_TYPES, SPECS, KeySpec, KeyType, KeyUsage
 from kmsplan.resource.kinds import KINDS
 

@@ -15,6 +15,7 @@ from kmsplan.engine import checkpoint
 from kmsplan.engine.error import AuditError
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.operation import DisableKey, SetKeyPolicy, UpdateKeyDescription
+from kmsplan.kms.policy import default_policy
 from kmsplan.kms.secret import SecretBytes
 from kmsplan.kms.spec import KeySpec
 from tests.engines import Lab, new_instance, new_key
@@ -242,7 +243,9 @@ def test_an_entry_says_who_did_what_with_what_and_how_it_ended(engine: Engine, i
 def test_no_secret_and_no_long_text_is_in_the_trail(lab: Lab, engine: Engine, instance: str) -> None:
     key, signing = new_key(engine, instance), new_key(engine, instance, KeySpec.EC_P256)
     engine.execute(UpdateKeyDescription(key=key, description="a long description " * 20))
-    engine.execute(SetKeyPolicy(key=key, policy={"Version": "1", "Statement": ["the-policy"]}))
+    policy = default_policy("1")
+    policy["Statement"][0]["Sid"] = "the-policy"
+    engine.execute(SetKeyPolicy(key=key, policy=policy))
     engine.encrypt(key, b"the-plaintext", {"the-name": "the-value"})
     engine.sign(signing, None, None, b"the-digest-has-32-bytes-like-sha")
     text = json.dumps(list(engine.audit_entries()))

@@ -38,13 +38,13 @@ def test_what_is_encrypted_decrypts_by_itself(engine: Engine, instance: str) -> 
     engine.execute(CreateAlias(alias="alias/orders", key=key))
     for plaintext in (b"", b"x", bytes(6144)):
         for name in (key, "alias/orders", f"acs:kms:local:{engine.account}:alias/orders"):
-            blob, version = engine.encrypt(name, plaintext, {"b": "2", "a": "1"})
+            blob, _, version = engine.encrypt(name, plaintext, {"b": "2", "a": "1"})
             assert engine.decrypt(blob, {"a": "1", "b": "2"}) == (plaintext, key, version)
             assert version == described(engine, key)["primary_version"]
 
 
 def test_the_ciphertext_is_laid_out_as_the_cloud_does(engine: Engine, instance: str) -> None:
-    blob, version = engine.encrypt(new_key(engine, instance), b"x" * 44)
+    blob, _, version = engine.encrypt(new_key(engine, instance), b"x" * 44)
     assert blob[:36].decode() == version
     assert len(blob) == 36 + 12 + 44 + 16
 
@@ -61,26 +61,26 @@ def test_every_encryption_has_another_iv(engine: Engine, instance: str) -> None:
 def test_a_ciphertext_opens_under_its_own_context_only(
     engine: Engine, instance: str, other: dict[str, str] | None
 ) -> None:
-    blob, _ = engine.encrypt(new_key(engine, instance), b"x", {"a": "b&c=d"})
+    blob, *_ = engine.encrypt(new_key(engine, instance), b"x", {"a": "b&c=d"})
     with pytest.raises(InvalidCiphertextError):
         engine.decrypt(blob, other)
 
 
 def test_no_context_and_an_empty_one_are_the_same(engine: Engine, instance: str) -> None:
-    blob, _ = engine.encrypt(new_key(engine, instance), b"x", {})
+    blob, *_ = engine.encrypt(new_key(engine, instance), b"x", {})
     assert engine.decrypt(blob)[0] == b"x"
 
 
 @pytest.mark.parametrize("context", [{"a": 1}, {1: "a"}, ["a"], {"a": {"b": "c"}}, {"a": "x" * 8192}, {"\udcff": "a"}])
 def test_a_context_that_is_none_is_refused(engine: Engine, instance: str, context: dict[str, str]) -> None:
     key = new_key(engine, instance)
-    blob, _ = engine.encrypt(key, b"x")
+    blob, *_ = engine.encrypt(key, b"x")
     assert _code(lambda: engine.encrypt(key, b"x", context)) == "InvalidParameter"
     assert _code(lambda: engine.decrypt(blob, context)) == "InvalidParameter"
 
 
 def test_a_changed_byte_is_refused_wherever_it_is(engine: Engine, instance: str) -> None:
-    blob, _ = engine.encrypt(new_key(engine, instance), b"plaintext")
+    blob, *_ = engine.encrypt(new_key(engine, instance), b"plaintext")
     for place in range(len(blob)):
         changed = bytearray(blob)
         changed[place] ^= 1
@@ -93,7 +93,7 @@ def test_a_changed_byte_is_refused_wherever_it_is(engine: Engine, instance: str)
 
 
 def test_a_cut_or_foreign_ciphertext_is_refused_with_one_message(engine: Engine, instance: str) -> None:
-    blob, _ = engine.encrypt(new_key(engine, instance), b"x")
+    blob, *_ = engine.encrypt(new_key(engine, instance), b"x")
     messages = set()
     for wrong in (b"", blob[:35], blob[:63], blob[:-1], blob + b"\0", b"{" + blob[1:], bytes(100)):
         with pytest.raises(InvalidCiphertextError) as caught:
@@ -104,7 +104,7 @@ def test_a_cut_or_foreign_ciphertext_is_refused_with_one_message(engine: Engine,
 
 def test_a_ciphertext_of_another_version_does_not_open(lab: Lab, engine: Engine, instance: str) -> None:
     first, second = new_key(engine, instance), new_key(engine, instance)
-    blob, _ = engine.encrypt(first, b"x")
+    blob, *_ = engine.encrypt(first, b"x")
     other = described(engine, second)["primary_version"]
     with pytest.raises(InvalidCiphertextError):
         engine.decrypt(other.encode() + blob[36:])
@@ -119,7 +119,7 @@ def test_the_material_of_a_software_key_is_not_readable_in_the_keystore(
     lab: Lab, engine: Engine, instance: str
 ) -> None:
     key = new_key(engine, instance)
-    blob, version = engine.encrypt(key, b"x", {"a": "b"})
+    blob, _, version = engine.encrypt(key, b"x", {"a": "b"})
     handle = engine._core.handles.get(key, version, lambda: pytest.fail("it is kept"))
     cipher: AESGCM = handle._cipher  # type: ignore[union-attr]
     assert cipher.decrypt(blob[36:48], blob[48:], ciphertext.associated_data(version, {"a": "b"})) == b"x"
@@ -218,7 +218,7 @@ def _uses(lab: Lab, key: str, to: int | None = None) -> int:
 
 def test_encryptions_are_counted_exactly_and_across_restarts(lab: Lab, engine: Engine, instance: str) -> None:
     key = new_key(engine, instance)
-    blob, _ = engine.encrypt(key, b"x")
+    blob, *_ = engine.encrypt(key, b"x")
     engine.decrypt(blob)
     with pytest.raises(KmsError):
         engine.encrypt(key, bytes(7000))
@@ -229,7 +229,7 @@ def test_encryptions_are_counted_exactly_and_across_restarts(lab: Lab, engine: E
 
 def test_no_version_encrypts_more_often_than_is_safe(lab: Lab, engine: Engine, instance: str) -> None:
     key = new_key(engine, instance, rotation=7 * 86_400)
-    blob, _ = engine.encrypt(key, b"x")
+    blob, *_ = engine.encrypt(key, b"x")
     _uses(lab, key, to=2**32 - 1)
     engine.encrypt(key, b"last")
     with pytest.raises(KmsError, match="Rotate the key") as caught:
@@ -254,7 +254,7 @@ def test_the_last_use_is_noted_once_a_minute(lab: Lab, engine: Engine, instance:
 
 def test_a_refused_use_is_no_use(engine: Engine, instance: str) -> None:
     key = new_key(engine, instance)
-    blob, _ = engine.encrypt(new_key(engine, instance), b"x")
+    blob, *_ = engine.encrypt(new_key(engine, instance), b"x")
     with pytest.raises(InvalidCiphertextError):
         engine.decrypt(described(engine, key)["primary_version"].encode() + blob[36:])
     assert described(engine, key)["last_used"] is None
@@ -282,7 +282,7 @@ def test_a_damaged_swapped_or_rolled_back_row_is_named_and_never_used(
     lab: Lab, engine: Engine, instance: str, damage: str
 ) -> None:
     key, _ = new_key(engine, instance), new_key(engine, instance)
-    blob, version = engine.encrypt(key, b"x")
+    blob, _, version = engine.encrypt(key, b"x")
     engine.close()
     with closing(sqlite3.connect(lab.database)) as db:
         db.execute("PRAGMA foreign_keys = OFF")
@@ -308,7 +308,7 @@ def test_a_signing_key_cannot_be_edited_into_a_decryption_key(lab: Lab, engine: 
 
 def test_an_opened_key_leaves_memory_when_it_is_disabled_and_with_time(lab: Lab, engine: Engine, instance: str) -> None:
     key = new_key(engine, instance)
-    _, version = engine.encrypt(key, b"x")
+    _, _, version = engine.encrypt(key, b"x")
     handles = engine._core.handles
     kept = handles.get(key, version, lambda: pytest.fail("it is kept"))
     lab.clock.move(LIFETIME)
@@ -322,7 +322,7 @@ def test_an_opened_key_leaves_memory_when_it_is_disabled_and_with_time(lab: Lab,
 def test_hardware_keys_do_the_same(lab: Lab, engine: Engine) -> None:
     vault = new_instance(engine, "hardware")
     symmetric, signing = new_key(engine, vault), new_key(engine, vault, KeySpec.EC_P256K)
-    blob, _ = engine.encrypt(symmetric, b"page", {"a": "b"})
+    blob, *_ = engine.encrypt(symmetric, b"page", {"a": "b"})
     assert engine.decrypt(blob, {"a": "b"})[0] == b"page"
     assert engine.verify(signing, None, None, _DIGEST, engine.sign(signing, None, None, _DIGEST))
     lab.hsm.material.clear()
@@ -383,6 +383,7 @@ def test_an_exchanged_public_key_neither_verifies_nor_encrypts(lab: Lab, engine:
         with pytest.raises(MaterialCorruptError, match=f"the public key of {ours}"):
             use()
     assert again.verify(theirs, None, None, _DIGEST, forged)
+    again.close()
     _damage(lab, "UPDATE key_version SET public_key = NULL")
     with pytest.raises(MaterialCorruptError, match="public key"):
-        again.public_key(theirs)
+        lab.open().public_key(theirs)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.protection.protocol import Generated
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.operation import ReleaseKmsInstance, ScheduleKeyDeletion
@@ -26,14 +27,10 @@ def _unsettled(lab: Lab) -> list[tuple[str]]:
         return db.execute("SELECT status FROM key_version WHERE status <> 'ready'").fetchall()
 
 
-def _begin(lab: Lab, instance: str, reference: bytes) -> None:
+def _begin(lab: Lab, instance: str, reference: bytes, node: str | None) -> None:
     """Leave what a process leaves that dies while its HSM makes a key."""
     with closing(sqlite3.connect(lab.database)) as db:
-        db.execute(
-            "INSERT INTO key_version (key_id, version_id, instance_id, status, reference, generation, created) "
-            "VALUES ('key-dead', 'key-dead-1', ?, 'creating', ?, 0, '2026-01-01T00:00:00Z')",
-            (instance, reference),
-        )
+        versions.begin(db, "key-dead", "key-dead-1", instance, reference, "2026-01-01T00:00:00Z", node)
         db.commit()
 
 
@@ -90,12 +87,15 @@ def test_material_made_while_the_connection_broke_is_destroyed_later(lab: Lab, e
 
 
 @pytest.mark.parametrize("made", [True, False])
-def test_what_a_dead_process_left_is_cleared_away(lab: Lab, engine: Engine, vault: str, *, made: bool) -> None:
+@pytest.mark.parametrize("node", ["0123456789abcdef", None])
+def test_what_a_dead_process_left_is_cleared_away(
+    lab: Lab, engine: Engine, vault: str, *, made: bool, node: str | None
+) -> None:
     kept = new_key(engine, vault)
     reference = bytes(16)
     if made:
         lab.hsm.material[reference] = next(iter(lab.hsm.material.values()))
-    _begin(lab, vault, reference)
+    _begin(lab, vault, reference, node)
     engine.close()
     again = lab.open()
     assert [row["key_id"] for row in again.describe(check_material=True).keys] == [kept]
@@ -107,7 +107,8 @@ def test_what_a_dead_process_left_is_cleared_away(lab: Lab, engine: Engine, vaul
 
 def test_what_a_living_process_is_making_is_left_alone(lab: Lab, engine: Engine, vault: str) -> None:
     other = lab.open()
-    _begin(lab, vault, bytes(16))
+    assert other._core.presence is not None
+    _begin(lab, vault, bytes(16), other._core.presence.node_id)
     engine.tick()
     assert _unsettled(lab) == [("creating",)]
     other.close()

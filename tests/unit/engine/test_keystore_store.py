@@ -13,14 +13,17 @@ from kmsplan.engine.error import (
     KeystoreLockedError,
     KeystoreReadOnlyError,
 )
-from kmsplan.engine.keystore import schema, store
+from kmsplan.engine.keystore import schema
 from kmsplan.engine.keystore.fault import translate
+from kmsplan.engine.keystore.sqlite import SqliteDatabase
+from kmsplan.engine.keystore.store import Keystore
 from kmsplan.kms.operation import UpdateKeyDescription
 from tests.engines import Lab, new_instance, new_key
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.service import Engine
 
 
@@ -83,9 +86,9 @@ def test_a_damaged_page_is_named_when_it_is_read(lab: Lab, engine: Engine, insta
 def test_a_full_disk_is_named_and_nothing_is_half_done(lab: Lab, engine: Engine, instance: str) -> None:
     keys = [new_key(engine, instance) for _ in range(3)]
     engine.execute(UpdateKeyDescription(key=keys[0], description="before"))
-    connect = engine._core.store._connect_writer
+    connect = engine._core.store._writer._connect  # type: ignore[union-attr]
 
-    def small() -> sqlite3.Connection:
+    def small() -> Connection:
         db = connect()
         db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
         return db
@@ -111,24 +114,22 @@ def test_a_full_disk_is_named_and_nothing_is_half_done(lab: Lab, engine: Engine,
 
 
 def test_the_writer_flushes_every_commit_and_overwrites_what_it_deletes(lab: Lab) -> None:
-    keystore = store.Keystore(lab.folder, read_only=False)
-    with closing(keystore._connect_writer()) as db:
+    with closing(SqliteDatabase(lab.folder).connect(writes=True)) as db:
         facts = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "secure_delete")}
         assert facts == {"synchronous": 2, "secure_delete": 1}
         assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         assert db.execute("PRAGMA user_version").fetchone()[0] == schema.VERSION
-    keystore.close()
 
 
 def test_a_reader_cannot_write(lab: Lab) -> None:
-    keystore = store.Keystore(lab.folder, read_only=False)
+    keystore = Keystore(SqliteDatabase(lab.folder))
     with pytest.raises(KeystoreReadOnlyError), keystore.look() as db:
         db.execute("DELETE FROM setting")
     keystore.close()
 
 
 def test_a_keystore_that_was_not_started_writes_nothing(lab: Lab) -> None:
-    keystore = store.Keystore(lab.folder, read_only=False)
+    keystore = Keystore(SqliteDatabase(lab.folder))
     assert keystore.commits == 0
     with pytest.raises(RuntimeError, match="not opened for writing"):
         keystore.write(lambda _: None)

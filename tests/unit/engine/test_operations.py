@@ -33,13 +33,15 @@ from kmsplan.kms.operation import (
     UpdateKeyDescription,
     UpdateRotationPolicy,
 )
-from kmsplan.kms.spec import KeySpec
+from kmsplan.kms.policy import default_policy
+from kmsplan.kms.spec import KeySpec, KeyType, specs_for
 from tests.engines import DAY, Lab, described, new_instance, new_key
 
 if TYPE_CHECKING:
     from kmsplan.engine.service import Engine
 
 QUARTER = 90 * 86_400
+LONG_POLICY = {"Version": "1", "Statement": default_policy("1")["Statement"] * 500}
 
 
 def refusal(engine: Engine, operation: Operation) -> KmsError:
@@ -65,6 +67,8 @@ def test_a_new_instance_is_connected_and_described(engine: Engine) -> None:
         "deletion_protection": False,
         "status": "Connected",
         "versions": 0,
+        "details": {},
+        "proxy": None,
         "hsm": None,
         "tags": {"team": "core"},
     }
@@ -78,7 +82,7 @@ def test_a_hardware_instance_names_its_token(engine: Engine, vault: str) -> None
 @pytest.mark.parametrize(
     ("changed", "code", "words"),
     [
-        ({"type": "external"}, "UnsupportedOperation", "external instances yet"),
+        ({"type": "external"}, "InvalidParameter", "needs the URL of a proxy"),
         ({"type": "quantum"}, "InvalidParameter", "one of software, hardware, external"),
         ({"type": "hardware"}, "InvalidParameter", "needs a PKCS#11 module"),
         ({"hsm": {"module": "m", "token": "t"}}, "InvalidParameter", "no other instance"),
@@ -151,7 +155,7 @@ def test_releasing_wants_an_unprotected_and_empty_instance(lab: Lab, engine: Eng
 
 
 def test_a_new_key_is_described_whole(engine: Engine, instance: str) -> None:
-    policy = {"Version": "1", "Statement": [{"Effect": "Allow"}]}
+    policy = default_policy("1234567890123456")
     key = new_key(
         engine,
         instance,
@@ -182,11 +186,17 @@ def test_a_new_key_is_described_whole(engine: Engine, instance: str) -> None:
         "last_rotation_date": "2026-01-01T00:00:00Z",
         "next_rotation_date": "2026-04-01T00:00:00Z",
         "last_used": None,
+        "creator": engine.account,
+        "protection_reason": "",
+        "material_expires": None,
+        "external_key_id": None,
+        "read_only": False,
         "tracked_since": "2026-01-01T00:00:00Z",
         "arn": f"acs:kms:local:{engine.account}:key/{key}",
         "tags": {"a": "b", "kmsplan:owner": "x"},
         "protection_level": "SOFTWARE",
         "detail": None,
+        "versions": None,
     }
 
 
@@ -202,20 +212,24 @@ def test_every_software_spec_is_made_for_its_default_usage(engine: Engine, insta
 
 
 def test_what_is_offered_is_part_of_what_the_kms_offers() -> None:
-    assert set(SOFTWARE_SPECS) == {"Aliyun_AES_256", "RSA_2048", "RSA_3072", "RSA_4096", "EC_P256", "EC_P256K"}
+    assert set(SOFTWARE_SPECS) == set(specs_for(KeyType.SOFTWARE))
+    assert set(specs_for(KeyType.HARDWARE)) - set(HARDWARE_SPECS) == {
+        "Aliyun_SM4",
+        "EC_SM2",
+        "HMAC_SM3",
+        "Aliyun_DES3_192",
+    }
     assert set(HARDWARE_SPECS) - set(SOFTWARE_SPECS) == {"Aliyun_AES_192", "Aliyun_AES_128"}
 
 
 @pytest.mark.parametrize(
     ("changed", "code", "words"),
     [
-        ({"instance": None}, "UnsupportedOperation", "no default key"),
         ({"instance": "kst-none"}, "Forbidden.DKMSInstanceNotFound", "kst-none"),
         ({"instance": Reference("instance.core")}, "InvalidParameter", "DKMSInstanceId"),
         ({"spec": "AES"}, "InvalidParameter", "KeySpec"),
         ({"spec": "Aliyun_AES_128"}, "UnsupportedOperation", "not offered in software instances"),
-        ({"spec": "Aliyun_SM4"}, "UnsupportedOperation", "They hold Aliyun_AES_256, EC_P256"),
-        ({"spec": "HMAC_SHA_256"}, "UnsupportedOperation", "not offered"),
+        ({"spec": "HMAC_SHA_256"}, "InvalidParameter", "HMAC_SHA_256 is for GENERATE_MAC/VERIFY_MAC"),
         ({"usage": "SIGN/VERIFY"}, "InvalidParameter", "Aliyun_AES_256 is for ENCRYPT/DECRYPT"),
         ({"usage": "BOTH"}, "InvalidParameter", "KeyUsage"),
         ({"origin": "external"}, "InvalidParameter", "Origin"),
@@ -224,9 +238,9 @@ def test_what_is_offered_is_part_of_what_the_kms_offers() -> None:
         ({"rotation": QUARTER, "origin": "EXTERNAL"}, "UnsupportedOperation", "imported"),
         ({"rotation": QUARTER, "spec": "EC_P256", "usage": "SIGN/VERIFY"}, "UnsupportedOperation", "asymmetric"),
         ({"description": "x" * 8193}, "InvalidParameter", "8192"),
-        ({"policy": {"Statement": "x" * 40_000}}, "InvalidParameter", "32768"),
-        ({"policy": {"Statement": {1, 2}}}, "InvalidParameter", "no JSON"),
-        ({"policy": {"Statement": "\ud800"}}, "InvalidParameter", "no JSON"),
+        ({"policy": LONG_POLICY}, "InvalidParameter", "32768"),
+        ({"policy": {"Version": "1", "Statement": {1, 2}}}, "InvalidParameter", "Statement is a list"),
+        ({"policy": {**default_policy("1"), "\ud800": 1}}, "InvalidParameter", "A policy has no"),
         ({"description": "\ud800"}, "InvalidParameter", "Description"),
         ({"policy": "text"}, "InvalidParameter", "JSON object"),
         ({"tags": {"aliyun": "x"}}, "InvalidParameter", "aliyun"),
@@ -344,8 +358,9 @@ def test_rotation_of_a_key_that_cannot_rotate_is_refused(engine: Engine, instanc
 
 def test_a_policy_is_replaced_and_put_back(engine: Engine, instance: str) -> None:
     key = new_key(engine, instance)
-    engine.execute(SetKeyPolicy(key=key, policy={"Version": "1", "Statement": []}))
-    assert described(engine, key)["policy"] == {"Version": "1", "Statement": []}
+    policy = default_policy("1234567890123456")
+    engine.execute(SetKeyPolicy(key=key, policy=policy))
+    assert described(engine, key)["policy"] == policy
     engine.execute(SetKeyPolicy(key=key))
     assert described(engine, key)["policy"] is None
 

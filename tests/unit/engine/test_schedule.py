@@ -47,7 +47,7 @@ def test_a_due_key_gets_a_new_version_and_its_old_ciphertexts_still_decrypt(
     row = described(engine, key)
     assert row["last_rotation_date"] == "2026-09-28T00:00:00Z"
     assert row["next_rotation_date"] == "2026-12-27T00:00:00Z"
-    assert engine.encrypt(key, b"x")[1] == row["primary_version"]
+    assert engine.encrypt(key, b"x").version_id == row["primary_version"]
     assert [engine.decrypt(blob)[0] for blob in blobs] == [b"x"] * 3
     assert len({blob[:36] for blob in blobs} | {row["primary_version"].encode()}) == 4
 

@@ -37,7 +37,7 @@ def locked(tmp_path: Path) -> Iterator[Lab]:
 
 def test_a_passphrase_opens_its_engine(locked: Lab) -> None:
     engine = locked.open()
-    blob, _ = engine.encrypt(new_key(engine, new_instance(engine)), b"x")
+    blob, *_ = engine.encrypt(new_key(engine, new_instance(engine)), b"x")
     engine.close()
     assert locked.open().decrypt(blob)[0] == b"x"
     assert not default_key_file(locked.folder).exists()
@@ -160,7 +160,7 @@ def _refused_sealed(engine: Engine, key: str, instance: str, blob: bytes) -> Non
 def test_a_sealed_engine_refuses_cryptography_and_new_keys_until_it_is_unsealed(lab: Lab, engine: Engine) -> None:
     instance = new_instance(engine)
     key = new_key(engine, instance)
-    blob, _ = engine.encrypt(key, b"x")
+    blob, *_ = engine.encrypt(key, b"x")
     engine.seal()
     assert engine.sealed
     _refused_sealed(engine, key, instance, blob)
@@ -183,7 +183,7 @@ def test_a_sealed_engine_refuses_cryptography_and_new_keys_until_it_is_unsealed(
 def test_a_seal_reaches_every_open_process(lab: Lab, engine: Engine) -> None:
     instance = new_instance(engine)
     key = new_key(engine, instance)
-    blob, _ = engine.encrypt(key, b"x")
+    blob, *_ = engine.encrypt(key, b"x")
     lab.open().seal()
     _refused_sealed(engine, key, instance, blob)
     assert engine.sealed

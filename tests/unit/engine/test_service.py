@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kmsplan.engine.access.role import Role
+from kmsplan.engine.caller import Caller
 from kmsplan.engine.error import (
     EngineExistsError,
     EngineMissingError,
@@ -20,7 +22,7 @@ from kmsplan.engine.error import (
     KeystoreReadOnlyError,
     ReadOnlyEngineError,
 )
-from kmsplan.engine.keystore import store
+from kmsplan.engine.keystore.sqlite import FILE, SqliteDatabase
 from kmsplan.engine.service import is_engine
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.operation import CreateAlias, DisableKey
@@ -28,7 +30,7 @@ from kmsplan.kms.spec import KeySpec
 from tests.engines import Lab, new_instance, new_key
 
 if TYPE_CHECKING:
-    from kmsplan.engine.audit import Request
+    from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.service import Engine
 
 
@@ -56,23 +58,26 @@ def test_an_engine_is_not_made_over_another(lab: Lab) -> None:
 
 
 def test_of_two_that_make_an_engine_at_once_one_succeeds_and_nothing_is_overwritten(tmp_path: Path) -> None:
-    store.make_folder(tmp_path / "engine")
-    store.create(tmp_path / "engine", lambda _: None)
-    before = (tmp_path / "engine" / store.FILE).read_bytes()
+    place = SqliteDatabase(tmp_path)
+    place.create(lambda _: None)
+    before = (tmp_path / FILE).read_bytes()
     with pytest.raises(EngineExistsError):
-        store.create(tmp_path / "engine", lambda _: None)
-    assert (tmp_path / "engine" / store.FILE).read_bytes() == before
-    assert [path.name for path in (tmp_path / "engine").iterdir()] == [store.FILE]
+        place.create(lambda _: None)
+    assert (tmp_path / FILE).read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
 def test_an_engine_that_could_not_be_filled_is_not_there(tmp_path: Path) -> None:
-    def fail(_db: sqlite3.Connection) -> None:
+    def fail(_db: Connection) -> None:
         raise RuntimeError
 
+    def fail_in_the_database(db: Connection) -> None:
+        db.execute("DELETE FROM absent")
+
     with pytest.raises(RuntimeError):
-        store.create(tmp_path, fail)
+        SqliteDatabase(tmp_path).create(fail)
     with pytest.raises(KeystoreError, match="no such table"):
-        store.create(tmp_path, lambda db: db.execute("DELETE FROM absent").close())
+        SqliteDatabase(tmp_path).create(fail_in_the_database)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -99,7 +104,7 @@ def test_a_folder_without_an_engine_is_named(tmp_path: Path) -> None:
 
 
 def test_another_database_is_not_taken_for_a_keystore(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / store.FILE) as db:
+    with sqlite3.connect(tmp_path / FILE) as db:
         db.execute("CREATE TABLE t (a)")
     db.close()
     with pytest.raises(KeystoreCorruptError, match="no keystore of kmsplan"):
@@ -172,7 +177,7 @@ def test_reading_works_where_nothing_may_be_written(lab: Lab, monkeypatch: pytes
 def test_an_engine_opened_for_reading_refuses_everything_else(lab: Lab) -> None:
     engine = lab.open()
     key = new_key(engine, new_instance(engine))
-    blob, _ = engine.encrypt(key, b"x")
+    blob, *_ = engine.encrypt(key, b"x")
     lab.close()
     reader = lab.open(read_only=True)
     for refused in (
@@ -235,24 +240,21 @@ def test_the_status_counts_what_is_there(engine: Engine, instance: str) -> None:
     new_key(engine, instance)
     facts = engine.status()
     assert facts["keys"] == {"Disabled": 1, "Enabled": 1}
-    assert (facts["instances"], facts["seal"], facts["sealed"], facts["schema_version"]) == (1, "file", False, 1)
+    assert (facts["instances"], facts["seal"], facts["sealed"], facts["schema_version"]) == (1, "file", False, 2)
     assert facts["audit_entries"] == 5
 
 
 def test_every_request_is_authorised_first(lab: Lab) -> None:
-    seen = []
-
-    def authorise(request: Request) -> None:
-        seen.append((request.actor, request.action, request.source))
-        raise KmsError("Forbidden.NoPermission")
-
-    engine = lab.open(authorise=authorise, actor="mallory", source="test")
+    owner = lab.open()
+    engine = owner.acting(Caller(actor="mallory", account="1", role=Role.AUDITOR, source="test"))
     for call in (lambda: new_instance(engine), lambda: engine.encrypt("alias/x", b"")):
         with pytest.raises(KmsError) as caught:
             call()
         assert caught.value.code == "Forbidden.NoPermission"
-    assert seen == [("mallory", "CreateInstance", "test"), ("mallory", "Encrypt", "test")]
-    assert [entry["result"] for entry in engine.audit_entries()][1:] == ["Forbidden.NoPermission"] * 2
+    entries = [(entry["actor"], entry["action"], entry["source"], entry["result"]) for entry in owner.audit_entries()]
+    assert entries[1:] == [
+        ("mallory", action, "test", "Forbidden.NoPermission") for action in ("CreateInstance", "Encrypt")
+    ]
 
 
 def test_threads_that_create_at_once_each_get_their_own_key(engine: Engine, instance: str) -> None:
@@ -298,7 +300,7 @@ def test_reading_imports_no_cryptography(lab: Lab) -> None:
         "from kmsplan.engine.service import Engine\n"
         "given = dict.fromkeys(('seal', 'hardware', 'clock', 'entropy', 'actor'))\n"
         "engine = Engine.open(pathlib.Path(sys.argv[1]), read_only=True, **given)\n"
-        "engine.describe(check_material=True), engine.status(), engine.close()\n"
+        "engine.describe(check_material=True), engine.close()\n"
         "print(sorted(name for name in ('cryptography', 'concurrent', 'fcntl') if name in sys.modules))\n"
     )
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}

@@ -10,8 +10,7 @@ import pytest
 
 from kmsplan.engine import handles, moment
 from kmsplan.engine.handles import Handles
-from kmsplan.engine.keystore.store import make_folder
-from kmsplan.engine.presence import Presence
+from kmsplan.engine.keystore.folder import make_folder
 from kmsplan.engine.proof import prove
 from kmsplan.engine.protection.protocol import InvalidCiphertextError, NotOfferedError, ProtectionUnavailableError
 from kmsplan.engine.protection.publickey import encrypt, pem, verify
@@ -71,18 +70,6 @@ def test_the_key_that_was_not_used_for_longest_gives_way(monkeypatch: pytest.Mon
     assert kept.get("c", "v", _no)
     with pytest.raises(LookupError):
         kept.get("b", "v", _no)
-
-
-def test_only_the_last_one_is_alone(tmp_path: Path) -> None:
-    first, second = Presence(tmp_path), Presence(tmp_path)
-    with first.alone() as alone:
-        assert not alone
-    with second.alone() as alone:
-        assert not alone, "the failed try gave the first one's mark away"
-    second.close()
-    with first.alone() as alone:
-        assert alone
-    first.close()
 
 
 def test_times_are_written_in_utc_and_whole_seconds() -> None:

@@ -6,6 +6,7 @@ from kmsplan.kms.capability import (
     CAPABILITIES,
     KeyStorageMechanism,
     Origin,
+    action_refusal,
     import_refusal,
     rotation_refusal,
 )
@@ -30,6 +31,8 @@ def test_every_key_type_has_one_row() -> None:
         ("sign", {KeyType.SOFTWARE, KeyType.HARDWARE}),
         ("user_creates", {KeyType.SOFTWARE, KeyType.HARDWARE, KeyType.EXTERNAL}),
         ("policy", {KeyType.SOFTWARE, KeyType.HARDWARE, KeyType.EXTERNAL}),
+        ("manage", {KeyType.DEFAULT_CMK, KeyType.SOFTWARE, KeyType.HARDWARE, KeyType.EXTERNAL}),
+        ("aliases", {KeyType.DEFAULT_CMK, KeyType.SOFTWARE, KeyType.HARDWARE, KeyType.EXTERNAL}),
         ("tags", set(KeyType)),
         ("server_side_encryption", set(KeyType)),
         ("audit", set(KeyType)),
@@ -65,3 +68,22 @@ def test_import_follows_the_byok_table() -> None:
     assert import_refusal(KeyType.SOFTWARE, KeySpec.RSA_2048) is None
     assert import_refusal(KeyType.DEFAULT_CMK, KeySpec.AES_256) is None
     assert "external" in str(import_refusal(KeyType.EXTERNAL, KeySpec.AES_256))
+
+
+@pytest.mark.parametrize(
+    ("key_type", "action", "reason"),
+    [
+        (KeyType.SERVICE_KEY, "DisableKey", "managed by the cloud service"),
+        (KeyType.SERVICE_KEY, "ScheduleKeyDeletion", "managed by the cloud service"),
+        (KeyType.SERVICE_KEY, "ImportKeyMaterial", "managed by the cloud service"),
+        (KeyType.SERVICE_KEY, "TagResources", None),
+        (KeyType.SERVICE_KEY, "DescribeKey", None),
+        (KeyType.DEFAULT_CMK, "SetKeyPolicy", "have no policy"),
+        (KeyType.DEFAULT_CMK, "ScheduleKeyDeletion", None),
+        (KeyType.EXTERNAL, "ImportKeyMaterial", "have no import symmetric"),
+        (KeyType.SOFTWARE, "SetKeyPolicy", None),
+    ],
+)
+def test_an_action_is_refused_with_its_reason(key_type: KeyType, action: str, reason: str | None) -> None:
+    refusal = action_refusal(key_type, action)
+    assert refusal is None if reason is None else reason in str(refusal)

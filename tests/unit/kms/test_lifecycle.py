@@ -24,6 +24,11 @@ CELLS = [
     ("DeleteAlias", S.PENDING_DELETION, None),
     ("UpdateRotationPolicy", S.DISABLED, "Rejected.Disabled"),
     ("DescribeKey", S.UNAVAILABLE, None),
+    ("TagResource", S.PENDING_DELETION, "Rejected.PendingDeletion"),
+    ("UntagResource", S.DISABLED, None),
+    ("ListTagResources", S.PENDING_DELETION, None),
+    ("ListAliasesByKeyId", S.PENDING_IMPORT, None),
+    ("CreateKeyVersion", S.DISABLED, "Rejected.Disabled"),
 ]
 
 

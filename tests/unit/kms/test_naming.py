@@ -5,14 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kmsplan.kms.naming import (
+    Arn,
     Owner,
     alias_problem,
     arn,
     format_duration,
     instance_id,
+    is_old_key_id,
     key_id,
     key_version_id,
+    parse_arn,
     parse_duration,
+    service_alias,
+    service_problem,
     tag_problem,
 )
 
@@ -88,3 +93,42 @@ def test_an_owner_tag_round_trips_and_fits_into_a_tag(lineage: str, address: str
 @pytest.mark.parametrize("text", ["", "x", "a/b", "/b/c"])
 def test_other_tag_values_are_no_owner(text: str) -> None:
     assert Owner.parse(text) is None
+
+
+def test_an_arn_reads_back() -> None:
+    text = arn("cn-hangzhou", "1" * 16, "alias/a/b")
+    assert parse_arn(text) == Arn("cn-hangzhou", "1" * 16, "alias", "a/b")
+    assert parse_arn("acs:kms:local:1:keystore/kst-1") == Arn("local", "1", "keystore", "kst-1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "key-1",
+        "acs:kms:local:1",
+        "acs:kms:local:1:key",
+        "acs:kms:local:1:key/",
+        "acs:kms:local:1:/a",
+        "acs:kms::1:key/a",
+        "acs:kms:local::key/a",
+        "acs:oss:local:1:key/a",
+        "aws:kms:local:1:key/a",
+    ],
+)
+def test_other_texts_are_no_arn(text: str) -> None:
+    assert parse_arn(text) is None
+
+
+def test_a_services_alias_is_its_own_and_nobody_elses() -> None:
+    assert service_alias("oss") == "alias/acs/oss"
+    assert alias_problem(service_alias("oss")) is not None
+    assert [name for name in ("oss", "polar-db", "9s") if service_problem(name)] == []
+    assert [name for name in ("", "Oss", "a/b", "-a", "a" * 64) if not service_problem(name)] == []
+
+
+def test_old_key_ids_are_uuids() -> None:
+    assert is_old_key_id("86a9efd9-3d16-4894-bd4f-1fc43f3f2abf")
+    assert not any(
+        map(is_old_key_id, ("key-1", "86A9EFD9-3d16-4894-bd4f-1fc43f3f2abf", "86a9efd93d164894bd4f1fc43f3f2abf"))
+    )

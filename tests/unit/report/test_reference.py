@@ -22,7 +22,10 @@ def test_the_reference_pages_equal_the_tables(name: str) -> None:
 
 def test_every_attribute_of_every_kind_is_on_the_page() -> None:
     page = PAGES["configuration.md"]()
-    assert [a.name for kind in KINDS.values() for a in kind.attributes if f"| `{a.name}` |" not in page] == []
+    missing = [
+        a.name for kind in KINDS.values() for a in kind.attributes if f"| `{a.name}` |" not in page and a.written
+    ]
+    assert missing == []
 
 
 def test_every_spec_is_on_the_page() -> None:

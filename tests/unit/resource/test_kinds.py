@@ -31,6 +31,9 @@ ATTRIBUTES: dict[str, Any] = {
     "unused_for": None,
     "on_replace": "refuse",
     "material": None,
+    "imported": None,
+    "min_versions": None,
+    "versions": None,
 }
 INSTANCE: dict[str, Any] = {
     "type": "software",

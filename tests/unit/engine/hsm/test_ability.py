@@ -4,19 +4,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kmsplan.kms.spec import SPECS, Family, KeySpec, KeyType, specs_for
+from kmsplan.engine.offer import HARDWARE_SPECS
+from kmsplan.kms.spec import KeySpec
 
 if TYPE_CHECKING:
     from kmsplan.engine.protection.pkcs11 import Pkcs11Protection
 
 pytestmark = pytest.mark.hsm
-_FAMILIES = (Family.AES, Family.RSA, Family.EC)
 _RSA_ON_SOFTHSM = ("RSA_PSS_SHA_256", "RSA_PKCS1_SHA_256", "RSAES_OAEP_SHA_1")
 
 
-def test_softhsm_makes_every_aes_rsa_and_ec_spec_of_hardware_keys(protection: Pkcs11Protection) -> None:
-    wanted = {spec for spec in specs_for(KeyType.HARDWARE) if SPECS[spec].family in _FAMILIES}
-    assert protection.specs() == wanted
+def test_softhsm_makes_every_spec_that_is_offered_for_hardware_keys(protection: Pkcs11Protection) -> None:
+    assert protection.specs() == set(HARDWARE_SPECS)
 
 
 def test_what_the_mechanism_list_promises_and_the_token_cannot_do_is_left_out(protection: Pkcs11Protection) -> None:
@@ -32,7 +31,10 @@ def test_what_the_mechanism_list_promises_and_the_token_cannot_do_is_left_out(pr
         (KeySpec.EC_P256, ("ECDSA_SHA_256",)),
         (KeySpec.EC_P256K, ("ECDSA_SHA_256",)),
         (KeySpec.EC_SM2, ()),
-        (KeySpec.HMAC_SHA_256, ()),
+        (KeySpec.HMAC_SHA_256, ("HMAC_SHA_256",)),
+        (KeySpec.HMAC_SM3, ()),
+        (KeySpec.SM4, ()),
+        (KeySpec.DES3_192, ()),
     ],
 )
 def test_algorithms_are_those_that_worked(

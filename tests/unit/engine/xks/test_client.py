@@ -1,0 +1,379 @@
+from __future__ import annotations
+
+import base64
+import dataclasses
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from kmsplan.engine.xks import fault
+from kmsplan.engine.xks.breaker import FAILURES, PAUSE
+from kmsplan.engine.xks.client import BUDGET, ProxyClient, ProxyUnreachableError
+from kmsplan.engine.xks.fault import STATUS, XksError
+from kmsplan.engine.xks.message import Metadata, Sealed
+from kmsplan.engine.xks.signature import Credential, Signable, verify
+from kmsplan.kms.secret import SecretBytes
+from tests.xks import ScriptedProxy, http, says
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from tests.xks import Script
+
+CALLER = Metadata(operation="Encrypt", request_id="r-1", principal="arn:a", key_arn="arn:k")
+AAD = b"the associated data"
+SEALED = Sealed(ciphertext=b"12345", iv=bytes(12), tag=bytes(16), metadata=b"v1")
+HEALTHY = b'{"ekmFleetDetails": [{"id": "a", "model": "m", "healthStatus": "ACTIVE"}]}'
+ENABLED = b'{"keySpec": "AES_256", "keyUsage": ["ENCRYPT", "DECRYPT"], "keyStatus": "ENABLED"}'
+
+
+def encrypted(**changes: Any) -> bytes:
+    integrity = base64.b64encode(SEALED.integrity(AAD)).decode()
+    return orjson.dumps({**SEALED.fields(), "ciphertextDataIntegrityValue": integrity, **changes})
+
+
+def refused(name: str, status: int | None = None) -> Script:
+    return says(orjson.dumps({"errorName": name, "errorMessage": "because"}), f"{status or STATUS[name]} X")
+
+
+class Seconds:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def seconds() -> Seconds:
+    return Seconds()
+
+
+@pytest.fixture
+def client(scripted: ScriptedProxy, credential: Credential, now: datetime, seconds: Seconds) -> Iterator[ProxyClient]:
+    client = ProxyClient(scripted.address, lambda: credential, clock=lambda: now, monotonic=seconds)
+    yield client
+    client.close()
+
+
+def encrypt(client: ProxyClient) -> Sealed:
+    return client.encrypt("a.b", b"hello", AAD, CALLER, "local")
+
+
+def test_a_request_is_what_the_specification_says_and_signed(
+    client: ProxyClient, scripted: ScriptedProxy, credential: Credential, now: datetime
+) -> None:
+    scripted.scripts = [says(encrypted())]
+    assert encrypt(client) == SEALED
+    head, _, body = scripted.requests[0].partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    assert lines[0] == "POST /kms/xks/v1/keys/a.b/encrypt HTTP/1.1"
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
+    assert headers["content-type"] == "application/json"
+    assert orjson.loads(body) == {
+        "requestMetadata": CALLER.fields(),
+        "plaintext": "aGVsbG8=",
+        "additionalAuthenticatedData": base64.b64encode(AAD).decode(),
+        "encryptionAlgorithm": "AES_GCM",
+        "ciphertextDataIntegrityValueAlgorithm": "SHA_256",
+    }
+    request = Signable(method="POST", path="/kms/xks/v1/keys/a.b/encrypt", headers=headers, body=body)
+    assert verify(request, {credential.access_key_id: credential.secret}, now, "local")
+
+
+def test_a_plaintext_comes_back_for_the_parts_of_its_ciphertext(client: ProxyClient, scripted: ScriptedProxy) -> None:
+    scripted.scripts = [says(b'{"plaintext": "aGVsbG8="}')]
+    assert client.decrypt("k", SEALED, AAD, CALLER, "local") == b"hello"
+    assert orjson.loads(scripted.requests[0].partition(b"\r\n\r\n")[2]).items() >= SEALED.fields().items()
+
+
+def test_key_metadata_and_health_are_read(client: ProxyClient, scripted: ScriptedProxy) -> None:
+    scripted.scripts = [says(ENABLED), says(HEALTHY)]
+    assert client.key_metadata("k", CALLER, "local").enabled
+    assert client.health(CALLER, "local")[0].health == "ACTIVE"
+
+
+def test_calls_share_a_connection(client: ProxyClient, scripted: ScriptedProxy) -> None:
+    scripted.scripts = [says(encrypted())]
+    for _ in range(5):
+        encrypt(client)
+    assert scripted.connections == 1
+
+
+def test_a_connection_that_was_closed_between_two_calls_is_made_anew(
+    client: ProxyClient, scripted: ScriptedProxy
+) -> None:
+    def once(connection: socket.socket, _request: bytes) -> None:
+        connection.sendall(http(encrypted()))
+        connection.close()
+
+    scripted.scripts = [once, once, says(encrypted())]
+    for _ in range(3):
+        assert encrypt(client) == SEALED
+    assert scripted.connections == 3
+
+
+def test_a_connection_that_breaks_under_a_call_is_made_anew_once(client: ProxyClient, scripted: ScriptedProxy) -> None:
+    def breaks(connection: socket.socket, _request: bytes) -> None:
+        connection.shutdown(socket.SHUT_RDWR)
+
+    scripted.scripts = [says(encrypted()), breaks, says(encrypted())]
+    encrypt(client)
+    assert encrypt(client) == SEALED
+    scripted.scripts = [breaks]
+    with pytest.raises(ProxyUnreachableError, match="cannot be reached"):
+        encrypt(client)
+
+
+def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one(
+    client: ProxyClient, scripted: ScriptedProxy
+) -> None:
+    def twice(connection: socket.socket, _request: bytes) -> None:
+        connection.sendall(http(b'{"plaintext": "aGVsbG8="}'))
+        time.sleep(0.05)  # so that both are not read at once
+        connection.sendall(http(b'{"plaintext": "V1JPTkc="}'))
+
+    scripted.scripts = [twice]
+    for _ in range(3):
+        assert client.decrypt("k", SEALED, AAD, CALLER, "local") == b"hello"
+        time.sleep(0.1)
+    assert scripted.connections == 3
+
+
+def _late(connection: socket.socket, _request: bytes) -> None:
+    time.sleep(BUDGET * 2)
+    connection.sendall(http(encrypted()))
+
+
+def _drop_by_drop(connection: socket.socket, _request: bytes) -> None:
+    for byte in http(encrypted()):
+        connection.sendall(bytes((byte,)))
+        time.sleep(BUDGET / 10)
+
+
+def _endless_headers(connection: socket.socket, _request: bytes) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        connection.sendall(b"X-More: 1\r\n")
+        time.sleep(BUDGET / 10)
+
+
+def _silent(connection: socket.socket, _request: bytes) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345")
+    time.sleep(BUDGET * 2)
+
+
+@pytest.mark.parametrize("script", [_late, _drop_by_drop, _silent, _endless_headers])
+def test_an_answer_that_is_not_there_in_time_is_none(
+    client: ProxyClient, scripted: ScriptedProxy, script: Script
+) -> None:
+    scripted.scripts = [script]
+    begun = time.monotonic()
+    with pytest.raises(ProxyUnreachableError, match=r"did not answer within 250 ms|cannot be reached"):
+        encrypt(client)
+    assert time.monotonic() - begun < BUDGET + 0.15
+
+
+def test_the_budget_is_for_a_call_as_a_whole_and_not_for_each_attempt(
+    client: ProxyClient, scripted: ScriptedProxy
+) -> None:
+    def half(connection: socket.socket, _request: bytes) -> None:
+        time.sleep(BUDGET * 0.6)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    scripted.scripts = [says(encrypted()), half]
+    encrypt(client)
+    begun = time.monotonic()
+    with pytest.raises(ProxyUnreachableError):
+        encrypt(client)
+    assert time.monotonic() - begun < BUDGET + 0.15
+
+
+def _dropped(connection: socket.socket, _request: bytes) -> None:
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+def _raw(data: bytes) -> Script:
+    def send(connection: socket.socket, _request: bytes) -> None:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    return send
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        _dropped,
+        _raw(http(encrypted())[:-20]),
+        _raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"),
+        _raw(b"HTTP/1.1 200 OK\r\n\r\n" + encrypted()[:-5]),
+        _raw(b"SSH-2.0-OpenSSH\r\n\r\n"),
+        _raw(b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + b" " * 70000),
+        _raw(b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 70000),
+        says(b"<html>"),
+        says(b"[]"),
+        says(b"", "204 No Content"),
+        says(b"Bad Gateway", "502 Bad Gateway"),
+        says(b'{"errorName": "FutureException"}', "400 X"),
+        refused(fault.KEY_NOT_FOUND, 500),
+        says(encrypted(), "201 Created"),
+    ],
+)
+def test_what_is_no_answer_of_the_api_says_nothing(
+    client: ProxyClient, scripted: ScriptedProxy, script: Script
+) -> None:
+    scripted.scripts = [script]
+    with pytest.raises(ProxyUnreachableError):
+        encrypt(client)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"ciphertextDataIntegrityValue": "AAAA"}, "something was altered"),
+        ({"ciphertextDataIntegrityValue": None}, "ciphertextDataIntegrityValue is missing"),
+        ({"ciphertext": "MTIzNDY="}, "something was altered"),
+        ({"ciphertext": "MTIz"}, "not as long as the plaintext"),
+        ({"initializationVector": "AAAAAAAAAAAAAAAB"}, "something was altered"),
+        ({"authenticationTag": "AAAAAAAAAAAAAAAAAAAAAQ=="}, "something was altered"),
+        ({"ciphertextMetadata": "djI="}, "something was altered"),
+        ({"ciphertextMetadata": None}, "something was altered"),
+        ({"ciphertextMetadata": "A" * 28}, "ciphertextMetadata has 21 bytes"),
+    ],
+)
+def test_a_ciphertext_that_was_altered_on_its_way_is_not_believed(
+    client: ProxyClient, scripted: ScriptedProxy, change: dict[str, Any], words: str
+) -> None:
+    scripted.scripts = [says(encrypted(**change))]
+    with pytest.raises(ProxyUnreachableError, match=words):
+        encrypt(client)
+
+
+def test_an_answer_to_another_request_is_not_believed(client: ProxyClient, scripted: ScriptedProxy) -> None:
+    scripted.scripts = [says(encrypted())]
+    with pytest.raises(ProxyUnreachableError, match="something was altered"):
+        client.encrypt("a.b", b"hello", b"other data", CALLER, "local")
+
+
+def test_a_plaintext_of_another_length_is_not_believed(client: ProxyClient, scripted: ScriptedProxy) -> None:
+    scripted.scripts = [says(b'{"plaintext": "aGVs"}')]
+    with pytest.raises(ProxyUnreachableError, match="not as long as the ciphertext"):
+        client.decrypt("k", SEALED, AAD, CALLER, "local")
+
+
+@pytest.mark.parametrize("name", sorted(STATUS))
+def test_each_error_name_arrives_with_its_reason(client: ProxyClient, scripted: ScriptedProxy, name: str) -> None:
+    scripted.scripts = [refused(name)]
+    with pytest.raises(XksError, match="because") as caught:
+        encrypt(client)
+    assert caught.value.name == name
+
+
+def test_what_a_proxy_says_cannot_steer_a_terminal(client: ProxyClient, scripted: ScriptedProxy) -> None:
+    scripted.scripts = [says(b'{"errorName": "ValidationException", "errorMessage": "\\u001b[2J"}', "400 X")]
+    with pytest.raises(XksError, match=r"\?\[2J"):
+        encrypt(client)
+
+
+def test_nobody_listening_is_unreachable_and_says_where(credential: Credential, now: datetime) -> None:
+    proxy = ScriptedProxy()
+    address = proxy.address
+    proxy.close()
+    client = ProxyClient(address, lambda: credential, clock=lambda: now)
+    with pytest.raises(ProxyUnreachableError, match=f"http://127.0.0.1:{address.port}/kms/xks/v1 cannot be reached"):
+        encrypt(client)
+
+
+def test_a_name_that_is_none_is_unreachable(credential: Credential, now: datetime, scripted: ScriptedProxy) -> None:
+    address = dataclasses.replace(scripted.address, host="no-such-host.invalid")
+    client = ProxyClient(address, lambda: credential, clock=lambda: now)
+    with pytest.raises(ProxyUnreachableError, match=r"cannot be reached|did not answer"):
+        encrypt(client)
+
+
+def test_a_lookup_that_hangs_does_not_hold_a_call(
+    credential: Credential, now: datetime, scripted: ScriptedProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real: Callable[..., Any] = socket.getaddrinfo
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        time.sleep(BUDGET * 2)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    scripted.scripts = [says(encrypted())]
+    client = ProxyClient(scripted.address, lambda: credential, clock=lambda: now)
+    begun = time.monotonic()
+    with pytest.raises(ProxyUnreachableError, match="250 ms"):
+        encrypt(client)
+    assert time.monotonic() - begun < BUDGET + 0.15
+    time.sleep(BUDGET * 1.5)
+    assert encrypt(client) == SEALED
+    client.close()
+
+
+def test_a_proxy_that_does_not_answer_is_left_alone_for_a_while(
+    client: ProxyClient, scripted: ScriptedProxy, seconds: Seconds
+) -> None:
+    scripted.scripts = [_dropped]
+    for _ in range(FAILURES):
+        with pytest.raises(ProxyUnreachableError, match="cannot be reached"):
+            encrypt(client)
+    asked = len(scripted.requests)
+    with pytest.raises(ProxyUnreachableError, match="asked again in 5 s"):
+        encrypt(client)
+    assert len(scripted.requests) == asked
+    scripted.scripts = [says(encrypted())]
+    seconds.now += PAUSE
+    assert encrypt(client) == SEALED
+    assert encrypt(client) == SEALED
+
+
+@pytest.mark.parametrize("name", [fault.INTERNAL, fault.DEPENDENCY_TIMEOUT])
+def test_a_key_manager_that_fails_opens_the_circuit(client: ProxyClient, scripted: ScriptedProxy, name: str) -> None:
+    scripted.scripts = [refused(name)]
+    for _ in range(FAILURES):
+        with pytest.raises(XksError):
+            encrypt(client)
+    with pytest.raises(ProxyUnreachableError, match="asked again"):
+        encrypt(client)
+
+
+def test_answers_that_cannot_be_believed_open_the_circuit(client: ProxyClient, scripted: ScriptedProxy) -> None:
+    scripted.scripts = [says(encrypted(ciphertextDataIntegrityValue="AAAA"))]
+    for _ in range(FAILURES):
+        with pytest.raises(ProxyUnreachableError, match="altered"):
+            encrypt(client)
+    with pytest.raises(ProxyUnreachableError, match="asked again"):
+        encrypt(client)
+
+
+def test_refusals_do_not_open_the_circuit(client: ProxyClient, scripted: ScriptedProxy) -> None:
+    scripted.scripts = [refused(fault.INVALID_CIPHERTEXT)]
+    for _ in range(FAILURES * 2):
+        with pytest.raises(XksError):
+            encrypt(client)
+
+
+def test_the_access_key_is_asked_for_again_after_it_was_refused(
+    scripted: ScriptedProxy, credential: Credential, now: datetime
+) -> None:
+    asked: list[Credential] = []
+
+    def ask() -> Credential:
+        asked.append(dataclasses.replace(credential, secret=SecretBytes(b"%d" % len(asked))))
+        return asked[-1]
+
+    client = ProxyClient(scripted.address, ask, clock=lambda: now)
+    scripted.scripts = [says(encrypted()), refused(fault.AUTHENTICATION_FAILED), says(encrypted())]
+    encrypt(client)
+    with pytest.raises(XksError):
+        encrypt(client)
+    encrypt(client)
+    client.close()
+    assert len(asked) == 2
