@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,27 @@ class Project:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def background(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start `kmsplan ARGUMENTS`; its output is in the file `printed`, for a pipe that nobody reads holds it up."""
+        with (self.root / "printed").open("wb") as printed:
+            return subprocess.Popen(
+                [KMSPLAN, *arguments],
+                cwd=self.root,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=printed,
+            )
+
+    def written(self, size: int) -> None:
+        """Wait until the journal of a running apply has so many bytes."""
+        journal = self.root / "state" / "journal.jsonl"
+        for _ in range(3000):
+            if journal.exists() and journal.stat().st_size >= size:
+                return
+            time.sleep(0.005)
+        raise AssertionError((self.root / "printed").read_text())
 
     def apply(self, *arguments: str, code: int = 0) -> Answer:
         """Run `kmsplan apply --auto-approve`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,12 +11,12 @@ from kmsplan.provider.alibaba.channel import SdkChannel
 from tests.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from kmsplan.provider.alibaba.settings import Settings
 
-_LISTENING = "listening on http://"
+_LISTENING = re.compile("listening on https?://(.+)")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Served:
 
     project: Project
     """Its folder, for commands behind the clients' backs."""
+    process: subprocess.Popen[str]
+    """The supervisor."""
     endpoint: str
     access_key_id: str
     access_key_secret: str
@@ -53,10 +56,12 @@ class Served:
         return {"region": self.region, "endpoint": endpoint or self.endpoint, "protocol": "http", **options}
 
 
-def serve(root: Path, *options: str) -> Iterator[Served]:
+def serve(
+    root: Path, *options: str, configuration: str = "kmsplan: 1\n", environ: Mapping[str, str] | None = None
+) -> Iterator[Served]:
     """Make an engine in a folder, and serve it until the fixture that uses this ends."""
-    project = Project(root)
-    project.write("kmsplan: 1\n")
+    project = Project(root, dict(environ or {}))
+    project.write(configuration)
     project.run("engine", "init")
     status = project.run("engine", "status", "--json").json()
     key = project.run("engine", "access-key", "create", "--role", "administrator", "--json").json()
@@ -64,10 +69,12 @@ def serve(root: Path, *options: str) -> Iterator[Served]:
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert line.startswith(_LISTENING), line + process.communicate(timeout=10)[1]
+        listening = _LISTENING.match(line)
+        assert listening is not None, line + process.communicate(timeout=10)[1]
         yield Served(
             project=project,
-            endpoint=line.removeprefix(_LISTENING).strip(),
+            process=process,
+            endpoint=listening[1],
             access_key_id=key["access_key_id"],
             access_key_secret=key["access_key_secret"],
             account=status["account"],

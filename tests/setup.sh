@@ -50,3 +50,15 @@ virtual_environment() {
     VIRTUAL_ENV=$home
     export PATH VIRTUAL_ENV
 }
+
+# node_packages FOLDER: installs what the folder's package-lock.json names into its node_modules.
+node_packages() {
+    local modules=$1/node_modules stamp
+    stamp=$modules/.kmsplan-$(cat "$1/package.json" "$1/package-lock.json" | sha256sum | cut -c1-16)
+    [ ! -e "$stamp" ] || return 0
+    step "setting up $modules"
+    # No script of a package runs; npm ci takes only what has the lock file's hashes.
+    npm --prefix "$1" ci --no-audit --no-fund --ignore-scripts --loglevel=error >/dev/null \
+        || fail "npm could not install what $1/package-lock.json names; see the lines above"
+    touch "$stamp"
+}

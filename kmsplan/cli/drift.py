@@ -13,7 +13,9 @@ from kmsplan.cli.session import Session, pass_session
 
 
 @click.command()
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="[default: text]")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="Of the report.  [default: text]"
+)
 @click.option(
     "--output", "target", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to this file."
 )
@@ -21,7 +23,10 @@ from kmsplan.cli.session import Session, pass_session
 @variable_options
 @pass_session
 def drift(session: Session, variables: Variables, form: str, target: Path | None, *, as_json: bool) -> ExitCode:
-    """Report what differs from the state. Exits with 2 where anything does; cannot change anything."""
+    """Report what differs from the state. Exits with 2 where anything does; cannot change anything.
+
+    For a nightly job: kmsplan drift --format json --output drift.json
+    """
     configuration = session.configuration(variables)
     recorded = session.store(configuration).load()
     with reading(session, configuration) as reader:

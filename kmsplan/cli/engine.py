@@ -86,7 +86,7 @@ def _plain(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, dict):
-        return ", ".join(f"{count} {name}" for name, count in sorted(value.items())) or "none"
+        return ", ".join(f"{part} {name}" for name, part in sorted(value.items())) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)
@@ -109,7 +109,7 @@ def seal(session: Session, variables: Variables) -> None:
 @variable_options
 @pass_session
 def unseal(session: Session, variables: Variables) -> None:
-    """Unseal the engine with the passphrase or key file that the configuration names."""
+    """Unseal the engine with the passphrase, key file or HSM that the configuration names."""
     configuration = session.configuration(variables)
     opened = _open(session, variables, read_only=False)
     try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,6 +14,10 @@ from kmsplan.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+_EXTRAS: Final[Mapping[str, str]] = {"httptools": "server", "uvloop": "server", "psycopg": "postgres", "pkcs11": "hsm"}
+"""By module that may be missing: the extra that brings it."""
 
 
 class UserError(Exception):
@@ -54,15 +59,14 @@ def _table() -> tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseExcep
         ((UserError,), _user),
         ((PlanFileError,), _plain(ExitCode.STALE)),
         ((LockHeldError,), _state(ExitCode.LOCK_HELD)),
-        (
-            (StateError, EngineError, ProtectionUnavailableError, InvalidCiphertextError, KmsError),
-            _plain(ExitCode.ERROR),
-        ),
+        ((StateError,), _state(ExitCode.ERROR)),
+        ((EngineError, ProtectionUnavailableError, InvalidCiphertextError, KmsError), _plain(ExitCode.ERROR)),
         ((click.exceptions.Exit,), lambda error, _: int(getattr(error, "exit_code", 0))),
         ((click.ClickException,), _usage),
         ((KeyboardInterrupt, click.Abort), _cancelled),
         ((BrokenPipeError,), _broken_pipe),
         ((OSError,), _system),
+        ((ModuleNotFoundError,), _missing),
     )
 
 
@@ -129,6 +133,19 @@ def _broken_pipe(error: BaseException, terminal: Terminal) -> int:
 def _system(error: BaseException, terminal: Terminal) -> int:
     assert isinstance(error, OSError)  # noqa: S101 - the table says so
     _line(terminal, f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    return ExitCode.ERROR
+
+
+def _missing(error: BaseException, terminal: Terminal) -> int:
+    """A part of kmsplan is used whose packages are optional; any other missing module is a bug."""
+    extra = _EXTRAS.get(str(getattr(error, "name", "")).partition(".")[0])
+    if extra is None:
+        return _bug(error, terminal)
+    _line(
+        terminal,
+        f"this needs the package {getattr(error, 'name', '')}, which is not installed",
+        f"Install it with kmsplan's extra: pip install 'kmsplan[{extra}]'",
+    )
     return ExitCode.ERROR
 
 

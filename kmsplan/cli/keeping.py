@@ -159,6 +159,7 @@ def _tell(session: Session, report: Report, sentence: str, *, as_json: bool) -> 
             "made": report.made,
             "rows": report.rows,
             "versions_opened": report.opened,
+            "sealed_by": report.sealed_by,
             "hardware": [{"module": at.module, "token": at.token, "keys": at.keys} for at in report.hardware],
         }
         session.say(json.dumps({"format_version": "1.0", **facts}, indent=2))
@@ -169,6 +170,11 @@ def _tell(session: Session, report: Report, sentence: str, *, as_json: bool) -> 
         session.say(
             f"{at.keys} keys are in token {at.token!r} of {at.module}: their material is there, not in the backup. "
             "They work where that token, or its own backup, is connected."
+        )
+    if report.sealed_by is not None:
+        session.say(
+            f"The root key was sealed by token {report.sealed_by['token']!r} of {report.sealed_by['module']}, and is "
+            "not in the backup: no key works without that token, or its own backup."
         )
 
 
@@ -193,9 +199,11 @@ def rotate_root(
         engine.keeping.rotate_root(new_seal)
     session.say("The root key is a new one.")
     if new_seal is not None:
+        from kmsplan.engine.sealing import said  # noqa: PLC0415
+
         session.say(
-            f"It is sealed by a {new_seal.kind} now. Before the next command, say so in the configuration: "
-            "engine: {embedded: {seal: ...}}."
+            f"It is sealed by {said(new_seal.kind)} now. Before the next command, say so in the configuration: "
+            "engine: {embedded: {seal: ...}}. Then start servers again: those that run have the old seal."
         )
 
 
@@ -230,4 +238,8 @@ def rotate_keyring(session: Session, variables: Variables) -> None:
     """Begin a new keyring key, and wrap the material of all keys under it; what is interrupted, `tick` finishes."""
     with kms.opened(session, variables) as engine:
         renewed = engine.keeping.rotate_keyring()
-    session.say(f"The keyring is in term {renewed.term}; {renewed.versions} key versions are wrapped under it.")
+    for key, reason in renewed.rewrapped.unopened.items():
+        session.note(f"left {key}: {reason}")
+    session.say(
+        f"The keyring is in term {renewed.term}; {renewed.rewrapped.versions} key versions were wrapped under it."
+    )

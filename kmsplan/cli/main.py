@@ -50,7 +50,10 @@ COMMANDS: Final = {
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(ctx: click.Context, directory: Path, *, no_color: bool, debug: bool) -> None:
-    """Declarative key management: YAML in; plan, apply and drift against a KMS and its HSMs."""
+    """Declarative key management: YAML in; plan, apply and drift against a KMS and its HSMs.
+
+    To begin: kmsplan init writes a first configuration; kmsplan plan shows what it means, kmsplan apply makes it so.
+    """
     terminal = Terminal.of(os.environ, no_color=no_color, stdout=sys.stdout, stderr=sys.stderr)
     ctx.obj = {"directory": directory, "terminal": terminal, "debug": debug}
 

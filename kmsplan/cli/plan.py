@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 def plan(
     session: Session, planning: Planning, target: Path | None, *, detailed_exitcode: bool, as_json: bool
 ) -> ExitCode:
-    """Show what apply would do. Changes nothing; takes no lock."""
+    """Show what apply would do. Changes nothing; takes no lock.
+
+    To carry out exactly what was shown: kmsplan plan -o FILE, and then kmsplan apply FILE.
+    """
     from kmsplan.state.local import new_lineage  # noqa: PLC0415
 
     configuration = session.configuration(planning.variables, to_apply=not planning.destroy)

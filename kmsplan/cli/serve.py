@@ -72,8 +72,8 @@ def serve(
         # the throughput.
         return kms.open_engine(session, configuration, read_only=False, entropy=ssl.RAND_bytes)
 
-    bound = _bind(listen)
-    admin = None if admin_listen is None else _bind(admin_listen)
+    bound = _bind(listen, "--listen")
+    admin = None if admin_listen is None else _bind(admin_listen, "--admin-listen")
     count = workers or len(os.sched_getaffinity(0))
     serving = prepare(
         bound, admin, tls=tls, open_engine=open_engine, folder=kms.engine_path(configuration), style=log, workers=count
@@ -100,21 +100,21 @@ def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> 
 
     try:
         return tls_context(certificate, key, client_ca)
-    except OSError as error:
+    except ValueError as error:
         raise UserError(
-            f"the certificate cannot be used: {error}",
+            str(error),
             "--tls-cert and --client-ca take certificates in PEM, --tls-key the private key of the first certificate.",
         ) from error
 
 
-def _bind(address: str) -> socket.socket:
+def _bind(address: str, option: str) -> socket.socket:
     from kmsplan.server import listener  # noqa: PLC0415
 
     try:
         return listener.bind(listener.parse(address))
     except ValueError as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(f"{option}: {error}") from error
     except OSError as error:
         raise UserError(
-            f"cannot listen on {address}: {error.strerror or error}", "Name another address with --listen."
+            f"cannot listen on {address}: {error.strerror or error}", f"Name another address with {option}."
         ) from error

@@ -14,7 +14,10 @@ from kmsplan.cli.session import Session, pass_session
 @variable_options
 @pass_session
 def validate(session: Session, variables: Variables, *, as_json: bool) -> ExitCode:
-    """Check the configuration: syntax, values, and the KMS's own rules. Reaches nothing, changes nothing."""
+    """Check the configuration: syntax, values, and the KMS's own rules. Reaches nothing, changes nothing.
+
+    For example: kmsplan -C keys validate --var-file keys/prod.vars.yaml
+    """
     from kmsplan.config.diagnostic import ConfigurationError  # noqa: PLC0415
 
     try:

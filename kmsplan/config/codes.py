@@ -33,7 +33,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "K205": "Attribute missing",
         "K206": "Not true or false",
         "K207": "Configuration version missing or unknown",
-        "K208": "Not offered yet",
+        "K208": "Unknown engine or state store",
         "K209": "Invalid name",
         "K210": "Repeated element",
         "K301": "Variable without a value",

@@ -43,9 +43,9 @@ class Fault(NamedTuple):
 
 Told = tuple[str, str]
 _NORWAY: Final = frozenset({"yes", "no", "on", "off", "y", "n", "true", "false", "0", "1"})
-_NOT_YET: Final[Mapping[str, str]] = {
-    "state": "State can be kept in `local: {path: ...}`; other stores are not offered yet.",
-    "engine": "Engines are `embedded: {path: ...}` and `alibaba: {region: ...}`; others are not offered yet.",
+_OFFERED: Final[Mapping[str, str]] = {
+    "state": "State is kept in `local: {path: ...}`.",
+    "engine": "An engine is `embedded: {path: ...}` or `alibaba: {region: ...}`.",
 }
 _TYPES: Final[Mapping[str, str]] = {
     "string": "text",
@@ -97,7 +97,7 @@ _REFERENCE_FORM: Final = (
 
 def _unknown(error: Any, name: str, path: tuple[Any, ...]) -> Told:
     if path in {("state",), ("engine",)}:
-        return "K208", f"`{path[0]}` cannot be {name!r}. {_NOT_YET[path[0]]}"
+        return "K208", f"`{path[0]}` cannot be {name!r}. {_OFFERED[path[0]]}"
     known = error.schema["properties"]
     literal = any(isinstance(error.instance.get(secret), str | int | float) for secret in SECRET_NAMES)
     if literal or path[2:] == _ACCESS_KEY:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from kmsplan.collector import collector_paused
 from kmsplan.config.blocks import Blocks, read_blocks
 from kmsplan.config.cloud import check_cloud, written_for_cloud
 from kmsplan.config.configuration import Configuration, Declared
@@ -54,20 +53,8 @@ def load(
     Raises:
         ConfigurationError: with every problem that was found.
     """
-    with _collector_paused():
+    with collector_paused():
         return _load(Path(os.path.abspath(root)), variables, variable_files, environ, now)  # noqa: PTH100 - links stay
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep the garbage collector from walking a growing document over and over; that takes as long as reading it."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _load(

@@ -20,7 +20,8 @@ def unmanaged(recorded: Recorded, observed: Observed, addresses: Mapping[str, st
     """Yield a drift for every object without a record.
 
     Left out is what somebody manages all the same: objects that carry another configuration's owner tag, with their
-    aliases, what a cloud service keeps for itself, and what an interrupted operation may just have made.
+    aliases, what a cloud service keeps for itself, what is left of KMS 1.0 and nobody can manage, and what an
+    interrupted operation may just have made.
     """
     others = {present.identity: present for present in observed.others}
     tokens = {operation.token for operation in recorded.pending if operation.token}

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from kmsplan.engine import hsmwrapped
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import listing
 from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.protection.protocol import ProtectionUnavailableError
+from kmsplan.kms.capability import KeyStorageMechanism
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.spec import KeyType
 
@@ -30,6 +32,10 @@ _MISSING: Final[Mapping[KeyType, str]] = MappingProxyType(
     }
 )
 """What is said of a key whose backend answers, and does not have its material, by the types that keep it outside."""
+_UNOPENABLE: Final = (
+    "the HSM does not hold the key any more that wraps its material (HsmEncryptedDatabase): it was destroyed there. "
+    "Restore the token from its backup, or schedule the key's deletion"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +108,31 @@ def _check_material(
     for vault, keys in references:
         by_id = by_id or {row["key_id"]: row for row in rows}
         wanted = {reference: key_id for reference, key_id in keys.items() if key_id in by_id}
+        wrapped = _wrapped_by(vault, rows)
         try:
             missing = core.protection(vault).missing(wanted) if wanted else frozenset()
+            closed = [] if not wrapped or hsmwrapped.openable(core, vault) else wrapped
         except ProtectionUnavailableError as error:
-            unreadable |= dict.fromkeys(wanted.values(), str(error))
+            unreadable |= dict.fromkeys((*wanted.values(), *wrapped), str(error))
             continue
         for reference in missing:
             _mark(by_id[wanted[reference]], _MISSING[KeyType(vault.type)])
+        for key_id in closed:
+            _mark(by_id[key_id], _UNOPENABLE)
     return unreadable
+
+
+def _wrapped_by(vault: InstanceRow, rows: Iterable[Row]) -> list[str]:
+    """Return the keys whose material the keystore has, wrapped by an instance's HSM."""
+    if vault.type != KeyType.HARDWARE:
+        return []
+    return [
+        row["key_id"]
+        for row in rows
+        if row["storage_mechanism"] == KeyStorageMechanism.HSM_ENCRYPTED_DATABASE
+        and row["instance_id"] == vault.instance_id
+        and row["primary_version"] is not None
+    ]
 
 
 def _mark(row: Row, detail: str) -> None:

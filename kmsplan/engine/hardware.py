@@ -17,13 +17,15 @@ from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.protection.protocol import NotOfferedError, ProtectionUnavailableError
 from kmsplan.engine.quota import require_room
 from kmsplan.kms.error import KmsError
+from kmsplan.kms.spec import KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from kmsplan.engine.audit import Request
     from kmsplan.engine.core import Core
-    from kmsplan.engine.keystore.version import Unsettled
+    from kmsplan.engine.keystore.instance import InstanceRow
+    from kmsplan.engine.keystore.version import Unsettled, VersionRow
     from kmsplan.engine.keystore.writer import Transaction
     from kmsplan.engine.material import Design
     from kmsplan.engine.protection.protocol import Generated, Protection
@@ -57,7 +59,9 @@ def made(
             lambda transaction: _begin(transaction, request, design, version_id, reference, node, counted=counted)
         )
         try:
-            yield reference, _proven(core, design, reference, make or _generator(design))
+            with answering():
+                generated = _proven(core, design, reference, make or _generator(design))
+            yield reference, generated
         except BaseException:
             core.store.write(lambda transaction: versions.abandon(transaction.db, *place))
             _destroy(core, [one for one in _unsettled(core) if one.version_id == version_id])
@@ -89,34 +93,56 @@ def _generator(design: Design) -> Callable[[Protection, bytes], Generated]:
     """Return what lets an HSM generate the material."""
 
     def generate(protection: Protection, reference: bytes) -> Generated:
-        if design.spec not in protection.specs():
-            raise KmsError(
-                "UnsupportedOperation",
-                f"Token {design.instance.token!r} cannot make and use {design.spec} keys. It can "
-                f"{', '.join(sorted(protection.specs())) or 'make none'}.",
-            )
+        require_spec(protection, design)
         return protection.generate(design.spec, design.usage, reference)
 
     return generate
+
+
+def require_spec(protection: Protection, design: Design) -> None:
+    """Check that a token makes keys of a spec.
+
+    Raises:
+        KmsError: it does not.
+        ProtectionUnavailableError: it does not answer.
+    """
+    if design.spec not in protection.specs():
+        raise KmsError(
+            "UnsupportedOperation",
+            f"Token {design.instance.token!r} cannot make and use {design.spec} keys. It can "
+            f"{', '.join(sorted(protection.specs())) or 'make none'}.",
+        )
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Answer what an HSM raises as the API would."""
+    try:
+        yield
+    except NotOfferedError as error:
+        raise KmsError("UnsupportedOperation", str(error)) from error
+    except ProtectionUnavailableError as error:
+        raise KmsError("Rejected.Unavailable", f"The HSM is not available: {error}") from error
 
 
 def _proven(core: Core, design: Design, reference: bytes, make: Callable[[Protection, bytes], Generated]) -> Generated:
     """Make and prove material.
 
     Raises:
-        KmsError: the HSM cannot make it, or does not answer.
+        KmsError: the HSM does not make such keys.
+        NotOfferedError, ProtectionUnavailableError: see `Protection.generate`.
     """
     from kmsplan.engine.proof import prove  # noqa: PLC0415 - settling needs no cryptography
 
-    try:
-        protection = core.protection(design.instance)
-        generated = make(protection, reference)
-        prove(protection.open(design.spec, reference, None), design.spec, design.usage, generated.public_key)
-    except NotOfferedError as error:
-        raise KmsError("UnsupportedOperation", str(error)) from error
-    except ProtectionUnavailableError as error:
-        raise KmsError("Rejected.Unavailable", f"The HSM is not available: {error}") from error
+    protection = core.protection(design.instance)
+    generated = make(protection, reference)
+    prove(protection.open(design.spec, reference, None), design.spec, design.usage, generated.public_key)
     return generated
+
+
+def holds(instance: InstanceRow, version: VersionRow) -> bool:
+    """Return whether an HSM holds the material of a new version, so that the version was begun in the database."""
+    return instance.type == KeyType.HARDWARE and version.wrapped is None
 
 
 def settle(core: Core) -> dict[str, str]:

@@ -20,7 +20,7 @@ from kmsplan.engine.protection.protocol import (
     Protection,
     ProtectionUnavailableError,
 )
-from kmsplan.engine.sealing import KEY_BYTES, Entropy
+from kmsplan.engine.sealing import HSM, KEY_BYTES, Entropy
 from kmsplan.kms.secret import SecretBytes
 from kmsplan.kms.spec import KeySpec, KeyUsage
 
@@ -40,7 +40,7 @@ class HsmSeal:
     """Its label."""
     opened: Callable[[], Protection]
     """Opens the token, with its PIN."""
-    kind: ClassVar[str] = "hsm"
+    kind: ClassVar[str] = HSM
 
     def make(self, entropy: Entropy) -> dict[str, Any]:
         """Make a key in the token, and one of ours that it encrypts.

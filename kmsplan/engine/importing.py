@@ -2,7 +2,8 @@
 
 1. Software keys' material is unwrapped and checked in this process; a hardware key's is unwrapped inside its HSM.
 2. A key takes one material for ever, known by its fingerprint, also after that was deleted or has expired.
-3. HSM material is written down before it is unwrapped, as generated material is; see `hardware`.
+3. HSM material is written down before it is unwrapped, as generated material is; see `hardware`. What the HSM wraps for
+   the keystore to keep needs none of that; see `hsmwrapped`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kmsplan.engine import expiring, hardware, importtoken, material, moment, wrapping
+from kmsplan.engine import expiring, hardware, hsmwrapped, importtoken, material, moment, wrapping
 from kmsplan.engine.action.importing import require_external
 from kmsplan.engine.action.work import Work
 from kmsplan.engine.audit import ACCEPTED
@@ -34,7 +35,6 @@ from kmsplan.engine.protection.protocol import (
     ProtectionUnavailableError,
 )
 from kmsplan.engine.quota import require_room
-from kmsplan.kms.capability import KeyStorageMechanism
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.lifecycle import KeyState, after, check
 from kmsplan.kms.naming import key_version_id
@@ -84,7 +84,11 @@ class _Found(NamedTuple):
         """What is fixed of it."""
         key = self.key
         return material.Design(
-            key_id=key.key_id, spec=KeySpec(key.spec), usage=KeyUsage(key.usage), instance=self.instance
+            key_id=key.key_id,
+            spec=KeySpec(key.spec),
+            usage=KeyUsage(key.usage),
+            instance=self.instance,
+            mechanism=key.storage_mechanism,
         )
 
 
@@ -254,9 +258,11 @@ def _unwrapped(core: Core, request: Request, found: _Found, token: Token, wrappe
     spec, usage, reference = design.spec, design.usage, token.reference
     if not isinstance(protection, Importer):
         raise AssertionError("only an Importer makes wrapping keys of its own")  # noqa: TRY004 - a bug, no caller's type
-    if found.key.storage_mechanism == KeyStorageMechanism.HSM_ENCRYPTED_DATABASE:
-        generated = protection.unwrap(spec, usage, None, token.algorithm, wrapped, reference)
-        yield _Arrival(generated, core.world.entropy(16))
+    if design.hsm_wraps:
+        arrived = hsmwrapped.kept(
+            core, design, lambda: protection.unwrap(spec, usage, None, token.algorithm, wrapped, reference)
+        )
+        yield _Arrival(arrived, versions.NOTHING)
         return
 
     def unwrap(_: Protection, place: bytes) -> Generated:

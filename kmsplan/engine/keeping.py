@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.backup.checking import Report
     from kmsplan.engine.caller import Caller
     from kmsplan.engine.core import Core
+    from kmsplan.engine.rotation import Rewrapped
     from kmsplan.engine.sealing import Seal
 
 
@@ -21,7 +22,7 @@ class Renewed(NamedTuple):
     """A keyring with a new term."""
 
     term: int
-    versions: int
+    rewrapped: Rewrapped
     """Key versions whose material was wrapped anew."""
 
 

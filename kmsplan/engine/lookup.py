@@ -8,12 +8,36 @@ from kmsplan.engine.access.decision import permit, require_reach
 from kmsplan.engine.keystore import key as keys
 from kmsplan.engine.naming import ARN_START, resolve
 from kmsplan.kms.error import KmsError
+from kmsplan.kms.naming import ALIAS_PREFIX, parse_arn
 
 if TYPE_CHECKING:
     from kmsplan.engine.audit import Request
     from kmsplan.engine.core import Identity
     from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.keystore.key import KeyRow
+
+
+def require_id(name: str) -> None:
+    """Check that a key is named by its id or ARN, where the API takes no alias.
+
+    Raises:
+        KmsError: Unsupported.Alias.
+    """
+    arn = parse_arn(name)
+    if name.startswith(ALIAS_PREFIX) or (arn and arn.kind == "alias"):
+        raise KmsError("Unsupported.Alias", f"This operation takes a key's id, not the alias {name}.")
+
+
+def refuse_migrated(row: KeyRow) -> None:
+    """Check that a key was not migrated from KMS 1.0, which leaves nothing to be done with it.
+
+    Raises:
+        KmsError: UnsupportedOperation.
+    """
+    if row.read_only:
+        raise KmsError(
+            "UnsupportedOperation", f"{row.key_id} was migrated from KMS 1.0: it is read, and nothing else is possible."
+        )
 
 
 def find_named(db: Connection, identity: Identity, request: Request, name: str) -> KeyRow:

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kmsplan.engine import hardware
+from kmsplan.engine import hardware, hsmwrapped
 from kmsplan.engine.keyring import Binding, corrupt
-from kmsplan.engine.keystore.version import VersionRow
+from kmsplan.engine.keystore.version import NOTHING, VersionRow
 from kmsplan.engine.proof import prove
+from kmsplan.kms.capability import KeyStorageMechanism
 from kmsplan.kms.naming import key_version_id
 from kmsplan.kms.spec import KeySpec, KeyType, KeyUsage
 
@@ -32,6 +33,13 @@ class Design:
     spec: KeySpec
     usage: KeyUsage
     instance: InstanceRow
+    mechanism: str | None = None
+    """How an HSM keeps it; None outside hardware instances."""
+
+    @property
+    def hsm_wraps(self) -> bool:
+        """Whether an HSM wraps the material for the keystore, instead of keeping it."""
+        return self.mechanism == KeyStorageMechanism.HSM_ENCRYPTED_DATABASE
 
 
 @contextmanager
@@ -43,15 +51,21 @@ def made(core: Core, request: Request, design: Design) -> Iterator[VersionRow]:
     """
     core.opened()
     version_id = key_version_id(design.key_id, core.world.entropy(10))
-    if design.instance.type == KeyType.HARDWARE:
+    if design.instance.type == KeyType.HARDWARE and not design.hsm_wraps:
         with hardware.made(core, request, design, version_id) as (reference, generated):
             yield as_kept(core, design, version_id, reference, generated)
     else:
-        yield software_version(core, design, version_id)
+        yield kept_version(core, design, version_id)
 
 
-def software_version(core: Core, design: Design, version_id: str) -> VersionRow:
-    """Make a version whose material the keystore keeps wrapped; nothing is written yet."""
+def kept_version(core: Core, design: Design, version_id: str) -> VersionRow:
+    """Make a version whose material the keystore keeps wrapped; nothing is written yet.
+
+    Raises:
+        KmsError: an HSM makes it, and cannot now.
+    """
+    if design.hsm_wraps:
+        return as_kept(core, design, version_id, NOTHING, hsmwrapped.made(core, design))
     protection, reference = core.protection(design.instance), core.world.entropy(16)
     generated = protection.generate(design.spec, design.usage, reference)
     if generated.public_key is not None:  # nothing can be wrong with a symmetric key: it is random bytes
@@ -77,7 +91,7 @@ def as_kept(
         version_id=version_id,
         instance_id=design.instance.instance_id,
         reference=reference,
-        public_key=None if public_key is None else keyring.box(_public_binding(binding), public_key),
+        public_key=None if public_key is None else keyring.box(public_binding(binding), public_key),
         generation=generation,
         created=core.now(),
         term=term,
@@ -93,12 +107,15 @@ def opened(core: Core, version: VersionRow, design: Design) -> Handle:
         ProtectionUnavailableError: its HSM does not answer, or does not have it.
     """
     keyring, protection = core.opened(), core.protection(design.instance)
-    if design.instance.type in (KeyType.HARDWARE, KeyType.EXTERNAL):
+    if design.instance.type in (KeyType.HARDWARE, KeyType.EXTERNAL) and not design.hsm_wraps:
         return protection.open(design.spec, version.reference, None)
     if version.wrapped is None or version.term is None:
         raise corrupt(f"the material of {version.version_id}")
     binding = _binding(design, version.version_id, version.generation)
-    return protection.open(design.spec, version.reference, keyring.unwrap(binding, version.term, version.wrapped))
+    secret = keyring.unwrap(binding, version.term, version.wrapped)
+    if design.hsm_wraps:
+        return hsmwrapped.opened(core, design, secret)
+    return protection.open(design.spec, version.reference, secret)
 
 
 def public_key(core: Core, version: VersionRow, design: Design) -> bytes:
@@ -107,7 +124,7 @@ def public_key(core: Core, version: VersionRow, design: Design) -> bytes:
     Raises:
         MaterialCorruptError: it is not there, or another one's.
     """
-    binding = _public_binding(_binding(design, version.version_id, FIRST_GENERATION))
+    binding = public_binding(_binding(design, version.version_id, FIRST_GENERATION))
     return core.opened().unbox(binding, version.public_key or b"")
 
 
@@ -123,6 +140,6 @@ def _binding(design: Design, version_id: str, generation: int) -> Binding:
     )
 
 
-def _public_binding(binding: Binding) -> Binding:
-    """A public key is wrapped once: material that is imported again has the same."""
+def public_binding(binding: Binding) -> Binding:
+    """Return what a version's public key is bound to: it is wrapped once, and material imported again has the same."""
     return binding._replace(table="public key", generation=FIRST_GENERATION)

@@ -228,4 +228,4 @@ def check(action: str, values: Mapping[str, Any]) -> None:
 
 def invalid(name: str, problem: str) -> KmsError:
     """Return the error for a parameter that is wrong."""
-    return KmsError("InvalidParameter", f"The specified parameter {name!r} is not valid: {problem}.")
+    return KmsError("InvalidParameter", f'The specified parameter "{name}" is not valid: {problem}.')

@@ -3,26 +3,29 @@
 A new root key wraps the same keyring keys, in one transaction; nothing else changes. A new keyring key begins a term:
 everything is wrapped under it from then on. Older terms stay, because what was wrapped under them is opened with them,
 until all material has been wrapped anew, a few hundred rows in a transaction, each with the next generation. How far
-that is stands in the database, so that it may be killed anywhere, and the schedule goes on with it.
+that is stands in the database, so that it may be killed anywhere, and the schedule goes on with it. Material that does
+not open stays as it is, and is named.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kmsplan.engine.access.lookup import binding as access_binding
 from kmsplan.engine.audit import OK
-from kmsplan.engine.core import sealed
-from kmsplan.engine.error import SealingError
+from kmsplan.engine.error import MaterialCorruptError, SealingError
 from kmsplan.engine.execution import admitted, commit, require_unsealed
-from kmsplan.engine.keyring import Binding, Keyring, new_term, rewrapped_term
+from kmsplan.engine.keyring import Binding, Keyring, new_term
 from kmsplan.engine.keystore import accesskey as access_keys
 from kmsplan.engine.keystore import setting, trail
 from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.sealing import make_root
-from kmsplan.engine.unsealing import AUDIT_BINDING, AUDIT_KEY, SEAL, open_keyring, unlocked
+from kmsplan.engine.unsealing import AUDIT_BINDING, AUDIT_KEY, SEAL, catch_up, open_keyring, renew_root, unlocked
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kmsplan.engine.audit import Request
     from kmsplan.engine.caller import Caller
     from kmsplan.engine.core import Core
@@ -40,6 +43,19 @@ WRAPPINGS_AN_ENTRY: Final = 4
 """No request wraps more than this, and every request has its audit entry."""
 ENTRIES_A_TERM: Final = 2**31 // WRAPPINGS_AN_ENTRY
 """Audit entries after which a term ends by itself: half of what SP 800-38D, 8.3, allows under one key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrapped:
+    """What was wrapped anew."""
+
+    versions: int = 0
+    unopened: Mapping[str, str] = field(default_factory=dict)
+    """By key, why material of it could not be."""
+
+    def __add__(self, other: Rewrapped) -> Rewrapped:
+        """Return both together."""
+        return Rewrapped(self.versions + other.versions, {**self.unopened, **other.unopened})
 
 
 def rotate_root(core: Core, caller: Caller, *, seal: Seal, new_seal: Seal | None = None) -> None:
@@ -64,11 +80,8 @@ def rotate_root(core: Core, caller: Caller, *, seal: Seal, new_seal: Seal | None
         request.parameters = {"Seal": (new_seal or seal).kind}
 
         def carry_out(transaction: Transaction) -> None:
-            db = transaction.db
-            _require_same(db, found.record)
-            for term, wrapped in setting.terms(db).items():
-                setting.wrap_term(db, term, rewrapped_term(engine_id, found.root, new, term, wrapped, entropy))
-            setting.store(db, SEAL, record)
+            _require_same(transaction.db, found.record)
+            renew_root(transaction.db, engine_id, found.root, new, record, entropy)
             transaction.wants_checkpoint = True
 
         commit(core, request, carry_out, uses_keys=True)
@@ -104,46 +117,34 @@ def _begin(core: Core, transaction: Transaction, request: Request, record: bytes
     for row in access_keys.load_all(db):
         access_keys.change(db, row._replace(secret=keyring.rebox(access_binding(row), row.secret)))
     setting.store(db, setting.TERM_BEGAN, str(trail.head(db).seq).encode())
-    setting.store(db, setting.REWRAPPED, b"0")
+    _note_progress(db, 0, renewed=False)
     request.parameters = {"Term": term}
     transaction.wants_checkpoint = True
     return term
 
 
-def rewrap(core: Core, chunks: int | None = None) -> int:
-    """Wrap material of older terms under the newest one; return how many versions that were.
+def rewrap(core: Core, chunks: int | None = None) -> Rewrapped:
+    """Wrap material of older terms under the newest one.
 
     Args:
         core: the engine.
         chunks: transactions at most; None is as many as it takes.
     """
-    done = 0
+    done = Rewrapped()
     while chunks is None or chunks > 0:
         with core.store.look() as db:
             if setting.load(db, setting.REWRAPPED) is None:
                 break
-        count = core.store.submit(lambda transaction: _rewrap(core, transaction), touches=False).wait()
-        if count is None:
-            _catch_up(core)
+        step = core.store.submit(lambda transaction: _rewrap(core, transaction), touches=False).wait()
+        if step is None:
+            catch_up(core)
             continue
-        done += count
+        done += step
         chunks = None if chunks is None else chunks - 1
     return done
 
 
-def _catch_up(core: Core) -> None:
-    """Learn of a term that another process has begun.
-
-    Raises:
-        KmsError: the engine was opened without a seal.
-    """
-    core.opened()
-    if core.given is None:
-        raise sealed()
-    open_keyring(core, core.given)
-
-
-def _rewrap(core: Core, transaction: Transaction) -> int | None:
+def _rewrap(core: Core, transaction: Transaction) -> Rewrapped | None:
     """Wrap the next versions anew, and note how far that is; None where the keyring here does not have the newest term.
 
     What other processes remember of these versions still opens: its term stays.
@@ -152,36 +153,61 @@ def _rewrap(core: Core, transaction: Transaction) -> int | None:
     db, keyring = transaction.db, core.opened()
     if keyring.term < max(setting.terms(db)):
         return None
-    after = int(setting.load(db, setting.REWRAPPED) or b"0")
+    after, renewed = _progress(db)
     rows = versions.wrapped_before(db, keyring.term, after, _CHUNK)
-    for row in rows:
-        renewed, binding = row.generation + 1, _binding(row)
-        term, wrapped = keyring.wrap(
-            binding._replace(generation=renewed), keyring.unwrap(binding, row.term, row.wrapped)
-        )
-        versions.rewrap(db, row.number, term, wrapped, renewed)
     if rows:
-        setting.store(db, setting.REWRAPPED, str(rows[-1].number).encode())
+        done = _renew_all(db, keyring, rows)
+        _note_progress(db, rows[-1].number, renewed=renewed or done.versions > 0)
         request = core.scheduled("RewrapMaterial", None)
-        request.parameters = {"Term": keyring.term, "Versions": len(rows)}
+        request.parameters = {"Term": keyring.term, "Versions": done.versions, "Unopened": len(done.unopened)}
         transaction.entries.append(request.entry(OK))
-    elif after:
-        setting.store(db, setting.REWRAPPED, b"0")  # once more from the start: others may have begun the term later
+        return done
+    if renewed:  # once more from the start: others may have begun the term later
+        _note_progress(db, 0, renewed=False)
     else:
         setting.remove(db, setting.REWRAPPED)
-    return len(rows)
+    return Rewrapped()
 
 
-def advance(core: Core) -> None:
-    """Begin a new term where the old one is near its limit, and go on wrapping anew; for the schedule."""
+def _renew_all(db: Connection, keyring: Keyring, rows: list[Wrapped]) -> Rewrapped:
+    """Wrap material anew, each with the next generation."""
+    unopened, count = {}, 0
+    for row in rows:
+        binding, generation = material_binding(row), row.generation + 1
+        try:
+            secret = keyring.unwrap(binding, row.term, row.wrapped)
+        except MaterialCorruptError as error:
+            unopened[row.key_id] = str(error)
+            continue
+        term, wrapped = keyring.wrap(binding._replace(generation=generation), secret)
+        versions.rewrap(db, row.number, term, wrapped, generation)
+        count += 1
+    return Rewrapped(count, unopened)
+
+
+def _progress(db: Connection) -> tuple[int, bool]:
+    """Return the number of the version that was the last, and whether any was wrapped anew since the start."""
+    number, _, renewed = (setting.load(db, setting.REWRAPPED) or b"0").partition(b" ")
+    return int(number), bool(renewed)
+
+
+def _note_progress(db: Connection, number: int, *, renewed: bool) -> None:
+    setting.store(db, setting.REWRAPPED, b"%d%s" % (number, b" renewed" if renewed else b""))
+
+
+def advance(core: Core) -> Mapping[str, str]:
+    """Begin a new term where the old one is near its limit, and go on wrapping anew; for the schedule.
+
+    Returns:
+        By key, why material of it could not be wrapped anew.
+    """
     with core.store.look() as db:
         pending = setting.load(db, setting.REWRAPPED) is not None
         entries = trail.head(db).seq - int(setting.load(db, setting.TERM_BEGAN) or b"0")
     if entries >= ENTRIES_A_TERM and core.given is not None:
         rotate_keyring(core, core.world.caller, seal=core.given)
         pending = True
-    if pending:
-        rewrap(core, _TICK_CHUNKS)
+    return rewrap(core, _TICK_CHUNKS).unopened if pending else {}
 
 
 def _require_same(db: Connection, record: bytes) -> None:
@@ -196,7 +222,8 @@ def _require_same(db: Connection, record: bytes) -> None:
         )
 
 
-def _binding(row: Wrapped) -> Binding:
+def material_binding(row: Wrapped) -> Binding:
+    """Return what material is bound to."""
     return Binding(
         table="material",
         row=row.version_id,

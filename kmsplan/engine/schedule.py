@@ -16,10 +16,11 @@ from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import key as keys
 from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.quota import require_room
+from kmsplan.kms.capability import KeyStorageMechanism
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.naming import key_version_id
-from kmsplan.kms.spec import KeySpec, KeyType, KeyUsage
+from kmsplan.kms.spec import KeySpec, KeyUsage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,12 +56,12 @@ def tick(core: Core) -> Ticked:
     """Finish what was interrupted, delete and rotate what is due. A sealed engine does nothing by itself."""
     if not _open(core):
         return Ticked()
-    rotation.advance(core)
+    unopened = rotation.advance(core)
     deleted = _delete_due(core)
     expired = expiring.expire_due(core)
     postponed = {**expiring.clean_tokens(core), **hardware.settle(core)}
     rotated, waiting = rotate_due(core)
-    return Ticked(rotated=rotated, deleted=deleted, expired=expired, postponed={**postponed, **waiting})
+    return Ticked(rotated=rotated, deleted=deleted, expired=expired, postponed={**unopened, **postponed, **waiting})
 
 
 def _open(core: Core) -> bool:
@@ -98,8 +99,7 @@ def _delete(core: Core, transaction: Transaction, chunk: list[str], now: str) ->
 
 def _delete_one(db: Connection, row: KeyRow) -> None:
     """Destroy wrapped material now; HSM material is destroyed last, by `hardware.settle`."""
-    instance = instances.load(db, row.instance_id)
-    if instance is not None and instance.type == KeyType.HARDWARE:
+    if row.storage_mechanism == KeyStorageMechanism.HSM_INTERNAL:
         versions.condemn_all(db, row.key_id)
     else:
         versions.destroy_all(db, row.key_id)
@@ -141,8 +141,14 @@ def _rotate(core: Core, key_id: str) -> bool:
     if row is None or instance is None:
         return False
     with admitted(core, request):
-        design = material.Design(key_id=key_id, spec=KeySpec(row.spec), usage=KeyUsage(row.usage), instance=instance)
-        version = material.software_version(core, design, key_version_id(key_id, core.world.entropy(10)))
+        design = material.Design(
+            key_id=key_id,
+            spec=KeySpec(row.spec),
+            usage=KeyUsage(row.usage),
+            instance=instance,
+            mechanism=row.storage_mechanism,
+        )
+        version = material.kept_version(core, design, key_version_id(key_id, core.world.entropy(10)))
         return core.store.write(lambda transaction: _promote(core, transaction, request, version))
 
 

@@ -1,4 +1,4 @@
-"""How the root key is sealed: by a passphrase, or by a key file. Sealing by an HSM key is not offered yet.
+"""How the root key is sealed: by a passphrase, or by a key file; `hsmseal` has the seal of an HSM.
 
 The root key is wrapped (AES-256-GCM) under a key that the seal yields. What that needs besides the secret, such as the
 salt, stands in the keystore and is bound to the wrapping.
@@ -26,6 +26,9 @@ SALT_BYTES: Final = 16
 IV_BYTES: Final = 12
 # RFC 9106, 4, second recommended option: 64 MiB, for machines that cannot spare 2 GiB.
 ARGON2ID: Final = {"iterations": 3, "lanes": 4, "memory_kib": 64 * 1024}
+HSM: Final = "hsm"
+"""The kind of seal whose key is in an HSM; a root key that it seals is in no backup."""
+_TOKEN: Final = ("module", "token")
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 Entropy = Callable[[int], bytes]
@@ -67,7 +70,7 @@ class PassphraseSeal:
 
         secret = self.passphrase().reveal()
         if not secret:
-            raise SealingError("the engine's passphrase is empty. Give the one that the engine was made with")
+            raise SealingError("the passphrase is empty. Give the one that the engine or backup was made with")
         stretch = Argon2id(
             salt=bytes.fromhex(parameters["salt"]),
             length=KEY_BYTES,
@@ -79,7 +82,7 @@ class PassphraseSeal:
 
     def wrong(self) -> str:
         """Say what to do."""
-        return "the passphrase does not open the engine's root key. Give the one that the engine was made with"
+        return f"the passphrase does not open the engine's root key. Give the one that sealed it{_ROTATED}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,24 @@ class FileSeal:
     kind: ClassVar[str] = "file"
 
     def make(self, entropy: Entropy) -> dict[str, Any]:
-        """Make the file, unless it is there: a key file is never overwritten, and never there half-written."""
+        """Make the file, unless it is there: a key file is never overwritten, and never there half-written.
+
+        Raises:
+            SealingError: it cannot be made, or what is there is no key file.
+        """
+        if self.path.exists():  # its folder need not be one that can be written to
+            self.key({})
+            return {}
+        try:
+            self._make(entropy)
+        except OSError as error:
+            raise SealingError(
+                f"the key file {self.path} cannot be made ({error.strerror}). Check the owner and mode of its folder, "
+                "and the space on its disk"
+            ) from error
+        return {}
+
+    def _make(self, entropy: Entropy) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self.path.with_name(f"{self.path.name}.new-{os.getpid()}")
         draft.unlink(missing_ok=True)
@@ -106,7 +126,6 @@ class FileSeal:
             self.key({})
         finally:
             draft.unlink()
-        return {}
 
     def key(self, parameters: dict[str, Any]) -> SecretBytes:
         """Read the file, checking who else could have."""
@@ -117,7 +136,7 @@ class FileSeal:
                 content = file.read(KEY_BYTES + 1)
         except FileNotFoundError as error:
             raise SealingError(
-                f"the key file {self.path} is missing, and without it no key of the engine opens. Put back your copy"
+                f"the key file {self.path} is missing, and nothing that it seals opens without it. {_COPY}"
             ) from error
         except OSError as error:
             raise SealingError(
@@ -134,10 +153,16 @@ class FileSeal:
 
     def wrong(self) -> str:
         """Say what to do."""
-        return f"the key file {self.path} does not open the engine's root key. {_COPY}"
+        return f"the key file {self.path} does not open the engine's root key. {_COPY}{_ROTATED}"
 
 
-_COPY: Final = "Put back your copy of the file that the engine was made with"
+_COPY: Final = "Put back your copy of it"
+
+
+_ROTATED: Final = (
+    ". If the root key was sealed in another way since (kmsplan engine rotate-root), correct engine: {embedded: {seal: "
+    "...}} in the configuration, and start servers again"
+)
 
 
 def default_key_file(folder: Path) -> Path:
@@ -176,8 +201,8 @@ def open_root(seal: Seal, engine_id: str, record: bytes) -> SecretBytes:
     parameters, blob = _parse(record)
     if parameters["kind"] != seal.kind:
         raise SealingError(
-            f"the engine's root key is sealed by a {parameters['kind']}, and a {seal.kind} was given. "
-            "Correct engine: {embedded: {seal: ...}} in the configuration"
+            f"the engine's root key is sealed by {said(parameters['kind'])}, and {said(seal.kind)} was given. "
+            "Correct engine: {embedded: {seal: ...}} in the configuration, and start servers again"
         )
     opener = AESGCM(seal.key(parameters).reveal())
     try:
@@ -186,10 +211,21 @@ def open_root(seal: Seal, engine_id: str, record: bytes) -> SecretBytes:
         raise SealingError(seal.wrong()) from error
 
 
+def said(kind: str) -> str:
+    """Return what sentences call a seal of a kind."""
+    return "an HSM" if kind == HSM else f"a {kind}"
+
+
 def kind_of(record: bytes) -> str:
-    """Return how the root key is sealed: passphrase or file."""
+    """Return how the root key is sealed: passphrase, file or hsm."""
     kind: str = _parse(record)[0]["kind"]
     return kind
+
+
+def token_of(record: bytes) -> dict[str, str] | None:
+    """Return module and token of the HSM that seals the root key; None where none does."""
+    parameters, _ = _parse(record)
+    return {name: parameters[name] for name in _TOKEN} if parameters["kind"] == HSM else None
 
 
 def _parse(record: bytes) -> tuple[dict[str, Any], bytes]:

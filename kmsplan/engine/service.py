@@ -392,6 +392,17 @@ class Engine(Readable):
 
         unsealing.unseal(self._core, self._caller, seal)
 
+    def catch_up(self) -> None:
+        """Check that keys can be used, and learn of new ones of the keyring.
+
+        Raises:
+            KmsError: the engine is sealed.
+            SealingError: its root key was sealed in another way since it was opened.
+        """
+        from kmsplan.engine import unsealing  # noqa: PLC0415 - as above
+
+        unsealing.catch_up(self._core)
+
     def status(self) -> dict[str, Any]:
         """Return facts about the engine, ready for JSON."""
         return status(self._core)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from kmsplan.engine.keystore import accesskey as access_keys
 from kmsplan.engine.keystore import listing, schema, setting, trail
-from kmsplan.engine.sealing import kind_of
+from kmsplan.engine.keystore import version as versions
+from kmsplan.engine.sealing import kind_of, token_of
 
 if TYPE_CHECKING:
     from kmsplan.engine.core import Core
@@ -19,26 +20,32 @@ def status(core: Core) -> dict[str, Any]:
         settings = setting.load_all(db)
         head, counts = trail.head(db), listing.counts(db)
         instances = len(listing.rows(db, "instance", None))
-        callers, terms = access_keys.counts(db), setting.terms(db)
-    backup = settings.get(setting.BACKUP, b"").decode() or None
+        callers, term = access_keys.counts(db), max(setting.terms(db), default=0)
+        older = versions.count_before(db, term)
+    crowd, backup = core.store.crowd(), settings.get(setting.BACKUP, b"").decode() or None
     return {
         "engine": core.identity.engine_id,
         "path": str(core.folder),
         "keystore": core.store.name,
         "database": core.store.kind,
-        "nodes": core.store.crowd().nodes,
+        "nodes": crowd.nodes,
+        "machines": crowd.machines if crowd.nodes else 0,
+        "scheduler_runs": crowd.led,
         "region": core.identity.region,
         "account": core.identity.account,
         "created": settings["created"].decode(),
         "schema_version": schema.VERSION,
         "seal": kind_of(settings["seal"]),
+        "seal_token": token_of(settings["seal"]),
         "sealed": setting.SEALED in settings if core.presence is None else core.keyring is None,
-        "keyring_term": max(terms, default=0),
+        "keyring_term": term,
         "rewrapping": setting.REWRAPPED in settings,
+        "versions_of_older_terms": older,
         "instances": instances,
         "keys": counts,
         "access_keys": callers,
         "audit_entries": head.seq,
+        "audit_head": head.hash.hex(),
         "audit_signed_up_to": head.checkpoint,
         "last_backup": backup,
         "last_backup_age_seconds": _age(core, backup),

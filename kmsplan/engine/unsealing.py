@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from kmsplan.engine.core import sealed
 from kmsplan.engine.error import AuditError, KeystoreCorruptError
 from kmsplan.engine.execution import admitted, commit
-from kmsplan.engine.keyring import Binding, Keyring
+from kmsplan.engine.keyring import Binding, Keyring, rewrapped_term
 from kmsplan.engine.keystore import setting
 from kmsplan.engine.sealing import open_root
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from kmsplan.engine.caller import Caller
     from kmsplan.engine.core import Core
+    from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.keystore.writer import Transaction
     from kmsplan.engine.sealing import Seal
     from kmsplan.kms.secret import SecretBytes
@@ -51,6 +53,22 @@ def reopen(core: Core) -> None:
     with core.store.look() as db:
         still_sealed = setting.load(db, setting.SEALED) is not None
     if not still_sealed:
+        open_keyring(core, core.given)
+
+
+def catch_up(core: Core) -> None:
+    """Learn of the terms that other processes have begun.
+
+    Raises:
+        KmsError: the engine is sealed.
+        SealingError: the seal that it was opened with does not open its root key any more.
+    """
+    keyring = core.opened()
+    with core.store.look() as db:
+        newest = max(setting.terms(db))
+    if keyring.term < newest:
+        if core.given is None:
+            raise sealed()
         open_keyring(core, core.given)
 
 
@@ -103,6 +121,27 @@ def keyring_under(
             1,
         )
     return keyring, signer
+
+
+def renew_root(
+    db: Connection, engine_id: str, old: SecretBytes, new: SecretBytes, record: bytes, entropy: Callable[[int], bytes]
+) -> None:
+    """Wrap the keyring under a new root key, in the open transaction.
+
+    Args:
+        db: the keystore.
+        engine_id: whose it is.
+        old: the root key so far.
+        new: the root key from now on.
+        record: how that is sealed.
+        entropy: as many random bytes as asked for.
+
+    Raises:
+        MaterialCorruptError: a keyring key does not open under the old one.
+    """
+    for term, wrapped in setting.terms(db).items():
+        setting.wrap_term(db, term, rewrapped_term(engine_id, old, new, term, wrapped, entropy))
+    setting.store(db, SEAL, record)
 
 
 def _require_whole(settings: Mapping[str, bytes], terms: Mapping[int, bytes], place: str) -> None:

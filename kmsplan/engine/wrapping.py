@@ -116,12 +116,14 @@ def _seal(algorithm: str, public_key: bytes, content: bytes) -> bytes:
     """Encrypt with the wrapping key."""
     if WRAPPINGS[algorithm].spec is WrappingKeySpec.EC_SM2:
         return sm2.PublicKey(public_key).encrypt(content)
+    problem = f"{algorithm} takes an RSA wrapping key of {_RSA_BITS} bits, and this is none"
     try:
         key = serialization.load_der_public_key(public_key)
     except UnsupportedAlgorithm as error:
-        raise ValueError(f"{algorithm} takes an RSA wrapping key, and this is none") from error
-    if not isinstance(key, rsa.RSAPublicKey):
-        raise ValueError(f"{algorithm} takes an RSA wrapping key, and this is none")  # noqa: TRY004 - it is not the caller's type that is wrong
+        raise ValueError(problem) from error
+    # A shorter one would be easier to break than what it wraps.
+    if not isinstance(key, rsa.RSAPublicKey) or key.key_size != _RSA_BITS:
+        raise ValueError(problem)
     return key.encrypt(content, _RSA_PADDINGS[algorithm])
 
 

@@ -91,6 +91,7 @@ ERRORS: Final[Mapping[str, ErrorFacts]] = MappingProxyType(
         "InvalidAction.NotFound": ErrorFacts(404, "The specified API action is not found."),
         "InvalidVersion": ErrorFacts(400, "The specified API version is not valid."),
         "MissingAccessKeyId": ErrorFacts(400, "The access key id is needed but not provided."),
+        "InvalidSecurityToken.NotSupported": ErrorFacts(400, "Security tokens are not supported here."),
         "MissingSecurityToken": ErrorFacts(400, "The security token is needed but not provided."),
         "UnsupportedHTTPMethod": ErrorFacts(403, "This HTTP method is not supported."),
     }

@@ -68,7 +68,10 @@ def _mass(changes: Iterable[Change], keys: int, allowances: Allowances) -> Itera
     changed = [
         change.address
         for change in changes
-        if change.action in actions and kind_of(change.address) == "key" and not is_retired(change.address)
+        if change.action in actions
+        and kind_of(change.address) == "key"
+        and not is_retired(change.address)
+        and not _protects(change)
     ]
     if allowances.mass or keys < MASS_KEYS or len(changed) * 100 <= keys * MASS_PERCENT:
         return
@@ -80,6 +83,11 @@ def _mass(changes: Iterable[Change], keys: int, allowances: Allowances) -> Itera
         "If that is what you want, pass --allow-mass.",
         brake=True,
     )
+
+
+def _protects(change: Change) -> bool:
+    """Whether it does no more than turn protection on: what an interrupted apply leaves to do of many new keys."""
+    return bool(change.attributes == ("deletion_protection",) and change.after and change.after["deletion_protection"])
 
 
 def _in_use(

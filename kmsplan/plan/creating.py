@@ -127,6 +127,8 @@ def _import_problem(situation: Situation, address: Address, identity: str, found
         return f"it is managed already, as {situation.addresses[identity]}"
     if not isinstance(found, Present):
         return "the KMS knows no such object"
+    if found.migrated:
+        return "it was migrated from KMS 1.0, so that it is read and nothing else; no configuration can manage it"
     if found.kind != kind_of(address):
         return f"its kind is {found.kind}"
     if found.kind == "alias" and identity != identity_of(address):
@@ -140,6 +142,9 @@ def _service_key(situation: Situation, declared: Declared) -> Verdict:
     key = situation.others.get(str(alias.attributes["key"])) if alias else None
     if key is None or key.kind != "service_key":
         return lacking(declared)
+    if key.migrated:
+        change = Change(address=declared.address, action=Action.ADOPT, reason=Reason.SERVICE, identity=key.identity)
+        return refused(change, rules.migrated_key(declared.address, key.identity, declared))
     return adopt(situation, declared, key, Reason.SERVICE)
 
 

@@ -66,7 +66,7 @@ def _key_problem(attributes: Attributes, type_: str, offer: Offer) -> str | None
     if attributes["origin"] not in offer.origins:
         return f"a key of origin {attributes['origin']}"
     if attributes["spec"] not in offer.specs.get(type_, ()):
-        return f"a key of spec {attributes['spec']} in a {type_} instance"
+        return f"a key of spec {attributes['spec']} in an instance of type {type_}"
     if mechanism is not None and mechanism not in offer.storage_mechanisms:
         return f"a key stored as {mechanism}"
     return None

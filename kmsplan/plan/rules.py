@@ -177,7 +177,7 @@ def not_offered(address: Address, what: str, offer: str, declared: Declared) -> 
         code="P112",
         address=address,
         summary="Not offered here",
-        detail=f"{address} is {what}: declared and valid, but {offer} does not offer it yet. Remove it, or use an "
+        detail=f"{address} is {what}: declared and valid, but {offer} does not offer it. Remove it, or use an "
         "engine that offers it.",
         where=place(declared),
     )
@@ -250,5 +250,17 @@ def default_key_taken(address: Address, identity: str, state: str, declared: Dec
         detail=f"An account has one default CMK in a region, and {identity} is it already ({state}); this "
         f"configuration does not manage it. Take it over with import: [{{address: {address}, identity: {identity}}}], "
         "or do not declare it.",
+        where=place(declared),
+    )
+
+
+def migrated_key(address: Address, identity: str, declared: Declared) -> Violation:
+    """P119: the key that is declared is one of KMS 1.0."""
+    return Violation(
+        code="P119",
+        address=address,
+        summary="The key was migrated from KMS 1.0",
+        detail=f"{address} is {identity}, which was migrated from KMS 1.0: it is read, and nothing else is possible, "
+        "so not even a tag can be set on it. Do not declare it; the service goes on using it.",
         where=place(declared),
     )

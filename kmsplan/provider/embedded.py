@@ -32,7 +32,7 @@ OFFER: Final = Offer(
         "external": frozenset(spec.value for spec in EXTERNAL_SPECS),
     },
     origins=frozenset(origin.value for origin in Origin),
-    storage_mechanisms=frozenset({KeyStorageMechanism.HSM_INTERNAL.value}),
+    storage_mechanisms=frozenset(mechanism.value for mechanism in KeyStorageMechanism),
 )
 NEW_ENVIRONMENT: Final = "embedded/new"
 """The environment of an engine that does not exist yet; the first apply makes it and gives it an id."""
@@ -202,6 +202,7 @@ def _key(row: Mapping[str, Any]) -> Present:
                 ),
             },
         ),
+        migrated=row["read_only"],
         computed={name: row[name] for name in _COMPUTED},
     )
 

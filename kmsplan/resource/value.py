@@ -32,6 +32,8 @@ class Present:
     """Keys: the KeyState. Instances: their status. Aliases: Enabled."""
     owner: str | None = None
     """The owner tag's value; it is not among the tags."""
+    migrated: bool = False
+    """Whether the key is one of KMS 1.0, which is read and nothing else: no plan can manage it."""
     computed: Mapping[str, Any] = field(default_factory=dict)
     """What only the KMS decides: arn, creation_date, delete_date, last_rotation_date, next_rotation_date,
     last_used, primary_key_version, protection_level."""

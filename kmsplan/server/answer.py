@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 
-from kmsplan.engine.error import EngineError, KeystoreError
+from kmsplan.engine.error import EngineError, KeystoreError, SealingError
 from kmsplan.engine.protection.protocol import InvalidCiphertextError, NotOfferedError, ProtectionUnavailableError
 from kmsplan.kms.error import ERRORS, KmsError
 
@@ -45,7 +45,7 @@ def failure(error: BaseException) -> Failure:
         return _plain("Rejected.Unavailable", error)
     if isinstance(error, NotOfferedError):
         return _plain("UnsupportedOperation", error)
-    if isinstance(error, KeystoreError):
+    if isinstance(error, KeystoreError | SealingError):
         return _plain("ServiceUnavailableTemporary", error, unexpected=True)
     if isinstance(error, EngineError):
         return _plain("InternalFailure", error, unexpected=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from kmsplan.engine.error import EngineError
+from kmsplan.engine.error import EngineError, SealingError
 from kmsplan.kms.error import KmsError
 from kmsplan.server.metrics import KIND
 from kmsplan.server.refusal import Refusal
@@ -57,7 +57,8 @@ class Health:
     def _status(self) -> str:
         try:
             self._engine.access_key(_NOBODY)
-        except KmsError:
+            self._engine.catch_up()
+        except (KmsError, SealingError):
             return "sealed"
         except EngineError:
             return "database"

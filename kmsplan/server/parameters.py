@@ -18,12 +18,14 @@ import orjson
 from kmsplan.engine.reading.view import Filter
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.naming import parse_duration
+from kmsplan.server.rehearsal import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 CONTEXT_LENGTH: Final = 8192
 """Characters of an encryption context."""
+DRY_RUN: Final = "DryRun"
 PAGE_SIZES: Final = (1, 100)
 _PAGE_LIMIT: Final = 2**31 - 1
 _NUMBERED: Final = re.compile(r"([1-9][0-9]{0,2})(?:\.(Key|Value))?")
@@ -56,8 +58,17 @@ def read(table: Sequence[Parameter], given: Mapping[str, str]) -> dict[str, Any]
     """Read an action's parameters; what is not in the table is left alone, as the API does.
 
     Raises:
-        KmsError: MissingParameter or InvalidParameter.
+        KmsError: MissingParameter or InvalidParameter; of a dry run, what says so.
     """
+    try:
+        return _read(table, given)
+    except KmsError as error:
+        if given.get(DRY_RUN, "").lower() == "true" and any(parameter.name == DRY_RUN for parameter in table):
+            raise verdict(error) from None
+        raise
+
+
+def _read(table: Sequence[Parameter], given: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for parameter in table:
         name = parameter.name

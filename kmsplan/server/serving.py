@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from kmsplan.engine.service import Engine
 
-CODES: Final = tuple(sorted({*ERRORS, *(refusal.code for refusal in Refusal), "InvalidSecurityToken.NotSupported"}))
+CODES: Final = tuple(sorted({*ERRORS, *(refusal.code for refusal in Refusal)}))
 
 
 def prepare(

@@ -73,9 +73,11 @@ class Signed:
         for expected in self._candidates.signatures(secret):
             if hmac.compare_digest(expected, self._signature):
                 return
+        # The older Python SDK reads what stands behind a colon, and raises IndexError where there is none. There the
+        # cloud has the text that it signed, parameters and all, which the client would log.
         raise KmsError(
             "SignatureDoesNotMatch",
-            "Specified signature is not matched with our calculation. Check the access key's secret, and that nothing "
+            "Specified signature is not matched with our calculation: check the access key's secret, and that nothing "
             "between client and server changes the request.",
         )
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from kmsplan.engine.schedule import Ticked
     from kmsplan.engine.service import Engine
     from kmsplan.server.limits import Limits
     from kmsplan.server.log import Style
@@ -163,7 +164,18 @@ class _Schedule:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self._engine.run_schedule(self._stop)
+                self._engine.run_schedule(self._stop, self._tell)
             except EngineError as error:
-                self._log.write("error", "schedule", error=f"{type(error).__name__}: {error}")
+                self._tell(error)
                 self._stop.wait(60.0)
+
+    def _tell(self, done: Ticked | EngineError) -> None:
+        """Log what was done, what is postponed, and what failed."""
+        if isinstance(done, EngineError):
+            self._log.write("error", "schedule", error=f"{type(done).__name__}: {done}")
+            return
+        if self._log.requests:
+            counts = {name: len(getattr(done, name)) for name in ("rotated", "deleted", "expired")}
+            self._log.write("info", "schedule", **counts)
+        for key, reason in done.postponed.items():
+            self._log.write("error", "postponed", key=key, error=reason)

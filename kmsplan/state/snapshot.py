@@ -7,16 +7,14 @@ hash. A file that was only laid out anew (line ends, indentation) is accepted by
 from __future__ import annotations
 
 import dataclasses
-import gc
 import hashlib
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from kmsplan.collector import collector_paused
 from kmsplan.resource.step import Status
 from kmsplan.state.entry import decode_effect
 from kmsplan.state.error import StateCorruptError, StateVersionError
@@ -80,7 +78,7 @@ def decode(content: bytes, *, path: Path, remedy: str) -> Snapshot:
         StateCorruptError: it is empty, truncated, no JSON, edited, or of another form.
         StateVersionError: a newer kmsplan wrote it.
     """
-    with _collector_paused():
+    with collector_paused():
         document = _document(content, path, remedy)
         _check_version(document["format_version"], path)
         _check_digest(content, document, path, remedy)
@@ -88,18 +86,6 @@ def decode(content: bytes, *, path: Path, remedy: str) -> Snapshot:
             return _snapshot(upgraded(document))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise StateCorruptError(f"{path} has an unknown form: {type(error).__name__} {error}", remedy) from error
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Pause the cycle collector: it finds no cycle in tens of thousands of new values, and takes as long as reading."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _document(content: bytes, path: Path, remedy: str) -> Document:

@@ -28,7 +28,7 @@ ENVIRON = {
 }
 
 
-PARTS: Final = ("start", "terraform", "apply", "plans", "serving")
+PARTS: Final = ("start", "terraform", "apply", "plans", "serving", "hardware", "stored")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +154,59 @@ def against_openbao(root: Path, times: int) -> list[Row]:
     return [*rows, Row("served alone", alone, "-", "-", "an unloaded call under 3 ms")]
 
 
+def hardware_keys(root: Path, times: int) -> list[Row]:
+    """Use keys in a token, raw and through the engine's backend."""
+    from tests.benchmark import hardware  # noqa: PLC0415 - needs the extra `hsm`
+
+    lines = hardware.compare(root, hardware.make_token(root / "token", ENVIRON), times)
+    return [
+        Row(
+            f"hardware key: {line.name}",
+            f"{line.backend:,.0f}/s",
+            f"raw PKCS#11: {line.raw:,.0f}/s in one process, {line.raw_most:,.0f}/s in two",
+            f"{line.ratio:.2f} of one process",
+            "0.8",
+        )
+        for line in lines
+    ]
+
+
+def stored_keys(root: Path, *, big: bool) -> list[Row]:
+    """Serve an engine that holds few keys, and one that holds many."""
+    from tests.benchmark.lasting import size  # noqa: PLC0415 - beside what it is used for
+
+    few, many = (size(root, KMSPLAN, ENVIRON, count) for count in (100, 100_000 if big else 10_000))
+    return [
+        Row(
+            f"serve {one.keys:,} more keys",
+            f"listens after {one.start:.2f} s; Encrypt {one.unloaded:.2f} ms, DescribeKey {one.describe:.2f} ms",
+            "-",
+            "-"
+            if one is few
+            else f"{one.unloaded / few.unloaded:.2f}x, {one.describe / few.describe:.2f}x of few keys",
+            "start under 3 s, calls as fast as with 100",
+        )
+        for one in (few, many)
+    ]
+
+
+def soaked(root: Path, minutes: float) -> list[Row]:
+    """Load a served engine for minutes."""
+    from tests.benchmark.lasting import soak  # noqa: PLC0415 - beside what it is used for
+
+    found = soak(root, KMSPLAN, ENVIRON, minutes)
+    figure = f"{found.early:.0f} MiB after a tenth of it, {found.late:.0f} MiB at its end"
+    return [
+        Row(
+            f"{found.requests:,} requests in {found.minutes:.0f} minutes",
+            figure,
+            "-",
+            f"{found.late / found.early:.2f}x",
+            "flat",
+        )
+    ]
+
+
 WANTED: Final = "2x, and a lower p99"
 
 
@@ -167,6 +220,7 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--big", action="store_true", help="also 100,000 keys")
+    parser.add_argument("--soak", type=float, default=0.0, metavar="MINUTES", help="also memory under lasting load")
     options = parser.parse_args()
     wanted = options.only.split(",")
     root = Path(tempfile.mkdtemp(prefix="kmsplan-benchmark-"))
@@ -181,6 +235,12 @@ def main() -> None:
             rows += large_apply(folders)
         if "serving" in wanted:
             rows += against_openbao(root, options.repeat)
+        if "hardware" in wanted:
+            rows += hardware_keys(root, options.repeat)
+        if "stored" in wanted:
+            rows += stored_keys(root, big=options.big)
+        if options.soak:
+            rows += soaked(root, options.soak)
         if "plans" in wanted:
             rows += large_plans(folders, options.repeat, big=options.big)
     finally:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from tests.benchmark import load
 from tests.benchmark.openbao import OpenBao
-from tests.benchmark.served import Served
+from tests.benchmark.served import SIGNERS, Served
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tests.benchmark.load import Load
@@ -33,7 +33,8 @@ class Work:
 
     name: str
     action: str
-    parameters: Mapping[str, str]
+    parameters: Sequence[Mapping[str, str]]
+    """In turn."""
     path: str
     body: Mapping[str, str]
     admin: bool = False
@@ -44,36 +45,44 @@ def works(ours: Served, peer: OpenBao) -> list[Work]:
     """Return what is measured."""
     blob = ours.call("Encrypt", {"KeyId": "alias/aes", "Plaintext": _TEXT})["CiphertextBlob"]
     sealed = peer.call("POST", "/v1/transit/encrypt/aes", {"plaintext": _TEXT})["data"]["ciphertext"]
-    versions = ours.call("ListKeyVersions", {"KeyId": ours.identities["key.ec"]}, admin=True)
-    version = versions["KeyVersions"]["KeyVersion"][0]["KeyVersionId"]
-    signing = {"KeyId": "alias/ec", "KeyVersionId": version, "Algorithm": "ECDSA_SHA_256", "Digest": _DIGEST}
+    signing = [_signing(ours, ours.identities[f"key.ec-{number}"]) for number in range(SIGNERS)]
     prehashed = {"input": _DIGEST, "prehashed": "true", "hash_algorithm": "sha2-256"}
     creating = {"DKMSInstanceId": ours.identities["instance.core"], "KeySpec": "Aliyun_AES_256"}
     encrypting = {"KeyId": "alias/aes", "Plaintext": _TEXT}
     transit = "/v1/transit/"
     return [
-        Work("Encrypt 32 bytes, AES-256", "Encrypt", encrypting, f"{transit}encrypt/aes", {"plaintext": _TEXT}),
+        Work("Encrypt 32 bytes, AES-256", "Encrypt", [encrypting], f"{transit}encrypt/aes", {"plaintext": _TEXT}),
         Work(
             "Decrypt 32 bytes, AES-256",
             "Decrypt",
-            {"CiphertextBlob": blob},
+            [{"CiphertextBlob": blob}],
             f"{transit}decrypt/aes",
             {"ciphertext": sealed},
         ),
         Work("sign, P-256", "AsymmetricSign", signing, f"{transit}sign/ec", prehashed),
         Work(
-            "GenerateDataKey, AES-256", "GenerateDataKey", {"KeyId": "alias/aes"}, f"{transit}datakey/plaintext/aes", {}
+            "GenerateDataKey, AES-256",
+            "GenerateDataKey",
+            [{"KeyId": "alias/aes"}],
+            f"{transit}datakey/plaintext/aes",
+            {},
         ),
         Work(
             "CreateKey, AES-256",
             "CreateKey",
-            creating,
+            [creating],
             f"{transit}keys/made-{{n}}",
             {"type": "aes256-gcm96"},
             admin=True,
             most=6_000,
         ),
     ]
+
+
+def _signing(ours: Served, key: str) -> dict[str, str]:
+    versions = ours.call("ListKeyVersions", {"KeyId": key}, admin=True)
+    version = versions["KeyVersions"]["KeyVersion"][0]["KeyVersionId"]
+    return {"KeyId": key, "KeyVersionId": version, "Algorithm": "ECDSA_SHA_256", "Digest": _DIGEST}
 
 
 @dataclass(frozen=True, slots=True)

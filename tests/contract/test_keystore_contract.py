@@ -419,6 +419,36 @@ def test_versions_are_counted_for_the_quota_whatever_their_state(keystore: Keyst
     assert found.versions == 2
 
 
+def test_material_that_an_hsm_wrapped_is_known_by_its_token_and_goes_at_once(keystore: Keystore) -> None:
+    vault = _instance("kst-2")._replace(type="hardware", module="module.so", token="token")
+
+    def make(transaction: Transaction) -> None:
+        db = transaction.db
+        instances.insert(db, vault, NOW)
+        for key_id, mechanism, reference in (
+            ("inside", "HsmInternal", b"r" * 16),
+            ("kept", "Wrapped", versions.NOTHING),
+        ):
+            keys.insert(db, _key(key_id, instance_id="kst-2", storage_mechanism=mechanism))
+            version = _version(key_id)._replace(instance_id="kst-2", reference=reference)
+            versions.insert(db, version if not reference else version._replace(wrapped=None))
+
+    keystore.write(make)
+    with keystore.read() as db:
+        asked = (
+            ("module.so", "token", "Wrapped"),
+            ("module.so", "other", "Wrapped"),
+            ("module.so", "token", "Another"),
+        )
+        assert [versions.any_wrapped_by(db, *one) for one in asked] == [True, False, False]
+        assert versions.references(db, "kst-2") == {b"r" * 16: "inside"}
+    keystore.write(lambda transaction: versions.condemn_instance(transaction.db, "kst-2"))
+    with keystore.read() as db:
+        assert [(one.key_id, one.status) for one in versions.unsettled(db)] == [("inside", "destroying")]
+        assert not versions.any_wrapped_by(db, "module.so", "token", "Wrapped")
+        assert db.execute("SELECT versions FROM instance WHERE instance_id = 'kst-2'").fetchone()[0] == 1
+
+
 def test_uses_are_reserved_up_to_the_limit(keystore: Keystore) -> None:
     keystore.write(lambda transaction: _add(transaction.db, "key-1"))
 

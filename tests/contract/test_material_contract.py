@@ -22,6 +22,7 @@ from kmsplan.engine.protection.protocol import (
     Mac,
     NotOfferedError,
     Wrapper,
+    WrapperMissingError,
 )
 from kmsplan.kms.secret import SecretBytes
 from kmsplan.kms.spec import SPECS, Family, KeySpec, KeyUsage
@@ -183,6 +184,7 @@ def test_an_algorithm_it_does_not_unwrap_by_is_refused_with_those_it_does(protec
 def test_wrapped_material_is_kept_outside_and_used_inside(protection: Protection) -> None:
     if not isinstance(protection, Wrapper):
         pytest.skip("its material is outside anyway")
+    protection.prepare_wrapping()
     for spec in sorted(protection.specs() - {KeySpec.RSA_3072, KeySpec.RSA_4096}):
         for usage in SPECS[spec].usages:
             made = protection.generate_wrapped(spec, usage)
@@ -193,9 +195,29 @@ def test_wrapped_material_is_kept_outside_and_used_inside(protection: Protection
             prove(handle, spec, usage, made.public_key)
 
 
+def test_what_wraps_is_made_when_it_is_asked_for_and_only_then(protection: Protection) -> None:
+    if not isinstance(protection, Wrapper):
+        pytest.skip("its material is outside anyway")
+    for _ in range(2):
+        with pytest.raises(WrapperMissingError):
+            protection.generate_wrapped(KeySpec.AES_256, KeyUsage.ENCRYPT)
+        assert not protection.wraps()
+    protection.prepare_wrapping()
+    made = protection.generate_wrapped(KeySpec.AES_256, KeyUsage.ENCRYPT)
+    assert made.secret is not None
+    protection.prepare_wrapping()
+    assert protection.wraps()
+    protection.close()
+    assert protection.wraps()
+    prove(
+        protection.open_wrapped(KeySpec.AES_256, KeyUsage.ENCRYPT, made.secret), KeySpec.AES_256, KeyUsage.ENCRYPT, None
+    )
+
+
 def test_imported_material_can_be_kept_outside_too(protection: Protection) -> None:
     if not isinstance(protection, Wrapper) or not isinstance(protection, Importer):
         pytest.skip("its material is outside anyway")
+    protection.prepare_wrapping()
     for spec, material in ((KeySpec.AES_256, os.urandom(32)), (KeySpec.EC_P256, _pkcs8(_PAIRS[KeySpec.EC_P256]))):
         usage, place = SPECS[spec].default_usage, random_reference()
         algorithm = protection.wrappings(spec)[0]

@@ -8,7 +8,6 @@ import os
 import pty
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -226,20 +225,16 @@ def test_a_reader_that_goes_away_is_no_traceback(applied: Project) -> None:
 def test_unlock_refuses_the_living_and_frees_the_stopped(project: Project) -> None:
     keys = "".join(f"  k{number}: {{instance: core}}\n" for number in range(3000))
     project.write(f"kmsplan: 1\ninstances:\n  core: {{type: software, key_quota: 5000}}\nkeys:\n{keys}")
-    process = project.start("apply", "--auto-approve")
-    lock = project.root / "state" / "kmsplan.lock"
+    process = project.background("apply", "--auto-approve")
     try:
-        for _ in range(500):
-            if lock.exists() and b'"id"' in lock.read_bytes() and (project.root / "state" / "journal.jsonl").exists():
-                break
-            time.sleep(0.01)
+        project.written(1)
         process.send_signal(signal.SIGSTOP)
-        identifier = json.loads(lock.read_text())["id"]
+        identifier = json.loads((project.root / "state" / "kmsplan.lock").read_text())["id"]
         assert "alive" in project.run("unlock", identifier, code=1).err
         assert "another id" in project.run("unlock", "wrong", code=1).err
         assert identifier in project.apply(code=6).err
     finally:
         process.send_signal(signal.SIGCONT)
-        process.communicate(timeout=120)
+        process.wait(timeout=120)
     project.run("plan", "--detailed-exitcode", code=0)
     assert "nothing to unlock" in project.run("unlock", identifier, code=1).err

@@ -57,14 +57,53 @@ def _comparable(transcript: str) -> list[str]:
 def test_a_fresh_clone_runs_the_quickstart_in_an_empty_environment(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", ROOT, clone], check=True)
+
+    def quickstart() -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            ["examples/quickstart/run"],
+            cwd=clone,
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "No changes." in done.stdout
+        return done
+
+    assert "setting up" in quickstart().stderr
+    assert "setting up" not in quickstart().stderr
+
+
+def test_the_second_command_is_what_ci_runs() -> None:
+    assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("exec tests/run")
+    assert all(os.access(ROOT / name, os.X_OK) for name in (".ci/run", "tests/run", "examples/quickstart/run"))
+
+
+@pytest.mark.parametrize(
+    ("user", "step", "words"),
+    [
+        ("1000", "debian_packages softhsm2:no-such-command", "Install them as root: apt-get install softhsm2"),
+        ("0", "debian_packages softhsm2:no-such-command", "there is no apt-get here: softhsm2"),
+        ("1000", 'virtual_environment ""', "Python 3.11 or newer is needed; 'no-such-python' is not."),
+    ],
+)
+def test_what_cannot_be_set_up_says_what_to_do(tmp_path: Path, user: str, step: str, words: str) -> None:
+    """On a machine that has nothing but a user: no root, no sudo, no apt-get, no Python."""
+    identity = tmp_path / "id"
+    identity.write_text(f"#!/bin/sh\necho {user}\n")
+    identity.chmod(0o755)
     done = subprocess.run(
-        ["examples/quickstart/run"],
-        cwd=clone,
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        ["/bin/bash", "-c", f". tests/setup.sh; {step}"],
+        cwd=ROOT,
+        env={"PATH": str(tmp_path), "PYTHON": "no-such-python"},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=20,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "No changes." in done.stdout
+    assert done.returncode == 1
+    assert words in done.stderr

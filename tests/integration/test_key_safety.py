@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.project import Project
+
 if TYPE_CHECKING:
-    from tests.project import Project
+    from pathlib import Path
 
 EMPTY = "kmsplan: 1\ninstances:\n  core: {type: software}\n"
 SIGNER = EMPTY + "keys:\n  signer: {instance: core, spec: EC_P256, deletion_protection: false}\n"
@@ -82,24 +84,36 @@ def test_new_key_material_is_refused_unless_succession_is_asked_for(applied: Pro
 
 def test_a_lost_state_is_never_a_plan_to_create_everything_again(applied: Project) -> None:
     (applied.root / "state" / "kmsplan.state.json").unlink()
-    answer = applied.run("plan", code=None)
-    assert answer.code in (1, 4)
-    assert "to add" not in answer.out
+    answer = applied.run("plan", code=1)
+    assert "S103" in answer.err
+    assert "to add" not in answer.text
 
 
 def test_an_empty_state_folder_beside_owned_keys_is_refused(applied: Project) -> None:
     for path in sorted((applied.root / "state").iterdir()):
         if path.name != "engine":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    answer = applied.run("plan", code=4)
-    assert "owner" in answer.text or "owned" in answer.text
+    assert "P102" in applied.run("plan", code=4).text
     applied.apply(code=4)
+    assert not (applied.root / "state" / "kmsplan.state.json").exists()
 
 
 def test_another_engine_in_its_place_is_refused(applied: Project) -> None:
     (applied.root / "state" / "engine").rename(applied.root / "elsewhere")
     answer = applied.run("plan", code=4)
-    assert "Plan: 4 to add" not in answer.out
+    assert "P101" in answer.text
+    assert "to add" not in answer.out
+
+
+def test_the_state_of_another_project_in_its_place_is_refused(applied: Project, tmp_path: Path) -> None:
+    other = Project(tmp_path / "other")
+    other.root.mkdir()
+    other.write((applied.root / "kmsplan.yaml").read_text())
+    other.apply()
+    shutil.copy(other.root / "state" / "kmsplan.state.json", applied.root / "state" / "kmsplan.state.json")
+    answer = applied.run("plan", code=4)
+    assert "P101" in answer.text
+    assert "to add" not in answer.out
 
 
 @pytest.mark.parametrize("content", ["", "{", "null", "[]", '{"format_version": 99}'])
@@ -146,15 +160,43 @@ def test_a_key_with_an_alias_is_not_disabled_in_passing(applied: Project) -> Non
     applied.apply("--allow-in-use", "key.orders")
 
 
-def test_an_instance_with_keys_pending_deletion_is_not_released(signer: Project) -> None:
+def test_destroy_schedules_deletions_and_leaves_an_instance_whose_keys_still_wait(signer: Project) -> None:
     signer.write(SIGNER.replace("type: software}", "type: software, deletion_protection: false}"))
     signer.apply()
+    assert "--allow-delete 1" in signer.run("destroy", "--auto-approve", code=4).text
     signer.run("destroy", "--auto-approve", "--allow-delete", "1", code=None)
-    assert "instance.core" in signer.state()["records"]
-    assert signer.state()["records"]["key.signer"]["status"] in ("pending_deletion", "ready")
+    records = signer.state()["records"]
+    assert {address: record["status"] for address, record in records.items()} == {
+        "instance.core": "ready",
+        "key.signer": "pending_deletion",
+    }
+    assert "key.signer" in signer.run("plan", "--destroy", code=None).out
 
 
-def test_what_the_engine_does_not_offer_yet_is_valid_and_refused_by_plan(project: Project) -> None:
+def test_keys_destroyed_behind_its_back_are_named_and_nothing_is_made_in_their_place(project: Project) -> None:
+    project.write(SIGNER.replace("type: software}", "type: software, deletion_protection: false}"))
+    project.apply()
+    identity = project.identity("instance.core")
+    project.call("ReleaseKmsInstance", f"KmsInstanceId={identity}", "ForceDeleteWithoutBackup=true")
+    drift = project.run("drift", "--json", code=2).json()["drift"]
+    assert [(found["address"], found["kind"]) for found in drift] == [
+        ("instance.core", "vanished"),
+        ("key.signer", "vanished"),
+    ]
+    assert "P103" in project.apply(code=4).text
+    assert project.identity("instance.core") == identity
+
+
+def test_one_key_destroyed_behind_its_back_is_made_anew_with_a_warning(project: Project) -> None:
+    second = "  spare: {type: software, deletion_protection: false}\n"
+    project.write(SIGNER.replace("keys:\n", second + "keys:\n  gone: {instance: spare, deletion_protection: false}\n"))
+    project.apply()
+    spare = project.identity("instance.spare")
+    project.call("ReleaseKmsInstance", f"KmsInstanceId={spare}", "ForceDeleteWithoutBackup=true")
+    assert "WHAT WAS ENCRYPTED WITH IT IS LOST" in project.run("plan").out
+
+
+def test_what_the_engine_does_not_offer_is_valid_and_refused_by_plan(project: Project) -> None:
     project.environ["PROXY_SECRET"] = "throw-away"
     project.write(
         """\
@@ -166,5 +208,5 @@ keys: {theirs: {instance: byo, external_key: a, spec: Aliyun_SM4}}
     )
     project.run("validate")
     answer = project.run("plan", code=4)
-    assert "Aliyun_SM4 in a external instance" in answer.text
+    assert "Aliyun_SM4 in an instance of type external" in answer.text
     assert "does not offer" in answer.text

@@ -91,3 +91,19 @@ def test_a_key_migrated_from_kms_1_is_shown_and_never_touched(project: Project) 
     assert project.run("engine", "service-key", "--migrated", old).out.strip() == old
     assert "migrated" in project.run("engine", "call", "DisableKey", f"KeyId={old}", code=None).text
     project.run("drift", code=0)
+
+
+def test_a_service_key_migrated_from_kms_1_is_not_taken_for_one_that_can_be_tagged(project: Project) -> None:
+    project.write("kmsplan: 1\nservice_keys:\n  ecs: {tags: {owner: compute}}\n")
+    project.run("state", "init")
+    project.run("engine", "init")
+    old = "86a9efd9-3d16-4894-bd4f-1fc43f3f2abf"
+    assert project.run("engine", "service-key", "ecs", "--migrated", old).out.strip() == old
+    refused = project.run("plan", code=4).text
+    assert "P119" in refused
+    assert old in refused
+    project.write(f"kmsplan: 1\ndefault_key: {{}}\nimport: [{{address: default_key.default, identity: {old}}}]\n")
+    assert "it was migrated from KMS 1.0" in project.run("plan", code=4).text
+    project.write("kmsplan: 1\n")
+    project.run("drift", code=0)
+    assert old in project.run("engine", "call", "TagResource", f"KeyId={old}", 'Tags={"a": "b"}', code=None).text

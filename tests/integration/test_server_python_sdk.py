@@ -320,6 +320,8 @@ def test_versions_of_an_asymmetric_key(kms: Kms) -> None:
     first = kms.version(key)
     seen = kms("describe_key_version", key_id=key, key_version_id=first)["KeyVersion"]
     assert (seen["KeyId"], seen["KeyVersionId"]) == (key, first)
+    listed = kms("list_key_versions", key_id=key, page_number=1, page_size=10)
+    assert (listed["KeyVersions"]["KeyVersion"], listed["TotalCount"]) == ([seen], 1)
     # A second one is due seven days after the first.
     assert kms.refused("create_key_version", key_id=key) == (400, "Rejected.UnsupportedOperation")
     missing = kms.refused("describe_key_version", key_id=key, key_version_id=f"{key}-0000000000")

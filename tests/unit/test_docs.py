@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.main import COMMANDS
+from kmsplan.resource.step import Status
+from kmsplan.state.entry import Ending
+from kmsplan.state.schema import state_schema
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -35,12 +40,104 @@ def test_the_readme_lists_every_exit_code() -> None:
     assert [code for code in ExitCode if not re.search(rf"\| {code.value} \|", readme)] == []
 
 
+def linked(page: Path) -> list[Path]:
+    return [(page.parent / target).resolve() for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    reached, waiting = set[Path](), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in reached and page.suffix == ".md":
+            reached.add(page)
+            waiting += linked(page)
+    assert [page.name for page in (ROOT / "docs").glob("*.md") if page not in reached] == []
+
+
+def test_the_readme_shows_the_configuration_of_the_quickstart() -> None:
+    (shown,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    example = (ROOT / "examples" / "quickstart" / "kmsplan.yaml").read_text()
+    assert example.endswith("\n\n" + shown)
+
+
+def test_the_readme_lists_every_extra() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    table = (ROOT / "README.md").read_text().partition("| extra | for |\n|---|---|\n")[2].partition("\n\n")[0]
+    listed = [name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(listed) == sorted(extras)
+
+
+MODULES = {
+    "alibabacloud-kms20160120": "alibabacloud_tea_openapi",
+    "jsonschema-rs": "jsonschema_rs",
+    "psycopg": "psycopg",
+    "python-pkcs11": "pkcs11",
+    "pyyaml": "yaml",
+}
+"""By package: its module, where that has another name; the SDK's client comes with the models of one API."""
+
+
+def test_every_package_that_is_asked_for_is_used() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    asked = [
+        *project["dependencies"],
+        *(one for name in extras if name not in ("test", "benchmark") for one in extras[name]),
+    ]
+    packages = [re.split(r"[\[>=<]", one)[0] for one in asked]
+    imported = set[str]()
+    for path in (ROOT / "kmsplan").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(str(node.module).partition(".")[0])
+    assert [name for name in packages if MODULES.get(name, name) not in imported] == []
+
+
+def test_the_state_folders_readme_has_every_member_event_and_status() -> None:
+    text = (ROOT / "state" / "README.md").read_text()
+    members = re.findall(r"^\| `(\w+)` \|", text.partition("| member |")[2].partition("\n\n")[0], re.MULTILINE)
+    events = re.findall(r"^\| `(\w+)` \|", text.partition("| `event` |")[2].partition("\n\n")[0], re.MULTILINE)
+    assert members == sorted(state_schema()["properties"])
+    assert sorted(events) == ["begin", "end", "record", "run"]
+    assert [word for word in (*Status, *Ending) if f"`{word}`" not in text] == []
+
+
+def listed() -> list[str]:
+    """The files of the project, those that nobody has committed yet, too."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_the_top_level_holds_what_it_should_and_nothing_else() -> None:
+    assert {name.partition("/")[0] for name in listed()} == {
+        ".ci",
+        ".gitignore",
+        "CHANGELOG.md",
+        "LICENSE",
+        "README.md",
+        "docs",
+        "examples",
+        "kmsplan",
+        "pyproject.toml",
+        "schemas",
+        "state",
+        "tests",
+    }
+    assert [name for name in listed() if name.startswith("state/")] == ["state/README.md"]
+
+
+def test_no_module_is_called_after_nothing() -> None:
+    vague = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
+    assert [name for name in listed() if Path(name).stem in vague] == []
+
+
 def test_no_file_names_a_path_of_one_machine_or_a_registry() -> None:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     pattern = re.compile(r"(?<![\w.])/(?:home|root|work)/|pypi\.(?:org)|pythonhosted|registry\.npm|deb\.debian")
     found = [
         name
-        for name in listed
+        for name in listed()
         if name != "tests/unit/test_docs.py"
         and (ROOT / name).is_file()
         and pattern.search((ROOT / name).read_text(errors="replace"))

@@ -90,7 +90,7 @@ def require_owner_kept(request: Request, policy: Mapping[str, Any] | None, accou
     if request.caller.account is not None and policy is not None and not keeps_owner(policy, account):
         raise KmsError(
             "InvalidParameter",
-            "The specified parameter 'Policy' is not valid: nobody in the key's own account could replace it again. "
+            'The specified parameter "Policy" is not valid: nobody in the key\'s own account could replace it again. '
             f"Allow kms:SetKeyPolicy to acs:ram::{account}:* or to a user of that account.",
         )
 

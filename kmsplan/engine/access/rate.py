@@ -115,7 +115,7 @@ class Rates:
         offset = self._offsets.get(limit.bucket)
         if offset is None:
             offset = self._offsets[limit.bucket] = self._find(limit.bucket)
-        nodes = self._nodes()
+        nodes = self._machines()
         self._lock(fcntl.F_WRLCK, offset)
         try:
             return self._take(offset, nodes * SECOND // limit.rate, max(limit.rate // nodes // _PORTION, 1))
@@ -123,6 +123,7 @@ class Rates:
             self._lock(fcntl.F_UNLCK, offset)
 
     def _machines(self) -> int:
+        """Return among how many the rate is divided; a database that was away may not even count this one yet."""
         now = self._clock()
         if now >= self._count_again:
             self._count, self._count_again = max(1, self._nodes()), now + _COUNT_EVERY

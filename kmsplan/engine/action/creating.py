@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kmsplan.engine import material, moment
+from kmsplan.engine import hardware, material, moment
 from kmsplan.engine.access.decision import require_owner_kept
 from kmsplan.engine.action import external
 from kmsplan.engine.action.key import policy_text, require_rotation
@@ -71,7 +71,13 @@ def with_material(core: Core, request: Request, operation: CreateKey) -> Iterato
     if operation.origin == Origin.EXTERNAL:
         yield Made(new_id, row, None)
         return
-    design = material.Design(key_id=new_id, spec=KeySpec(operation.spec), usage=KeyUsage(operation.usage), instance=row)
+    design = material.Design(
+        key_id=new_id,
+        spec=KeySpec(operation.spec),
+        usage=KeyUsage(operation.usage),
+        instance=row,
+        mechanism=_mechanism(row, operation),
+    )
     made = (
         material.made(core, request, design)
         if operation.external_key_id is None
@@ -141,18 +147,19 @@ def _check_default(operation: CreateKey) -> None:
 def _check_mechanism(key_type: KeyType, mechanism: str | None) -> None:
     if mechanism is not None and key_type is not KeyType.HARDWARE:
         raise invalid("KeyStorageMechanism", "only keys in hardware instances have one")
-    if mechanism == KeyStorageMechanism.HSM_ENCRYPTED_DATABASE:
-        raise KmsError(
-            "UnsupportedOperation",
-            "The embedded engine keeps hardware keys inside the HSM only (HsmInternal); HsmEncryptedDatabase is not "
-            "offered yet.",
-        )
+
+
+def _mechanism(row: InstanceRow, operation: CreateKey) -> str | None:
+    """Return how a hardware instance keeps the key; None in other instances."""
+    if row.type != KeyType.HARDWARE:
+        return None
+    return operation.storage_mechanism or KeyStorageMechanism.HSM_INTERNAL.value
 
 
 def create(work: Work, operation: CreateKey) -> str:
     """Add the key with its first version."""
     made: Made = work.made
-    if made.version is not None and made.instance.type == KeyType.HARDWARE:
+    if made.version is not None and hardware.holds(made.instance, made.version):
         # Counted when it was begun. It is not there any more if another process took this one for dead.
         if not versions.ready(work.db, made.version):
             raise KmsError("InternalFailure", f"The making of {made.version.version_id} was given up meanwhile.")
@@ -169,14 +176,13 @@ def create(work: Work, operation: CreateKey) -> str:
 
 def _row(work: Work, operation: CreateKey) -> KeyRow:
     made: Made = work.made
-    mechanism = KeyStorageMechanism.HSM_INTERNAL.value if made.instance.type == KeyType.HARDWARE else None
     return KeyRow(
         key_id=made.key_id,
         instance_id=made.instance.instance_id,
         spec=operation.spec,
         usage=operation.usage,
         origin=operation.origin,
-        storage_mechanism=mechanism,
+        storage_mechanism=_mechanism(made.instance, operation),
         state=(KeyState.PENDING_IMPORT if made.version is None else KeyState.ENABLED).value,
         description=operation.description,
         rotation=operation.rotation,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from kmsplan.engine import material, moment
+from kmsplan.engine import hardware, material, moment
 from kmsplan.engine.action.work import require_fitting
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import key as keys
@@ -48,7 +48,13 @@ def with_material(core: Core, request: Request, operation: CreateKeyVersion) -> 
         row = _checked(core, db, request, str(operation.key))
         home = _home(db, row)
     request.resource = row.key_id
-    design = material.Design(key_id=row.key_id, spec=KeySpec(row.spec), usage=KeyUsage(row.usage), instance=home)
+    design = material.Design(
+        key_id=row.key_id,
+        spec=KeySpec(row.spec),
+        usage=KeyUsage(row.usage),
+        instance=home,
+        mechanism=row.storage_mechanism,
+    )
     with material.made(core, request, design) as version:
         yield Made(home, version)
 
@@ -57,7 +63,7 @@ def create(work: Work, operation: CreateKeyVersion) -> str:
     """Add the version; it is the newest from now on."""
     made: Made = work.made
     row = _checked(work.core, work.db, work.request, str(operation.key))
-    if made.instance.type == KeyType.HARDWARE:
+    if hardware.holds(made.instance, made.version):
         if not versions.ready(work.db, made.version):
             raise KmsError("InternalFailure", f"The making of {made.version.version_id} was given up meanwhile.")
     else:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore.instance import DEFAULT_CMK_HOME, HIDDEN, SERVICE_KEY_HOME
-from kmsplan.engine.lookup import find_named
+from kmsplan.engine.lookup import find_named, refuse_migrated, require_id
 from kmsplan.kms.capability import action_refusal
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.lifecycle import KeyState, check
-from kmsplan.kms.naming import ALIAS_PREFIX, parse_arn
 from kmsplan.kms.spec import KeyType
 
 if TYPE_CHECKING:
@@ -47,9 +46,7 @@ class Work:
                 feature matrix or the state table refuses.
         """
         text = str(name)
-        arn = parse_arn(text)
-        if text.startswith(ALIAS_PREFIX) or (arn and arn.kind == "alias"):
-            raise KmsError("Unsupported.Alias", f"This operation takes a key's id, not the alias {text}.")
+        require_id(text)
         row = find_named(self.db, self.core.identity, self.request, text)
         if self.request.resource == text:
             self.request.resource = row.key_id
@@ -63,10 +60,7 @@ def require_fitting(row: KeyRow, action: str) -> None:
     Raises:
         KmsError: it does not.
     """
-    if row.read_only:
-        raise KmsError(
-            "UnsupportedOperation", f"{row.key_id} was migrated from KMS 1.0: it is read, and nothing else is possible."
-        )
+    refuse_migrated(row)
     key_type = _WITHOUT_INSTANCE.get(row.instance_id)
     refusal = action_refusal(key_type, action) if key_type else None
     if refusal:

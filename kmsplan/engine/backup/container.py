@@ -46,6 +46,7 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, int | None]]] = MappingProxyType(
     {PassphraseSeal.kind: {**ARGON2ID, "salt": None}, FileSeal.kind: {}}
 )
 """What a lock may have in the head, by its kind; None is any value."""
+_WORDS: Final[Mapping[str, str]] = MappingProxyType({PassphraseSeal.kind: "passphrase", FileSeal.kind: "key file"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +118,13 @@ def read_head(file: IO[bytes], name: str) -> Head:
     magic = file.readline(len(MAGIC) + 8)
     if magic != MAGIC:
         if magic.startswith(_ANY_MAGIC):
-            raise BackupError(f"{name} has another backup format than {FORMAT}: a newer kmsplan has written it")
-        raise BackupError(f"{name} is no backup of a kmsplan engine, or its first bytes were damaged")
+            raise BackupError(
+                f"{name} has another backup format than {FORMAT}, which this kmsplan knows: a newer kmsplan has "
+                "written it. Install that version"
+            )
+        raise BackupError(
+            f"{name} is no backup of a kmsplan engine, or its first bytes were damaged. Name another file"
+        )
     line = file.readline(_HEAD_LIMIT)
     try:
         head = json.loads(line)
@@ -161,7 +167,8 @@ def damaged(name: str, what: str) -> BackupError:
 
 def _body_key(head: Head, lock: Seal, name: str) -> bytes:
     if head.lock.get("kind") != lock.kind:
-        raise BackupError(f"the backup {name} is locked by a {head.lock.get('kind')}, and a {lock.kind} was given")
+        locked = _WORDS.get(str(head.lock.get("kind")), "lock that is not known")
+        raise BackupError(f"the backup {name} is locked by a {locked}, and a {_WORDS[lock.kind]} was given")
     if head.lock.keys() != {"kind", *_PARAMETERS[lock.kind]}:
         raise damaged(name, "its head does not say how it is locked")
     # A changed head could ask for any amount of memory: it gets what we ask for when we write.
@@ -174,7 +181,10 @@ def _body_key(head: Head, lock: Seal, name: str) -> bytes:
     except (ValueError, TypeError) as error:
         raise damaged(name, "its head cannot be read") from error
     if not hmac.compare_digest(_derived(master, salt, b"check"), check):
-        raise BackupError(f"the {lock.kind} that was given does not open the backup {name}, or its head was damaged")
+        raise BackupError(
+            f"the {_WORDS[lock.kind]} that was given does not open the backup {name}, or its head was damaged. Give "
+            "what it was made with"
+        )
     return _derived(master, salt, hashlib.sha256(head.content).digest())
 
 

@@ -28,18 +28,37 @@ if TYPE_CHECKING:
     from kmsplan.kms.secret import SecretBytes
 
 _BATCH: Final = 500
+_PAGE: Final = 1000
+"""Rows read at once: a client of PostgreSQL takes in all that it asks for, and an audit trail may not fit into memory.
+"""
+_COLUMN: Final = re.compile(r'"?(\w+)"? (?:TEXT|INTEGER|BLOB)\b')
+_PRIMARY: Final = re.compile(r"(\w+) \w+ PRIMARY KEY|PRIMARY KEY \(([\w, ]+)\)")
 
 
-def columns_of(sql: str) -> dict[str, tuple[str, ...]]:
-    """Return the columns of each table that a schema makes, in their order."""
+class Table(NamedTuple):
+    """A table of the keystore."""
+
+    columns: tuple[str, ...]
+    primary: tuple[str, ...]
+    """Columns of its primary key."""
+
+
+def tables_of(sql: str) -> dict[str, Table]:
+    """Return the tables that a schema makes, in their order."""
     plain = re.sub(r"--[^\n]*", "", sql)
-    tables = re.findall(r"CREATE TABLE (\w+) \((.*?)\) STRICT", plain, re.DOTALL)
-    return {name: tuple(re.findall(r'"?(\w+)"? (?:TEXT|INTEGER|BLOB)\b', body)) for name, body in tables}
+    bodies = re.findall(r"CREATE TABLE (\w+) \((.*?)\) STRICT", plain, re.DOTALL)
+    return {name: Table(tuple(_COLUMN.findall(body)), _primary(body)) for name, body in bodies}
 
 
-TABLES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(columns_of(schema.TABLES))
-"""Every table of the keystore with its columns; a table stands after those that it refers to."""
-_VERSION: Final = tuple(name for name in TABLES["key_version"] if name != "id")
+def _primary(body: str) -> tuple[str, ...]:
+    found = _PRIMARY.search(body)
+    assert found, "every table has a primary key"  # noqa: S101 - by our own schema
+    return tuple((found[1] or found[2]).split(", "))
+
+
+TABLES: Final[Mapping[str, Table]] = MappingProxyType(tables_of(schema.TABLES))
+"""Every table of the keystore; one stands after those that it refers to."""
+_VERSION: Final = tuple(name for name in TABLES["key_version"].columns if name != "id")
 _MATERIAL: Final = ("term", "wrapped")
 
 
@@ -51,20 +70,27 @@ class _Source(NamedTuple):
     """Where the lines of a table come from."""
 
     columns: tuple[str, ...]
-    sql: str
+    primary: tuple[str, ...]
+    """What the rows are ordered by."""
+    tables: str
+    condition: str = "true"
+
+    def pages(self, db: Connection) -> Iterator[list[Any]]:
+        """Yield all rows, in pages; each row stands behind its primary key."""
+        ordered, last = _listed(self.primary), ", ".join("?" * len(self.primary))
+        asked = f"SELECT {ordered}, {_listed(self.columns)} FROM {self.tables} WHERE {self.condition}"  # noqa: S608 - our own names
+        order = f"ORDER BY {ordered} LIMIT {_PAGE}"
+        page = db.execute(f"{asked} {order}").fetchall()
+        while page:
+            yield page
+            page = db.execute(f"{asked} AND ({ordered}) > ({last}) {order}", page[-1][: len(self.primary)]).fetchall()
 
 
 def _sources() -> dict[str, _Source]:
     """Return what is read: material stands with its version, because the number that joins them is a database's own."""
-    found = {
-        name: _Source(columns, f"SELECT {_listed(columns)} FROM {name}")  # noqa: S608 - our own names
-        for name, columns in TABLES.items()
-        if name != "material"
-    }
+    found = {name: _Source(*table, name) for name, table in TABLES.items() if name != "material"}
     found["key_version"] = _Source(
-        (*_VERSION, *_MATERIAL),
-        f"SELECT {_listed(_VERSION)}, term, wrapped FROM key_version LEFT JOIN material ON version = id "  # noqa: S608 - as above
-        "WHERE status <> 'creating' ORDER BY id",
+        (*_VERSION, *_MATERIAL), ("id",), "key_version LEFT JOIN material ON version = id", "status <> 'creating'"
     )
     return found
 
@@ -83,9 +109,10 @@ def dump(db: Connection, root: SecretBytes | None) -> Iterator[bytes]:
     tables = {name: source.columns for name, source in SOURCES.items()}
     yield orjson.dumps({"root": root and root.reveal().hex(), "tables": tables}) + b"\n"
     for name, source in SOURCES.items():
-        for row in db.execute(source.sql):
-            rows[name] += 1
-            yield orjson.dumps([name, *row], default=_as_json) + b"\n"
+        for page in source.pages(db):
+            rows[name] += len(page)
+            for row in page:
+                yield orjson.dumps([name, *row[len(source.primary) :]], default=_as_json) + b"\n"
     yield orjson.dumps({"rows": rows}) + b"\n"
 
 
@@ -115,7 +142,10 @@ def load(db: Connection, content: Iterator[bytes]) -> tuple[str | None, dict[str
     """
     first = orjson.loads(next(content))
     if first["tables"] != {name: list(source.columns) for name, source in SOURCES.items()}:
-        raise BackupError("the backup is of another format of the keystore. Restore it with the kmsplan that made it")
+        raise BackupError(
+            "the backup holds another format of the keystore than this kmsplan knows. Restore it with the version of "
+            "kmsplan that made it: its first lines name it"
+        )
     rows: Counter[str] = Counter()
     last: dict[str, Any] = {}
     batch: list[list[Any]] = []
@@ -132,7 +162,7 @@ def load(db: Connection, content: Iterator[bytes]) -> tuple[str | None, dict[str
         rows[table] += 1
     _insert(db, table, batch)
     if last.get("rows") != rows:
-        raise BackupError("the backup does not hold as many rows as it says")
+        raise BackupError("the backup does not hold as many rows as it says: it was not written to its end")
     return first["root"], dict(rows)
 
 

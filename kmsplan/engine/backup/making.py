@@ -1,15 +1,16 @@
 """Making a backup of an open engine, and verifying one.
 
 What is written is one state of the database, however much others write meanwhile. It is read back and checked as a
-restore would check it, then the making is audited, and only then the file has its name.
+restore would check it, then the making is audited, and only then the file gets its name: no backup is there that the
+audit trail does not know. What is killed before leaves a draft beside, as well encrypted, which may be deleted.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
-from contextlib import closing
-from typing import IO, TYPE_CHECKING, Any, Final
+from contextlib import contextmanager, suppress
+from threading import get_native_id
+from typing import IO, TYPE_CHECKING, Any
 
 from kmsplan import __version__
 from kmsplan.engine.backup import checking, container, content
@@ -18,11 +19,13 @@ from kmsplan.engine.error import BackupError
 from kmsplan.engine.execution import admitted, commit
 from kmsplan.engine.keystore import schema, setting
 from kmsplan.engine.keystore.folder import flush_folder
-from kmsplan.engine.sealing import kind_of, open_root
+from kmsplan.engine.keystore.sqlite import scratch
+from kmsplan.engine.sealing import open_root, token_of
 from kmsplan.engine.unsealing import SEAL
 from kmsplan.kms.secret import SecretBytes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from kmsplan.engine.caller import Caller
@@ -30,9 +33,6 @@ if TYPE_CHECKING:
     from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.keystore.writer import Transaction
     from kmsplan.engine.sealing import Seal
-
-HSM: Final = "hsm"
-"""The kind of seal whose root key is in no backup."""
 
 
 def make(core: Core, caller: Caller, path: Path, *, seal: Seal, lock: Seal) -> Report:
@@ -53,21 +53,44 @@ def make(core: Core, caller: Caller, path: Path, *, seal: Seal, lock: Seal) -> R
     request = core.request(caller, "BackupEngine", core.identity.engine_id)
     with admitted(core, request):
         core.opened()
-        draft = path.with_name(f"{path.name}.new-{os.getpid()}")
-        try:
+        with _draft(path) as draft:
             _write(core, request.time, draft, seal, lock)
             report = verify(draft, lock)
             request.parameters = {"Rows": report.rows}
-            commit(core, request, lambda transaction: _note(transaction, request.time), uses_keys=True)
+            commit(core, request, lambda _: None, uses_keys=True)
             os.link(draft, path)  # fails where the name is taken
             flush_folder(path.parent)
-        except FileExistsError as error:
-            raise BackupError(f"{path} exists, and a backup never overwrites anything. Name another file") from error
-        except OSError as error:
-            raise BackupError(f"the backup {path} cannot be written ({error.strerror}). Name another place") from error
-        finally:
-            draft.unlink(missing_ok=True)
+    core.store.submit(lambda transaction: _note(transaction, request.time), touches=False).wait()
     return report
+
+
+@contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """Lend the name that a backup has until it is whole.
+
+    Raises:
+        BackupError: the backup is there already, or cannot be written.
+    """
+    draft = path.with_name(f"{path.name}.new-{get_native_id()}")
+    try:
+        if path.exists() or path.is_symlink():
+            raise _exists(path)
+        draft.unlink(missing_ok=True)  # of a thread that had this number and was killed
+        yield draft
+    except FileExistsError as error:
+        raise _exists(path) from error
+    except OSError as error:
+        raise BackupError(
+            f"the backup {path} cannot be written ({error.strerror}). Check that its folder exists and may be written "
+            "to, and the space on its disk, or name another place"
+        ) from error
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+
+
+def _exists(path: Path) -> BackupError:
+    return BackupError(f"{path} exists, and a backup never overwrites anything. Name another file")
 
 
 def _note(transaction: Transaction, now: str) -> None:
@@ -78,8 +101,8 @@ def _write(core: Core, now: str, path: Path, seal: Seal, lock: Seal) -> None:
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "wb") as file, core.store.read() as db:
         record = setting.load(db, SEAL) or b""
-        portable = kind_of(record) != HSM
-        root = open_root(seal, core.identity.engine_id, record) if portable else None
+        token = token_of(record)
+        root = None if token else open_root(seal, core.identity.engine_id, record)
         facts = {
             "account": core.identity.account,
             "engine_id": core.identity.engine_id,
@@ -87,7 +110,7 @@ def _write(core: Core, now: str, path: Path, seal: Seal, lock: Seal) -> None:
             "kmsplan": __version__,
             "made": now,
             "region": core.identity.region,
-            "root_key": "inside" if portable else "sealed by its HSM",
+            "sealed_by": token,
             "schema": schema.VERSION,
         }
         sink = container.begin(file, facts, lock, core.world.entropy)
@@ -104,25 +127,30 @@ def verify(path: Path, lock: Seal) -> Report:
     Raises:
         BackupError, AuditError, MaterialCorruptError: it is damaged, or the lock does not open it.
     """
-    with opened(path) as file, closing(sqlite3.connect("", isolation_level=None)) as db:
-        schema.lay_out(db)
+    with opened(path) as file, scratch() as db:
         head = container.read_head(file, str(path))
         root, rows = content.load(db, content.lines(container.read_body(file, head, lock, str(path))))
         return check(db, head.facts, None if root is None else SecretBytes(bytes.fromhex(root)), rows)
 
 
 def check(db: Connection, facts: dict[str, Any], root: SecretBytes | None, rows: dict[str, int]) -> Report:
-    """Check what a backup was unpacked into; raises as `verify`."""
-    checking.check_identity(db, facts.get("engine_id"))
+    """Check what a backup was unpacked into; raises as `verify`.
+
+    Args:
+        db: holds it.
+        facts: the head's.
+        root: the root key; None leaves unopened what it wraps.
+        rows: how many each table has.
+    """
+    engine_id = str(facts.get("engine_id"))
+    checking.check_identity(db, engine_id)
     checking.check_trail(db)
-    count = 0
-    if root is not None:
-        count = checking.check_keyring(db, str(facts["engine_id"]), root)
     return Report(
-        engine_id=str(facts["engine_id"]),
+        engine_id=engine_id,
         made=str(facts.get("made")),
         rows=checking.counted(rows),
-        opened=count,
+        opened=0 if root is None else checking.check_keyring(db, engine_id, root),
+        sealed_by=token_of(setting.load(db, SEAL) or b""),
         hardware=checking.tokens(db),
     )
 

@@ -1,14 +1,15 @@
 """Restoring an engine from a backup, in either database; it appears whole and checked, or not at all.
 
-The restored engine is the one that was backed up: the same id, keys, access keys and audit trail, which goes on with an
-entry about the restore. Its root key is sealed anew, by the seal that the place it is restored to has.
+The restored engine is the one that was backed up: the same id, keys, counts of their use, access keys and audit trail,
+which goes on with an entry about the restore. Its root key is a new one, sealed by the seal that the place it is
+restored to has, so that what opens the engine it was made from opens this one no longer.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kmsplan.engine import moment
+from kmsplan.engine import checkpoint, moment
 from kmsplan.engine.audit import OK, Request, Trail
 from kmsplan.engine.backup import container, content, making
 from kmsplan.engine.caller import Caller
@@ -16,8 +17,8 @@ from kmsplan.engine.error import EngineExistsError, KeystoreReadOnlyError
 from kmsplan.engine.keystore import setting, store
 from kmsplan.engine.keystore.folder import make_folder
 from kmsplan.engine.keystore.writer import Transaction
-from kmsplan.engine.sealing import open_root, seal_root
-from kmsplan.engine.unsealing import SEAL, keyring_under
+from kmsplan.engine.sealing import make_root, open_root
+from kmsplan.engine.unsealing import SEAL, keyring_under, renew_root
 from kmsplan.kms.secret import SecretBytes
 
 if TYPE_CHECKING:
@@ -47,14 +48,14 @@ def restore(
         path: the backup.
         folder: the engine's; it must hold none.
         lock: what the backup is locked with.
-        seal: seals the root key from now on. Where an HSM seals it, that stays so, and this opens it there.
+        seal: seals the new root key. Where an HSM has sealed the old one, it has to be that HSM's, and opens it.
         clock: UTC now.
         entropy: as many random bytes as asked for.
         actor: who restores, for the audit trail.
         postgres: connection string of the database for the keystore; None for a file in the folder.
 
     Raises:
-        EngineExistsError: there is an engine.
+        EngineExistsError: there is an engine, or the folder belongs to another one.
         BackupError, AuditError, MaterialCorruptError: the backup is damaged, or the lock does not open it.
         SealingError, KeystoreError: the engine cannot be made.
     """
@@ -63,25 +64,27 @@ def restore(
         raise EngineExistsError(
             f"{place.name} already holds an engine; nothing was changed. Restore into another place"
         )
-    request = Request(
-        action="RestoreEngine",
-        resource=None,
-        time=moment.text(clock()),
-        request_id=entropy(16).hex(),
-        caller=Caller(actor=actor),
-    )
     reports: list[Report] = []
     with making.opened(path) as file:
         head = container.read_head(file, str(path))
+        _require_room(folder, head.facts)
 
         def fill(db: Connection) -> None:
-            root, rows = content.load(db, content.lines(container.read_body(file, head, lock, str(path))))
-            report, key = _checked(db, head.facts, root, rows, seal)
+            inside, rows = content.load(db, content.lines(container.read_body(file, head, lock, str(path))))
+            report, old = _checked(db, head.facts, inside, rows, seal)
             reports.append(report)
-            request.resource = report.engine_id
-            if root is not None:
-                setting.store(db, SEAL, seal_root(seal, report.engine_id, key, entropy))
-            _go_on(db, folder, key, request, entropy)
+            new, record = make_root(seal, report.engine_id, entropy)
+            renew_root(db, report.engine_id, old, new, record, entropy)
+            setting.store(db, setting.BACKUP, report.made.encode())
+            request = Request(
+                action="RestoreEngine",
+                resource=report.engine_id,
+                time=moment.text(clock()),
+                request_id=entropy(16).hex(),
+                caller=Caller(actor=actor),
+                parameters={"Made": report.made, "Seal": seal.kind},
+            )
+            _go_on(db, folder, new, request, entropy)
 
         try:
             make_folder(folder)
@@ -105,6 +108,20 @@ def _checked(
     else:
         key = open_root(seal, str(facts["engine_id"]), setting.load(db, SEAL) or b"")
     return making.check(db, facts, key, rows), key
+
+
+def _require_room(folder: Path, facts: dict[str, Any]) -> None:
+    """Check that the checkpoint in the folder, which is going to be replaced, is no other engine's.
+
+    Raises:
+        EngineExistsError: it is.
+    """
+    found = checkpoint.read(folder)
+    if found is not None and found.statement.get("engine_id") != facts.get("engine_id"):
+        raise EngineExistsError(
+            f"{folder / checkpoint.FILE} belongs to engine {found.statement.get('engine_id')}, and the backup is of "
+            f"{facts.get('engine_id')}; nothing was changed. Restore into another folder"
+        )
 
 
 def _go_on(db: Connection, folder: Path, root: SecretBytes, request: Request, entropy: Callable[[int], bytes]) -> None:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from kmsplan.engine.access.decision import permit, require_reach
 from kmsplan.engine.access.lookup import require_active
+from kmsplan.engine.access.role import Role
 from kmsplan.engine.audit import OK
 from kmsplan.engine.core import sealed
 from kmsplan.engine.dataplane.answer import StaleError
 from kmsplan.engine.dataplane.target import Target, find, load
 from kmsplan.engine.keystore import key as keys
+from kmsplan.engine.lookup import refuse_migrated
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.lifecycle import KeyState, check
 from kmsplan.kms.spec import KeyType, KeyUsage
@@ -92,7 +94,7 @@ class Call:
             return error
         if (usage is not None and target.key.usage != usage) or target.facts.symmetric is not symmetric:
             return KmsError(
-                "UnsupportedOperation",
+                "Rejected.UnsupportedOperation" if action.startswith("Asymmetric") else "UnsupportedOperation",
                 f"{action} does not go with {target.key_id}: it is {target.key.spec}, for {target.key.usage}.",
             )
         return None
@@ -187,7 +189,8 @@ class Call:
             KmsError: it is forbidden.
         """
         permit(self.request, target.key, self.core.identity.account, by_arn=target.by_arn, action=action)
-        if not target.capability.encrypt:
+        refuse_migrated(target.key)
+        if not (target.capability.encrypt or self._serves(target)):
             raise KmsError(
                 "UnsupportedOperation",
                 f"{action} does not go with {target.key_id}: default keys encrypt for cloud services only.",
@@ -197,3 +200,10 @@ class Call:
         if expires is not None and expires <= self.request.time:
             # Nobody has let the schedule do its work yet; the material has ended all the same.
             check(self.request.action, KeyState.PENDING_IMPORT)
+
+    def _serves(self, target: Target) -> bool:
+        """Whether a cloud service calls that may encrypt with the key; a service key is for its own service alone."""
+        caller = self.request.caller
+        if caller.role is not Role.SERVICE or not target.capability.server_side_encryption:
+            return False
+        return target.instance.type != KeyType.SERVICE_KEY or caller.user == f"role/{target.key.creator}"

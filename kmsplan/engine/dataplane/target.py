@@ -70,7 +70,11 @@ class Target:
         self.quick = used.instance.type == KeyType.SOFTWARE and self.facts.family in _QUICK
         """Whether using it takes microseconds: it is in software, and no RSA key."""
         self.design = material.Design(
-            key_id=used.key.key_id, spec=spec, usage=KeyUsage(used.key.usage), instance=used.instance
+            key_id=used.key.key_id,
+            spec=spec,
+            usage=KeyUsage(used.key.usage),
+            instance=used.instance,
+            mechanism=used.key.storage_mechanism,
         )
 
     @property
@@ -141,8 +145,10 @@ class Target:
         """Check the length of a plaintext.
 
         Raises:
-            KmsError: it is too long.
+            KmsError: it is too long; or empty, which SM2 has no ciphertext of.
         """
+        if self.facts.family is Family.SM2 and not plaintext:
+            raise invalid("Plaintext", f"{algorithm} takes one byte at least")
         limit = self.facts.plaintext_limit(algorithm)
         if len(plaintext) > limit:
             raise invalid(

@@ -11,6 +11,7 @@ from kmsplan.engine.protection.protocol import (
     InvalidMaterialError,
     NotOfferedError,
     ProtectionUnavailableError,
+    WrapperMissingError,
 )
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ class MaterialMissingError(HsmError):
 
 class KeyUnusableError(HsmError):
     """The token and its sentinel answer, and this key object refuses."""
+
+
+class KekMissingError(HsmError, WrapperMissingError):
+    """The token and its sentinel answer, and the key that wraps the encrypted database is not there."""
 
 
 class NotLoadedError(HsmError):
@@ -133,6 +138,11 @@ _WORDS: Final[Mapping[Fault, tuple[type[HsmError], str, str]]] = MappingProxyTyp
             NotLoadedError,
             "the worker of token {token!r} does not keep the key long enough to use it",
             "Too many keys of the encrypted database are in use at once; try again with fewer",
+        ),
+        Fault.NO_KEK: (
+            KekMissingError,
+            "token {token!r} does not hold the object {reason!r}, which wraps the keys kept as HsmEncryptedDatabase",
+            "Restore the token from its backup, or schedule the deletion of these keys",
         ),
         Fault.NO_SENTINEL: (
             SentinelMissingError,

@@ -77,6 +77,11 @@ def _report(driver: Driver, seat: Seat, _fields: list[bytes]) -> list[bytes]:
     return [json.dumps(driver.report(seat)).encode()]
 
 
+def _prepare_wrapping(driver: Driver, _seat: Seat, _fields: list[bytes]) -> list[bytes]:
+    keeping.prepare(driver)
+    return []
+
+
 def _generate_wrapped(driver: Driver, seat: Seat, fields: list[bytes]) -> list[bytes]:
     return keeping.generate(driver, seat, *_kind(fields))
 
@@ -124,4 +129,5 @@ HANDLERS: Final[dict[int, Callable[[Driver, Seat, list[bytes]], list[bytes]]]] =
     Op.PROBE_WRAPPINGS: _probe_wrappings,
     Op.WRAPPING_KEY: _wrapping_key,
     Op.UNWRAP: _unwrap,
+    Op.PREPARE_WRAPPING: _prepare_wrapping,
 }

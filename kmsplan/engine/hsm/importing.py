@@ -94,7 +94,7 @@ class Unwrapping:
         """Unwrap and keep a key; return what `Op.UNWRAP` says.
 
         Raises:
-            TokenFaultError: INVALID_MATERIAL; ABSENT where the wrapping key is gone; SICK, NO_SENTINEL.
+            TokenFaultError: INVALID_MATERIAL; ABSENT where the wrapping key is gone; NO_KEK, SICK, NO_SENTINEL.
         """
         self._driver.prepare()
         wrapper = self._driver.find(self._seat, wrapping_reference)
@@ -116,7 +116,7 @@ class Unwrapping:
         self._require_length(scratch, trial)
         mark = self._mark(trial)
         if reference is None:
-            return [mark, keeping.keep(self._driver, self._session, trial)]
+            return [mark, keeping.keep(self._driver, self._seat, trial)]
         self._store(wrapper, reference, wrapped, oaep=self._oaep)
         return [mark]
 
@@ -128,7 +128,7 @@ class Unwrapping:
         self._scratch(scratch, trial)
         parts = self._require_kind(trial)
         if reference is None:
-            return [*parts, b"", keeping.keep(self._driver, self._session, trial)]
+            return [*parts, b"", keeping.keep(self._driver, self._seat, trial)]
         self._store(ephemeral, reference, content, oaep=None)
         return [*parts, b""]
 

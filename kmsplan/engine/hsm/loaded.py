@@ -1,12 +1,15 @@
 """Keys that the keystore keeps wrapped, unwrapped into session objects while they are used (HsmEncryptedDatabase).
 
 They have references of their own length, which say that a search would not find them. The one that was not used for
-longest gives way; its user loads it again.
+longest gives way, and each one does after `LIFETIME`, so that none outlives its key or the key that wraps it for long;
+its user loads it again.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from pkcs11.exceptions import PKCS11Error
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from kmsplan.engine.hsm.index import Index
 
 LIMIT: Final = 512
+LIFETIME: Final = 300.0
+"""Seconds."""
 
 
 class Loaded:
@@ -35,7 +40,8 @@ class Loaded:
         self._library = library
         self._login = login
         self._index = index
-        self._handles: OrderedDict[bytes, int] = OrderedDict()
+        self._lock = Lock()
+        self._keys: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
 
     def handle(self, reference: bytes, *, refused: int | None = None) -> int:
         """Return the handle of a loaded key.
@@ -47,25 +53,28 @@ class Loaded:
         Raises:
             TokenFaultError: NOT_LOADED.
         """
-        try:
-            handle = self._handles[reference]
-            self._handles.move_to_end(reference)
-        except KeyError:
-            raise TokenFaultError(Fault.NOT_LOADED) from None
-        if handle == refused:
+        with self._lock:
+            handle, until = self._keys.get(reference, (None, 0.0))
+            if handle is not None and handle != refused and monotonic() < until:
+                self._keys.move_to_end(reference)
+                return handle
+            self._keys.pop(reference, None)
+        if handle is not None:
             with self._index.lock:
-                self._handles.pop(reference, None)
-            raise TokenFaultError(Fault.NOT_LOADED)
-        return handle
+                self._destroy(handle)
+        raise TokenFaultError(Fault.NOT_LOADED)
 
     def put(self, reference: bytes, handle: int) -> None:
         """Keep a key that was just unwrapped in the login session; the index's lock is held."""
-        replaced = self._handles.pop(reference, None)
-        self._handles[reference] = handle
-        oldest = self._handles.popitem(last=False)[1] if len(self._handles) > LIMIT else None
-        for spare in (replaced, oldest):
-            if spare is not None:
-                self._destroy(spare)
+        now = monotonic()
+        with self._lock:
+            ended = [old for old, (_, until) in self._keys.items() if old == reference or now >= until]
+            spare = [self._keys.pop(old)[0] for old in ended]
+            self._keys[reference] = handle, now + LIFETIME
+            if len(self._keys) > LIMIT:
+                spare.append(self._keys.popitem(last=False)[1][0])
+        for one in spare:
+            self._destroy(one)
 
     def _destroy(self, handle: int) -> None:
         try:

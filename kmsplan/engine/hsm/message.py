@@ -71,6 +71,8 @@ class Op(IntEnum):
     UNWRAP = 17
     """spec, usage, reference or nothing, hash, reference of the wrapping key, what was wrapped -> public parts, then
     what a symmetric key makes of a fixed text or nothing, then the wrapped material where there is no reference"""
+    PREPARE_WRAPPING = 18
+    """-> nothing; makes the key that wraps if it is not there"""
 
 
 class Fault(IntEnum):
@@ -97,6 +99,8 @@ class Fault(IntEnum):
     INVALID_MATERIAL = 15
     INCAPABLE = 16
     """The token works and does not do this."""
+    NO_KEK = 17
+    """The sentinel works, and the key that wraps what is kept outside is not there."""
 
 
 class TokenFaultError(Exception):

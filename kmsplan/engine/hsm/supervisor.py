@@ -24,7 +24,17 @@ REST: Final = 1.0
 """Seconds for which a failed start is not repeated and a worker is young: a dead token costs its callers little."""
 _STALE: Final = frozenset({Fault.NO_SENTINEL, Fault.SICK})
 """SoftHSM loses its way once its store was away: it finds nothing any more, until a new process asks."""
-_LEAVES_DOUBT: Final = frozenset({Op.PREPARE, Op.GENERATE, Op.GENERATE_WRAPPED, Op.WRAPPING_KEY, Op.UNWRAP, Op.DESTROY})
+_LEAVES_DOUBT: Final = frozenset(
+    {
+        Op.PREPARE,
+        Op.PREPARE_WRAPPING,
+        Op.GENERATE,
+        Op.GENERATE_WRAPPED,
+        Op.WRAPPING_KEY,
+        Op.UNWRAP,
+        Op.DESTROY,
+    }
+)
 """After one of these failed, SoftHSM may not see an object that is there: the same process is not asked again."""
 
 # PINs that a token refused, as digests under a key of this process. The process keeps them and no object does, because

@@ -84,6 +84,8 @@ class Crowd(NamedTuple):
     """Processes."""
     machines: int
     """How many machines they are on."""
+    led: bool
+    """Whether one of them keeps the schedule."""
 
 
 class Database(Protocol):

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from kmsplan.engine.keystore.version import NOTHING
+
 if TYPE_CHECKING:
     from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.keystore.version import VersionRow
-
-NOTHING = b""
-"""The reference of a version whose HSM material was destroyed."""
 
 
 class Kept(NamedTuple):

@@ -14,7 +14,7 @@ BACKUP: Final = "backup"
 TERM_BEGAN: Final = "term_began"
 """Number of the newest audit entry when the newest term of the keyring began."""
 REWRAPPED: Final = "rewrapped"
-"""While material is being wrapped anew: the number of the version that was the last."""
+"""While material is being wrapped anew: how far that is; see `rotation`."""
 
 
 _GENERATION: Final = "generation"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 import threading
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from kmsplan.engine.error import EngineExistsError, EngineVersionError, KeystoreCorruptError, KeystoreError
@@ -15,9 +17,8 @@ from kmsplan.engine.keystore.fault import translate
 from kmsplan.engine.keystore.folder import flush, flush_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.keystore.turn import Turn
@@ -119,9 +120,9 @@ class SqliteDatabase:
     def crowd(self, db: Connection) -> Crowd:
         """Return who has the engine open for writing: processes of this machine."""
         del db
-        from kmsplan.engine.presence import marks  # noqa: PLC0415 - planning does not ask
+        from kmsplan.engine.presence import is_led, marks  # noqa: PLC0415 - planning does not ask
 
-        return Crowd(marks(self._folder), 1)
+        return Crowd(marks(self._folder), 1, is_led(self._folder))
 
     def translate(self, error: Exception) -> KeystoreError:
         """Return the error for people that a database error stands for."""
@@ -134,12 +135,28 @@ class SqliteDatabase:
             self._turn = None
 
 
+@contextmanager
+def scratch() -> Iterator[Connection]:
+    """Lend an empty keystore in a temporary file without a name, in an open transaction; nothing of it stays.
+
+    Raises:
+        KeystoreError: it does not take what is written to it.
+    """
+    try:
+        with closing(sqlite3.connect("", isolation_level=None)) as db:
+            schema.lay_out(db)
+            yield db
+    except sqlite3.Error as error:
+        raise translate(error, Path(tempfile.gettempdir())) from error
+
+
 def _fill(path: Path, fill: Callable[[Connection], None]) -> None:
     """Fill a file that nobody else sees yet, and flush it once, at the end."""
     try:
         db = sqlite3.connect(path, isolation_level=None)
         try:
-            db.execute("PRAGMA synchronous = OFF")
+            # What is filled in from a backup and replaced at once does not stay in the file.
+            db.executescript("PRAGMA synchronous = OFF; PRAGMA secure_delete = ON")
             schema.lay_out(db)
             fill(db)
             db.execute("COMMIT")

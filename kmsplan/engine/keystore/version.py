@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 USES_LIMIT: Final = 2**32
 """Encryptions under one AES-GCM key with random IVs (SP 800-38D, 8.3)."""
+NOTHING: Final = b""
+"""The reference of a version that has no material in an HSM: it was destroyed, or the keystore keeps it."""
 
 
 class VersionRow(NamedTuple):
@@ -125,6 +127,9 @@ def condemn_instance(db: Connection, instance_id: str) -> None:
     """
     _destroy_wrapped(db, instance_id)
     db.execute(
+        "DELETE FROM key_version WHERE instance_id = ? AND status = 'ready' AND length(reference) = 0", (instance_id,)
+    )
+    db.execute(
         "UPDATE key_version SET status = 'destroying' WHERE instance_id = ? AND status = 'ready'", (instance_id,)
     )
 
@@ -173,6 +178,17 @@ def references(db: Connection, instance_id: str) -> dict[bytes, str]:
     return dict(rows)
 
 
+def any_wrapped_by(db: Connection, module: str | None, token: str | None, mechanism: str) -> bool:
+    """Return whether there is wrapped material of keys that are stored by a mechanism in a token."""
+    row = db.execute(
+        "SELECT m.version FROM key AS k JOIN instance AS i ON i.instance_id = k.instance_id "
+        "JOIN key_version AS v ON v.key_id = k.key_id JOIN material AS m ON m.version = v.id "
+        "WHERE i.module = ? AND i.token = ? AND k.storage_mechanism = ? LIMIT 1",
+        (module, token, mechanism),
+    ).fetchone()
+    return row is not None
+
+
 def wrapped_before(db: Connection, term: int, after: int, limit: int) -> list[Wrapped]:
     """Return material that is wrapped in an older term, of versions whose number is above `after`, in their order."""
     rows = db.execute(
@@ -182,6 +198,12 @@ def wrapped_before(db: Connection, term: int, after: int, limit: int) -> list[Wr
         (after, term, limit),
     )
     return [Wrapped(*row) for row in rows]
+
+
+def count_before(db: Connection, term: int) -> int:
+    """Return how much material is wrapped in an older term."""
+    number: int = db.execute("SELECT count(*) FROM material WHERE term < ?", (term,)).fetchone()[0]
+    return number
 
 
 def rewrap(db: Connection, number: int, term: int, wrapped: bytes, generation: int) -> None:

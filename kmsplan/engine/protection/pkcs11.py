@@ -137,11 +137,29 @@ class Pkcs11Protection:
         self._supervisor.call(Op.FIND, reference)
         return handle
 
+    def prepare_wrapping(self) -> None:
+        """Make the key that wraps, unless it is there; see `Wrapper`.
+
+        Raises:
+            NotOfferedError: the token makes no such keys.
+            HsmError: the token does not answer.
+        """
+        self._supervisor.call(Op.PREPARE_WRAPPING)
+
+    def wraps(self) -> bool:
+        """Return whether a fresh search finds the key that wraps; see `missing`.
+
+        Raises:
+            HsmError: the token does not answer, or does not hold the sentinel.
+        """
+        return not self._absent(KEK)
+
     def generate_wrapped(self, spec: KeySpec, usage: KeyUsage) -> Generated:
         """Make a key in the token and hand it out wrapped by a key of the token's; see `Wrapper`.
 
         Raises:
             NotOfferedError: the token cannot make such keys, or not wrap them.
+            KekMissingError: the key that wraps is not there.
             HsmError: the token does not answer, or what it made does not work.
         """
         self._offered(spec, usage)
@@ -203,19 +221,7 @@ class Pkcs11Protection:
         """
         for reference in references:
             _check(reference)
-        if not references:
-            return frozenset()
-        wanted = b"".join(references)
-        fresh = not self._supervisor.worker().used
-        sentinel, absent = self._supervisor.call(Op.ABSENT, wanted)
-        if absent and not fresh:
-            with self._supervisor.second() as worker:
-                try:
-                    sentinel, absent = worker.call(Op.ABSENT, wanted)
-                except TokenFaultError as error:
-                    raise self._supervisor.explain(error) from error
-        if absent and not sentinel:
-            raise self._supervisor.explain(TokenFaultError(Fault.NO_SENTINEL))
+        absent = self._absent(b"".join(references)) if references else b""
         return frozenset(absent[cut : cut + REFERENCE_BYTES] for cut in range(0, len(absent), REFERENCE_BYTES))
 
     def destroy(self, reference: bytes) -> None:
@@ -245,6 +251,20 @@ class Pkcs11Protection:
     def close(self) -> None:
         """End the worker process."""
         self._supervisor.close()
+
+    def _absent(self, wanted: bytes) -> bytes:
+        """Return which references, one behind the other, are not there; see `missing`."""
+        fresh = not self._supervisor.worker().used
+        sentinel, absent = self._supervisor.call(Op.ABSENT, wanted)
+        if absent and not fresh:
+            with self._supervisor.second() as worker:
+                try:
+                    sentinel, absent = worker.call(Op.ABSENT, wanted)
+                except TokenFaultError as error:
+                    raise self._supervisor.explain(error) from error
+        if absent and not sentinel:
+            raise self._supervisor.explain(TokenFaultError(Fault.NO_SENTINEL))
+        return absent
 
     def _offered(self, spec: KeySpec, usage: KeyUsage) -> list[str]:
         """Return the algorithms of a usage that work on this token.

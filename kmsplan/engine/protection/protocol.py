@@ -23,6 +23,10 @@ class ProtectionUnavailableError(Exception):
     """The backend cannot be reached or lost its material: nothing is known, nothing was changed."""
 
 
+class WrapperMissingError(ProtectionUnavailableError):
+    """The backend answers, and does not hold the key that wraps the material which is kept outside."""
+
+
 class NotOfferedError(Exception):
     """The backend works and cannot do this: another spec or algorithm has to be chosen, waiting does not help."""
 
@@ -155,7 +159,7 @@ class Importer(Protocol):
             spec: of the key.
             usage: of the key.
             reference: as for `generate`; None keeps nothing and hands the material out as `Wrapper.generate_wrapped`
-                does.
+                does, and raises what that does.
             algorithm: one of `wrappings(spec)`.
             wrapped: what was wrapped for `wrapping_key(wrapping_reference)`.
             wrapping_reference: the wrapping key's.
@@ -174,11 +178,29 @@ class Wrapper(Protocol):
     It holds as many such keys as the keystore does. The material is in the clear inside the backend only.
     """
 
+    def prepare_wrapping(self) -> None:
+        """Make the key that wraps, unless it is there.
+
+        What another one wrapped stays closed. So it is asked for only while nothing is kept outside that was wrapped.
+
+        Raises:
+            NotOfferedError: it cannot make such a key.
+            ProtectionUnavailableError: it does not answer.
+        """
+
+    def wraps(self) -> bool:
+        """Return whether the key that wraps is there, as `Protection.missing` finds out.
+
+        Raises:
+            ProtectionUnavailableError: it does not answer; never taken for "gone".
+        """
+
     def generate_wrapped(self, spec: KeySpec, usage: KeyUsage) -> Generated:
         """Make material; `Generated.secret` is the wrapped material.
 
         Raises:
             NotOfferedError: it cannot make such material, or not hand it out.
+            WrapperMissingError: the key that wraps is not there.
             ProtectionUnavailableError: it does not answer.
         """
 

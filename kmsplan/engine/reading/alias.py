@@ -22,7 +22,7 @@ def list_aliases(
         KmsError: there is no such key, the page is not valid, or it is forbidden.
     """
     with asked(core, caller, "ListAliases" if key is None else "ListAliasesByKeyId", key) as question:
-        wanted = () if key is None else (question.key(key).key_id,)
+        wanted = () if key is None else (question.key_by_id(key).key_id,)
         source = "alias WHERE key_id = ?" if wanted else "alias"
         rows, total = fetch(question.db, Selection("alias, key_id", source, "alias", wanted), page, size)
         items = tuple(AliasView(alias, question.arn(alias), key_id) for alias, key_id in rows)

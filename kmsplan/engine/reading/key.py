@@ -102,7 +102,7 @@ def key_policy(core: Core, caller: Caller, name: str, policy_name: str = POLICY_
         KmsError: there is no such key or policy, or it is forbidden.
     """
     with asked(core, caller, "GetKeyPolicy", name) as question:
-        row = question.key(name)
+        row = question.key_by_id(name)
         _require_policy(row, policy_name)
     policy: dict[str, Any] = default_policy(core.identity.account) if row.policy is None else json.loads(row.policy)
     return policy

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kmsplan.engine.access.decision import admit
-from kmsplan.engine.lookup import find_named
+from kmsplan.engine.lookup import find_named, require_id
 from kmsplan.kms.error import KmsError
 
 if TYPE_CHECKING:
@@ -35,6 +35,15 @@ class Question(NamedTuple):
             KmsError: there is none, or the caller may not ask this of it.
         """
         return find_named(self.db, self.core.identity, self.request, name)
+
+    def key_by_id(self, name: str) -> KeyRow:
+        """Return the key that an id or an ARN means; what describes keys takes aliases, what manages them does not.
+
+        Raises:
+            KmsError: as `key`, or an alias was given.
+        """
+        require_id(name)
+        return self.key(name)
 
     def arn(self, resource: str) -> str:
         """Return the ARN of `key/...`, `alias/...` or `keystore/...`."""

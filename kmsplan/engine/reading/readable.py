@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Readable:
-    """What describes and lists. Wherever a key is named, an id, an alias or an ARN names it.
+    """What describes and lists. An id or an ARN names a key; an alias does where a key or its versions are described.
 
     All raise KmsError: there is no such thing, a parameter is not valid, or the caller may not ask.
     """

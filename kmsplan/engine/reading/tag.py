@@ -36,7 +36,7 @@ def list_resource_tags(core: Core, caller: Caller, key: str) -> tuple[TagView, .
         KmsError: there is no such key, or it is forbidden.
     """
     with asked(core, caller, "ListResourceTags", key) as question:
-        key_id = question.key(key).key_id
+        key_id = question.key_by_id(key).key_id
         rows = question.db.execute("SELECT name, value FROM tag WHERE resource_id = ? ORDER BY name", (key_id,))
         return tuple(TagView(key_id, "key", name, value) for name, value in rows)
 
@@ -60,7 +60,7 @@ def list_tags(
         token: where the page before left off.
 
     Raises:
-        KmsError: a parameter is not valid, there is no such instance, or it is forbidden.
+        KmsError: a parameter is not valid, there is no such instance, a key is named by an alias, or it is forbidden.
     """
     with asked(core, caller, "ListTagResources", ",".join(ids) or None) as question:
         _check(kind, ids, tags)
@@ -89,7 +89,7 @@ def _known(question: Question, kind: str, ids: Sequence[str]) -> tuple[str, ...]
     """Return those of the resources that exist and may be asked about.
 
     Raises:
-        KmsError: there is no such instance, or a key is forbidden.
+        KmsError: there is no such instance, a key is named by an alias, or it is forbidden.
     """
     if kind == "instance":
         missing = [name for name in ids if name in HIDDEN or instances.load(question.db, name) is None]
@@ -101,9 +101,9 @@ def _known(question: Question, kind: str, ids: Sequence[str]) -> tuple[str, ...]
 
 def _key_id(question: Question, name: str) -> str | None:
     try:
-        return question.key(name).key_id
+        return question.key_by_id(name).key_id
     except KmsError as error:
-        if error.code not in ("Forbidden.KeyNotFound", "Forbidden.AliasNotFound"):
+        if error.code != "Forbidden.KeyNotFound":
             raise
         return None
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from cryptography.hazmat.primitives.hashes import SM3, Hash
 
 from kmsplan.engine.protection.protocol import InvalidCiphertextError, NotOfferedError
+from kmsplan.engine.sm.encoding import is_ciphertext
 from kmsplan.engine.sm.libcrypto import functions, unsupported
 
 if TYPE_CHECKING:
@@ -35,10 +36,6 @@ _CURVE: Final = bytes.fromhex(
 )
 # PKCS#8 (RFC 5958) of an ECPrivateKey (RFC 5915) on sm2p256v1 without its public key, up to the 32-byte number.
 _PKCS8_HEAD: Final = bytes.fromhex("3041020100301306072a8648ce3d020106082a811ccf5501822d042730250201010420")
-_SEQUENCE: Final = 0x30
-_LONG_FORM: Final = 0x80
-_SHORTEST: Final = 2 + 2 * 3 + 34 + 3
-"""Of any ciphertext: the sequence's head, two integers, the hash, one byte."""
 # SubjectPublicKeyInfo of a point on sm2p256v1, up to its two coordinates.
 _SPKI_HEAD: Final = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d03420004")
 
@@ -163,9 +160,7 @@ class PrivateKey:
         Raises:
             InvalidCiphertextError: anything about it is wrong.
         """
-        # OpenSSL reads over what follows the sequence, and we must not: no ciphertext has two forms.
-        whole = _sequence_bytes(ciphertext) == len(ciphertext)
-        plaintext = self._key.run("decrypt", ciphertext, len(ciphertext)) if whole else None
+        plaintext = self._key.run("decrypt", ciphertext, len(ciphertext)) if is_ciphertext(ciphertext) else None
         if plaintext is None:
             raise InvalidCiphertextError
         return plaintext
@@ -254,16 +249,6 @@ def _parsed(function: str, der: bytes) -> _Key:
     if at.value != ctypes.addressof(content) + len(der) or functions()["EVP_PKEY_is_a"](pointer, _NAME) != 1:
         raise ValueError("this is a key, but not one of SM2, or something follows it")
     return key
-
-
-def _sequence_bytes(der: bytes) -> int:
-    """Return how long the SEQUENCE is that DER begins with, its head included; -1 where it does not."""
-    if len(der) < _SHORTEST or der[0] != _SEQUENCE:
-        return -1
-    if der[1] < _LONG_FORM:
-        return 2 + der[1]
-    digits = der[1] - _LONG_FORM
-    return 2 + digits + int.from_bytes(der[2 : 2 + digits], "big")
 
 
 def _der(encode: Callable[..., int], pointer: int) -> bytes:

@@ -14,7 +14,8 @@ from kmsplan.engine.protection.protocol import InvalidCiphertextError
 from kmsplan.kms.error import KmsError
 from kmsplan.server.action import shape
 from kmsplan.server.action.row import Cryptographic
-from kmsplan.server.parameters import Parameter, base64, ciphertext, contexts, flag, number, one_of, utf8
+from kmsplan.server.parameters import DRY_RUN, Parameter, base64, ciphertext, contexts, flag, number, one_of, utf8
+from kmsplan.server.rehearsal import Rehearsal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +32,7 @@ def _no_recipient(text: str) -> str:
     raise KmsError("UnsupportedOperation", "Recipient is not supported: this server attests no enclaves.")
 
 
-_DRY_RUN: Final = Parameter("DryRun", flag)
+_DRY_RUN: Final = Parameter(DRY_RUN, flag)
 _CONTEXT: Final = Parameter("EncryptionContext", gather=contexts)
 _RECIPIENT: Final = Parameter("Recipient", _no_recipient)
 _KEY: Final = Parameter("KeyId", required=True)
@@ -93,7 +94,7 @@ def _calling(method: Callable[..., Answer[Any]], *names: str) -> Callable[[Crypt
     """Return what calls a method with these parameters, None for those that were not sent, and DryRun."""
 
     def begin(plane: Crypto, values: Values) -> Answer[Any]:
-        return method(plane, *[values.get(name) for name in names], dry_run=values.get("DryRun", False))
+        return method(plane, *[values.get(name) for name in names], dry_run=values.get(DRY_RUN, False))
 
     return begin
 
@@ -115,7 +116,7 @@ def _generate(*, export: bool) -> Callable[[Crypto, Values], Answer[Any]]:
             _length(values),
             values.get("EncryptionContext"),
             export=export,
-            dry_run=values.get("DryRun", False),
+            dry_run=values.get(DRY_RUN, False),
         )
 
     return begin
@@ -127,7 +128,7 @@ def _generate_and_export(plane: Crypto, values: Values) -> Answer[Any]:
         _length(values),
         _recipient(values),
         values.get("EncryptionContext"),
-        dry_run=values.get("DryRun", False),
+        dry_run=values.get(DRY_RUN, False),
     )
 
 
@@ -136,7 +137,7 @@ def _export(plane: Crypto, values: Values) -> Answer[Any]:
         values["CiphertextBlob"],
         _recipient(values),
         values.get("EncryptionContext"),
-        dry_run=values.get("DryRun", False),
+        dry_run=values.get(DRY_RUN, False),
     )
 
 
@@ -149,7 +150,7 @@ def _re_encrypt(plane: Crypto, values: Values) -> Answer[Any]:
         source=Source(
             values.get("SourceKeyId"), values.get("SourceKeyVersionId"), values.get("SourceEncryptionAlgorithm")
         ),
-        dry_run=values.get("DryRun", False),
+        dry_run=values.get(DRY_RUN, False),
     )
 
 
@@ -170,7 +171,11 @@ def _row(
     begin: Callable[[Crypto, Values], Answer[Any]],
     shown: Callable[[Any], dict[str, Any]],
 ) -> Cryptographic:
-    return Cryptographic((*parameters, _DRY_RUN), key, begin, shown)
+    def rehearsable(plane: Crypto, values: Values) -> Answer[Any]:
+        made = begin(plane, values)
+        return Rehearsal(made) if values.get(DRY_RUN) else made
+
+    return Cryptographic((*parameters, _DRY_RUN), key, rehearsable, shown)
 
 
 ROWS: Final[Mapping[str, Cryptographic]] = MappingProxyType(

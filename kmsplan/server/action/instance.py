@@ -35,7 +35,7 @@ def _get_instance(engine: Engine, values: Values) -> Shape:
     """Show an instance; what is bought, logged or certified in the cloud is empty here."""
     view = engine.describe_instance(values["KmsInstanceId"])
     shape: dict[str, Any] = {
-        "BindVpcs": {"BindVpc": [dict(vpc) for vpc in view.bind_vpcs]},
+        "BindVpcs": {"BindVpc": [{**vpc, "VpcOwnerId": str(vpc["VpcOwnerId"])} for vpc in view.bind_vpcs]},
         "CaCertificateChainPem": "",
         "ChargeType": "POSTPAY",
         "CreateTime": view.created,

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from kmsplan.server.action.row import Shape, Values
 
 KEY: Final = Parameter("KeyId", required=True)
+_SHOWN: Final = 200
+"""As much of an ARN that means nothing as a message repeats."""
 _ROTATION: Final = Parameter("RotationInterval", duration)
 _CREATING: Final = (
     Parameter("DKMSInstanceId"),
@@ -190,8 +192,8 @@ def _set_policy(values: Values) -> Operation:
     return op.SetKeyPolicy(key=values["KeyId"], policy=values["Policy"])
 
 
-def _protection(values: Values) -> Operation:
-    """Return the operation on the key or the instance that is named in one of three ways.
+def _protect(engine: Engine, values: Values) -> Shape:
+    """Protect the key or the instance that is named in one of three ways.
 
     Raises:
         KmsError: none of them, or several.
@@ -203,20 +205,35 @@ def _protection(values: Values) -> Operation:
         raise KmsError("InvalidParameter", f"One resource is named, not {' and '.join(named)}.")
     key, instance = values.get("KeyId"), values.get("KmsInstanceId")
     if named == ["ProtectedResourceArn"]:
-        arn = parse_arn(values["ProtectedResourceArn"])
-        if arn is None or arn.kind not in {"key", "keystore"}:
-            raise KmsError(
-                "InvalidParameter",
-                'The specified parameter "ProtectedResourceArn" is not valid: it is the ARN of a key or an instance.',
-            )
-        key = values["ProtectedResourceArn"] if arn.kind == "key" else None
-        instance = arn.name if arn.kind == "keystore" else None
-    return op.SetDeletionProtection(
-        key=key,
-        instance=instance,
-        enable=values["EnableDeletionProtection"],
-        description=values.get("DeletionProtectionDescription"),
+        key, instance = _protected(engine, values["ProtectedResourceArn"])
+    engine.execute(
+        op.SetDeletionProtection(
+            key=key,
+            instance=instance,
+            enable=values["EnableDeletionProtection"],
+            description=values.get("DeletionProtectionDescription"),
+        )
     )
+    return {}
+
+
+def _protected(engine: Engine, text: str) -> tuple[str | None, str | None]:
+    """Return the key or the instance that an ARN means.
+
+    Raises:
+        KmsError: it is the ARN of something else, or of another KMS.
+    """
+    arn = parse_arn(text)
+    if arn is None or arn.kind not in {"key", "keystore"}:
+        raise KmsError(
+            "InvalidParameter",
+            'The specified parameter "ProtectedResourceArn" is not valid: it is the ARN of a key or an instance.',
+        )
+    if arn.kind == "key":
+        return text, None
+    if (arn.region, arn.account) != (engine.region, engine.account):
+        raise KmsError("Forbidden.DKMSInstanceNotFound", f"{text[:_SHOWN]!a} is no instance of this KMS.")
+    return None, arn.name
 
 
 def _import_parameters(engine: Engine, values: Values) -> Shape:
@@ -256,15 +273,15 @@ ROWS: Final[Mapping[str, Managing]] = MappingProxyType(
             lambda values: op.ScheduleKeyDeletion(key=values["KeyId"], window_days=values["PendingWindowInDays"]),
         ),
         "CancelKeyDeletion": changing((KEY,), lambda values: op.CancelKeyDeletion(key=values["KeyId"])),
-        "SetDeletionProtection": changing(
+        "SetDeletionProtection": Managing(
             (
                 Parameter("EnableDeletionProtection", flag, required=True),
-                Parameter("DeletionProtectionDescription"),
+                Parameter("DeletionProtectionDescription", empty=True),
                 Parameter("KeyId"),
                 Parameter("KmsInstanceId"),
                 Parameter("ProtectedResourceArn"),
             ),
-            _protection,
+            _protect,
         ),
         "CreateKeyVersion": Managing((KEY,), _create_version),
         "DescribeKeyVersion": Managing((KEY, Parameter("KeyVersionId", required=True)), _describe_version),

@@ -125,7 +125,7 @@ ROWS: Final[Mapping[str, Managing]] = MappingProxyType(
                 resource=values["ResourceId"],
                 resource_type=_resource_type(values),
                 tag_keys=values.get("TagKey", ()),
-                every=values.get("All"),
+                every=None if "TagKey" in values else values.get("All"),  # All is for calls that name no tag
             ),
         ),
         "ListTagResources": Managing(

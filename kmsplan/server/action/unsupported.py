@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.service import Engine
     from kmsplan.server.action.row import Shape, Values
 
-_GROUPS: Final = {
+GROUPS: Final = {
     "it keeps keys and no secrets": (
         "BatchGetSecretValue",
         "CreateSecret",
@@ -71,5 +71,5 @@ def _refusing(action: str, reason: str) -> Callable[[Engine, Values], Shape]:
 
 
 ROWS: Final[Mapping[str, Managing]] = MappingProxyType(
-    {action: Managing((), _refusing(action, reason)) for reason, actions in _GROUPS.items() for action in actions}
+    {action: Managing((), _refusing(action, reason)) for reason, actions in GROUPS.items() for action in actions}
 )

@@ -148,6 +148,7 @@ class Case:
             attributes={name: attributes[name] for name in kind.compared},
             state=said.get("state", "Enabled"),
             owner=said.get("owner"),
+            migrated=said.get("migrated", False),
             computed=said.get("computed", {}),
         )
 

@@ -21,13 +21,16 @@ DIAGNOSTIC = Diagnostic(code="K999", summary="Odd thing", detail="It is odd.")
         (UserError("no", "do this", ExitCode.STALE), ExitCode.STALE, "do this"),
         (PlanFileError("edited"), ExitCode.STALE, "edited"),
         (LockHeldError("held", "wait", None), ExitCode.LOCK_HELD, "wait"),
-        (StateCorruptError("bad", "mend"), ExitCode.ERROR, "mend"),
+        (StateCorruptError("bad", "mend"), ExitCode.ERROR, "bad (S102)\nmend"),
         (KmsError("Rejected.Disabled"), ExitCode.ERROR, "Rejected.Disabled"),
         (InvalidCiphertextError(), ExitCode.ERROR, "does not open"),
         (click.UsageError("wrong flag"), ExitCode.ERROR, "wrong flag"),
         (KeyboardInterrupt(), ExitCode.CANCELLED, "cancelled"),
         (FileNotFoundError(2, "No such file", "x.plan"), ExitCode.ERROR, "x.plan"),
         (ZeroDivisionError("division by zero"), ExitCode.ERROR, "bug in kmsplan"),
+        (ModuleNotFoundError("no", name="httptools"), ExitCode.ERROR, "pip install 'kmsplan[server]'"),
+        (ModuleNotFoundError("no", name="psycopg.pq"), ExitCode.ERROR, "pip install 'kmsplan[postgres]'"),
+        (ModuleNotFoundError("no", name="orjson"), ExitCode.ERROR, "bug in kmsplan"),
     ],
 )
 def test_every_failure_has_its_exit_code_and_its_words(

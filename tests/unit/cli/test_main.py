@@ -3,10 +3,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import click
 import pytest
 
 from kmsplan.cli.main import COMMANDS, cli, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[3]
 
@@ -62,15 +67,31 @@ def test_planning_imports_neither_cryptography_nor_what_only_errors_need(tmp_pat
     assert imported("cryptography,jsonschema,deepdiff,rich,pkcs11", "-C", str(tmp_path), "plan") == "[]"
 
 
-def test_every_option_of_every_command_has_a_help_text() -> None:
-    import click  # noqa: PLC0415
-
-    context = click.Context(cli)
-    missing = []
-    for name in COMMANDS:
-        command = cli.get_command(context, name)
+def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    """Yield every command below a group, and the groups themselves."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         assert command is not None
-        missing += [
-            f"{name} {option.name}" for option in command.params if isinstance(option, click.Option) and not option.help
-        ]
-    assert missing == []
+        yield f"{path} {name}", command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+
+
+def test_every_command_and_every_option_of_it_has_a_help_text() -> None:
+    found = dict(commands(cli, "kmsplan"))
+    assert "kmsplan engine access-key rotate" in found
+    assert [path for path, command in found.items() if len((command.help or "").split()) < 3] == []
+    options = [
+        f"{path} --{option.name}"
+        for path, command in found.items()
+        for option in command.params
+        if isinstance(option, click.Option) and not (option.help or "").strip("[]: ")
+    ]
+    assert options == []
+
+
+def test_no_help_is_wider_than_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    for path, _ in commands(cli, "kmsplan"):
+        assert run([*path.split()[1:], "--help"]) == 0
+        assert max(len(line) for line in capsys.readouterr().out.splitlines()) <= 100

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.engines import Lab, new_instance
+from tests.xks import KeyManager, ScriptedProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,3 +39,17 @@ def instance(engine: Engine) -> str:
 def vault(engine: Engine) -> str:
     """A hardware instance on the lab's HSM."""
     return new_instance(engine, "hardware")
+
+
+@pytest.fixture
+def manager() -> KeyManager:
+    """Somebody else's key manager, with two keys."""
+    return KeyManager("theirs", "other")
+
+
+@pytest.fixture
+def proxy(manager: KeyManager) -> Iterator[ScriptedProxy]:
+    """Its proxy."""
+    proxy = ScriptedProxy(scripts=[manager])
+    yield proxy
+    proxy.close()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kmsplan.engine.access.role import Role
 from kmsplan.engine.caller import Caller
 from kmsplan.engine.protection.external import ExternalProtection
 from kmsplan.engine.protection.protocol import InvalidCiphertextError
@@ -27,39 +29,35 @@ from kmsplan.kms.operation import (
 from kmsplan.kms.secret import SecretBytes
 from kmsplan.kms.spec import KeySpec
 from tests.engines import DAY, Lab, described, new_instance, new_key
+from tests.furnished import key_file, restore_to
 from tests.xks import KeyManager, ScriptedProxy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
     from kmsplan.engine.keystore.instance import InstanceRow
     from kmsplan.engine.service import Engine
-
-
-@pytest.fixture
-def manager() -> KeyManager:
-    return KeyManager("theirs", "other")
-
-
-@pytest.fixture
-def proxy(manager: KeyManager) -> Iterator[ScriptedProxy]:
-    proxy = ScriptedProxy(scripts=[manager])
-    yield proxy
-    proxy.close()
 
 
 def settings(proxy: ScriptedProxy) -> dict[str, str]:
     return {"url": f"http://127.0.0.1:{proxy.address.port}", "path": "/kms/xks/v1"}
 
 
-@pytest.fixture
-def engine(lab: Lab) -> Engine:
+def over_the_api(lab: Lab) -> Callable[[InstanceRow], ExternalProtection]:
+    """Return what reaches the key manager of an instance."""
+
     def external(instance: InstanceRow) -> ExternalProtection:
         credential = Credential(access_key_id="AKIDEXAMPLE234567ABC", secret=SecretBytes(b"s3cr3t-of-the-proxy"))
         address = proxy_address(read_kept(instance.proxy or ""))
         return ExternalProtection(ProxyClient(address, lambda: credential, clock=lab.clock, budget=2.0), os.urandom)
 
-    return lab.open(external=external)
+    return external
+
+
+@pytest.fixture
+def engine(lab: Lab) -> Engine:
+    return lab.open(external=over_the_api(lab))
 
 
 @pytest.fixture
@@ -133,6 +131,40 @@ def test_each_byte_of_a_ciphertext_counts(engine: Engine, key: str) -> None:
 def test_data_keys_are_made_with_it(engine: Engine, key: str) -> None:
     made = engine.generate_data_key(key, 32, {"a": "b"})
     assert engine.decrypt(made.blob, {"a": "b"}).plaintext
+
+
+def test_a_cloud_service_encrypts_data_keys_with_it(engine: Engine, key: str) -> None:
+    access_key = engine.access_key(engine.access.create(role=Role.SERVICE, user="role/oss").access_key_id)
+    assert access_key is not None
+    service = engine.acting(access_key.caller("127.0.0.1:4711"))
+    made = service.generate_data_key(key, 32)
+    assert base64.b64decode(service.decrypt(made.blob).plaintext) == made.plaintext
+
+
+def test_it_neither_signs_nor_makes_codes(engine: Engine, key: str) -> None:
+    for use in (
+        lambda: engine.sign(key, None, None, bytes(32)),
+        lambda: engine.public_key(key),
+        lambda: engine.generate_mac(key, None, b"x"),
+    ):
+        with pytest.raises(KmsError, match="does not go with") as caught:
+            use()
+        assert caught.value.code.endswith("UnsupportedOperation")
+
+
+def test_it_is_backed_up_without_its_material(
+    engine: Engine, lab: Lab, key: str, proxy: ScriptedProxy, tmp_path: Path
+) -> None:
+    blob, lock = engine.encrypt(key, b"hello").blob, key_file(tmp_path)
+    engine.keeping.backup(tmp_path / "b", lock)
+    there = Lab(tmp_path / "there", clock=lab.clock)
+    restore_to(there, tmp_path / "b", lock)
+    again = there.open(external=over_the_api(lab))
+    assert again.decrypt(blob).plaintext == b"hello"
+    proxy.close()
+    with pytest.raises(KmsError, match="cannot be reached"):
+        again.decrypt(blob)
+    there.close()
 
 
 def test_the_key_manager_learns_for_whom_and_for_which_request(engine: Engine, key: str, manager: KeyManager) -> None:

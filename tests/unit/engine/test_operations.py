@@ -259,7 +259,7 @@ def test_a_key_that_cannot_be_is_refused(
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"storage_mechanism": "HsmEncryptedDatabase"}, "not offered yet"),
+        ({"storage_mechanism": "HsmEncryptedDatabase"}, "wraps no keys for the keystore"),
         ({"rotation": QUARTER}, "HsmInternal never rotate"),
         ({"spec": "Aliyun_AES_192"}, "Token 'lab' cannot make and use Aliyun_AES_192"),
         ({"spec": "RSA_2048", "usage": "ENCRYPT/DECRYPT"}, "does not decrypt with RSA"),

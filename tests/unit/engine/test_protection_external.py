@@ -19,24 +19,13 @@ from kmsplan.engine.xks.signature import Credential
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.secret import SecretBytes
 from kmsplan.kms.spec import KeySpec, KeyUsage
-from tests.xks import KeyManager, ScriptedProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.xks import KeyManager, ScriptedProxy
+
 MESSAGE, AAD = b"the message", b"what it is bound to"
-
-
-@pytest.fixture
-def manager() -> KeyManager:
-    return KeyManager("theirs", "other")
-
-
-@pytest.fixture
-def proxy(manager: KeyManager) -> Iterator[ScriptedProxy]:
-    proxy = ScriptedProxy(scripts=[manager])
-    yield proxy
-    proxy.close()
 
 
 @pytest.fixture

@@ -81,6 +81,21 @@ def test_mass_is_let_go_by_its_flag_and_creations_do_not_count() -> None:
     assert codes(*(key(number, Action.CREATE) for number in range(50)), keys=10) == []
 
 
+@pytest.mark.parametrize(
+    ("attributes", "protected", "expected"),
+    [
+        (("deletion_protection",), True, []),
+        (("deletion_protection",), False, ["P202"]),
+        (("tags", "deletion_protection"), True, ["P202"]),
+    ],
+)
+def test_turning_protection_on_does_not_count_and_off_does(
+    attributes: tuple[str, ...], expected: list[str], *, protected: bool
+) -> None:
+    said: dict[str, Any] = {"attributes": attributes, "after": {"deletion_protection": protected}}
+    assert codes(*(key(number, **said) for number in range(10)), keys=10) == expected
+
+
 def test_a_key_with_an_alias_is_not_disabled_without_its_name() -> None:
     alias = Present(kind="alias", identity="alias/theirs", attributes={"key": "key-1"})
     (found,) = brakes(disabling(), present=(alias,))

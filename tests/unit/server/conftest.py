@@ -8,49 +8,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from kmsplan.kms.lifecycle import KeyState
 from kmsplan.server.connection import Connection
 from kmsplan.server.limits import Limits
+from tests.calls import Stage
+from tests.wire import Api, Wire, api
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from kmsplan.server.call import Call
     from kmsplan.server.refusal import Refusal
 
 SENT = Path(__file__).parents[2] / "case" / "server"
-
-
-@dataclass
-class Wire:
-    """A transport that keeps what is written."""
-
-    written: bytes = b""
-    ended: bool = False
-    closed: bool = False
-    reading: bool = True
-    half: bool = True
-
-    def get_extra_info(self, name: str) -> Any:
-        return ("192.0.2.1", 4711) if name == "peername" else None
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-    def can_write_eof(self) -> bool:
-        return self.half
-
-    def write_eof(self) -> None:
-        self.ended = True
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-    def close(self) -> None:
-        self.closed = True
 
 
 @dataclass
@@ -126,3 +97,23 @@ def sent() -> Callable[[str], Call]:
         return call
 
     return read
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """The whole server over an engine of its own; whatever was asked of it, nothing failed in a way that it logs."""
+    with api(tmp_path_factory.mktemp("served")) as made:
+        yield made
+        assert made.log.read_text() == ""
+
+
+@pytest.fixture(scope="module")
+def stages(served: Api) -> dict[KeyState, Stage]:
+    """Keys in every state."""
+    return {state: Stage(served, state) for state in KeyState}
+
+
+@pytest.fixture(scope="module")
+def stage(stages: dict[KeyState, Stage]) -> Stage:
+    """Keys that are enabled."""
+    return stages[KeyState.ENABLED]

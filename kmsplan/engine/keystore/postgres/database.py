@@ -10,7 +10,7 @@ from kmsplan.engine.keystore import schema as tables
 from kmsplan.engine.keystore.connection import Crowd, PostgresError, missing
 from kmsplan.engine.keystore.postgres import fault, schema
 from kmsplan.engine.keystore.postgres.connection import PostgresConnection
-from kmsplan.engine.keystore.postgres.presence import PostgresPresence
+from kmsplan.engine.keystore.postgres.presence import SCHEDULER, PostgresPresence
 from kmsplan.engine.keystore.postgres.session import open_session, parse
 
 if TYPE_CHECKING:
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from kmsplan.engine.keystore.connection import Connection
     from kmsplan.kms.secret import SecretBytes
 
-# The marks of `presence`: locks on one number of 64 bits. Who comes over a socket of the server is on its machine.
-_CROWD: Final = """
-SELECT count(*), count(DISTINCT coalesce(host(client_addr), '')) FROM pg_locks AS l
-JOIN pg_database AS d ON d.oid = l.database JOIN pg_stat_activity AS a ON a.pid = l.pid
-WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND d.datname = current_database()
-"""
+# The marks of `presence`: locks on one number of 64 bits; the lead: a lock on two of 32. Who comes over a socket of the
+# server is on its machine.
+_CROWD: Final = f"""
+SELECT count(*) FILTER (WHERE objsubid = 1),
+  count(DISTINCT coalesce(host(client_addr), '')) FILTER (WHERE objsubid = 1),
+  count(*) FILTER (WHERE objsubid = 2 AND classid = {SCHEDULER} AND objid = current_schema()::regnamespace::oid) > 0
+FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database JOIN pg_stat_activity AS a ON a.pid = l.pid
+WHERE locktype = 'advisory' AND granted AND d.datname = current_database()
+"""  # noqa: S608 - our own number
 _PLACES: Final = (("host", "localhost"), ("port", "5432"), ("dbname", ""))
 
 

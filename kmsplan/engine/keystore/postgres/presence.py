@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.error import KeystoreError
     from kmsplan.engine.keystore.postgres.session import Session
 
-_SCHEDULER: Final = 0x6B6D7373  # "kmss"
+SCHEDULER: Final = 0x6B6D7373  # "kmss"
 _NODE_BYTES: Final = 8
 _MARK: Final = b"SELECT pg_advisory_lock(%s)"
 _LEAD: Final = b"SELECT pg_try_advisory_lock(%s::int, %s::int)"
@@ -75,7 +75,7 @@ class PostgresPresence:
         with self._lock:
             self._ask(b"SELECT 1")  # a new session does not lead
             if not self._leads and self._session is not None:
-                self._leads = bool(self._ask(_LEAD, _SCHEDULER, self._session.schema))
+                self._leads = bool(self._ask(_LEAD, SCHEDULER, self._session.schema))
             return self._leads
 
     def close(self) -> None:

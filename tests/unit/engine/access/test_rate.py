@@ -113,6 +113,23 @@ def test_machines_divide_what_an_instance_may(tmp_path: Path) -> None:
     rates.close()
 
 
+def test_machines_are_counted_every_ten_seconds(tmp_path: Path) -> None:
+    clock, counts = Clock(), [1, 4]
+    rates = Rates(tmp_path / "rates", clock=clock, nodes=lambda: counts.pop(0))
+    found = []
+    for _ in range(11):
+        found.append(taken(rates, Limit("kst-a", 1000), 1001))
+        clock.now += SECOND
+    assert found == [1000] * 10 + [250]
+    rates.close()
+
+
+def test_a_database_that_counts_nobody_lets_this_machine_go_on(tmp_path: Path) -> None:
+    rates = Rates(tmp_path / "rates", clock=Clock(), nodes=lambda: 0)
+    assert taken(rates, Limit("kst-a", 1000), 1001) == 1000
+    rates.close()
+
+
 def test_a_resized_instance_has_its_new_rate_at_once(tmp_path: Path) -> None:
     clock = Clock()
     rates = Rates(tmp_path / "rates", clock=clock)

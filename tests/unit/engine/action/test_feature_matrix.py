@@ -2,63 +2,29 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
 
+from kmsplan.engine.access.role import Role
 from kmsplan.kms.capability import CAPABILITIES, action_refusal
 from kmsplan.kms.error import KmsError
-from kmsplan.kms.operation import (
-    CancelKeyDeletion,
-    CreateAlias,
-    CreateKey,
-    CreateKeyVersion,
-    DeleteAlias,
-    DisableKey,
-    EnableKey,
-    ScheduleKeyDeletion,
-    SetDeletionProtection,
-    SetKeyPolicy,
-    TagResources,
-    UntagResources,
-    UpdateKeyDescription,
-    UpdateRotationPolicy,
-)
-from kmsplan.kms.policy import default_policy
+from kmsplan.kms.operation import CreateKey, CreateKeyVersion, DisableKey, UpdateRotationPolicy
 from kmsplan.kms.spec import KeySpec, KeyType
-from tests.engines import described, new_instance, new_key
+from tests.engines import Lab, described, new_instance, new_key
+from tests.features import FEATURES
+from tests.furnished import key_file, restore_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from kmsplan.engine.service import Engine
-    from kmsplan.kms.operation import Operation
 
 WEEK = 7 * 86_400
-_FEATURES: dict[str, tuple[Callable[[str, str], Operation], ...]] = {
-    "schedule_deletion": (
-        lambda key, _: ScheduleKeyDeletion(key=key, window_days=7),
-        lambda key, _: CancelKeyDeletion(key=key),
-    ),
-    "deletion_protection": (
-        lambda key, _: SetDeletionProtection(key=key, enable=True),
-        lambda key, _: SetDeletionProtection(key=key, enable=False),
-    ),
-    "policy": (lambda key, account: SetKeyPolicy(key=key, policy=default_policy(account)),),
-    "manage": (
-        lambda key, _: DisableKey(key=key),
-        lambda key, _: EnableKey(key=key),
-        lambda key, _: UpdateKeyDescription(key=key, description="new"),
-    ),
-    "aliases": (
-        lambda key, _: CreateAlias(alias="alias/mine", key=key),
-        lambda _key, _account: DeleteAlias(alias="alias/mine"),
-    ),
-    "tags": (
-        lambda key, _: TagResources(resource=key, resource_type="key", tags={"a": "b"}),
-        lambda key, _: UntagResources(resource=key, resource_type="key", tag_keys=("a",)),
-    ),
-}
+OLD = "86a9efd9-3d16-4894-bd4f-1fc43f3f2abf"
 _ROTATES = {
     KeyType.SERVICE_KEY: "managed by the cloud service",
     KeyType.DEFAULT_CMK: "paid add-on",
@@ -69,18 +35,18 @@ _ROTATES = {
 
 
 @pytest.mark.parametrize("key_type", KeyType)
-@pytest.mark.parametrize("feature", _FEATURES)
+@pytest.mark.parametrize("feature", FEATURES)
 def test_a_key_has_the_features_of_its_type(
     engine: Engine, key_of: Callable[[KeyType], str], feature: str, key_type: KeyType
 ) -> None:
     key = key_of(key_type)
     before = described(engine, key)
     if getattr(CAPABILITIES[key_type], feature):
-        for operation in _FEATURES[feature]:
+        for operation in FEATURES[feature]:
             engine.execute(operation(key, engine.account))
         assert described(engine, key)["state"] == "Enabled"
         return
-    first, *_ = _FEATURES[feature]
+    first, *_ = FEATURES[feature]
     with pytest.raises(KmsError) as caught:
         engine.execute(first(key, engine.account))
     assert caught.value.code == "UnsupportedOperation"
@@ -115,6 +81,42 @@ def test_keys_without_an_instance_encrypt_for_cloud_services_only(
         with pytest.raises(KmsError) as caught:
             use()
         assert caught.value.code == "UnsupportedOperation"
+
+
+def _service(engine: Engine, name: str) -> Engine:
+    """The engine as a cloud service sees it."""
+    key = engine.access_key(engine.access.create(role=Role.SERVICE, user=f"role/{name}").access_key_id)
+    assert key is not None
+    return engine.acting(key.caller("127.0.0.1:4711"))
+
+
+@pytest.mark.parametrize("key_type", [one for one in KeyType if one is not KeyType.EXTERNAL])
+def test_cloud_services_encrypt_data_keys_with_keys_of_every_type(
+    engine: Engine, key_of: Callable[[KeyType], str], key_type: KeyType
+) -> None:
+    key = key_of(key_type)
+    service = _service(engine, "oss")
+    made = service.generate_data_key(key, 32, {"bucket": "b"})
+    assert base64.b64decode(service.decrypt(made.blob, {"bucket": "b"}).plaintext) == made.plaintext
+    with pytest.raises(KmsError) as caught:
+        service.execute(DisableKey(key=key))
+    assert caught.value.code == "Forbidden.NoPermission"
+
+
+def test_a_service_key_encrypts_for_no_other_service(engine: Engine, key_of: Callable[[KeyType], str]) -> None:
+    key = key_of(KeyType.SERVICE_KEY)
+    blob = _service(engine, "oss").encrypt(key, b"page").blob
+    other = _service(engine, "ecs")
+    for use in (lambda: other.encrypt(key, b"page"), lambda: other.decrypt(blob)):
+        with pytest.raises(KmsError) as caught:
+            use()
+        assert caught.value.code == "UnsupportedOperation"
+
+
+def test_cloud_services_do_nothing_with_keys_of_kms_1(engine: Engine) -> None:
+    engine.service_keys.register(OLD, "oss")
+    with pytest.raises(KmsError, match="migrated"):
+        _service(engine, "oss").generate_data_key(OLD, 32)
 
 
 @pytest.mark.parametrize("key_type", [KeyType.SOFTWARE, KeyType.HARDWARE])
@@ -206,3 +208,31 @@ def test_a_key_without_an_instance_has_no_policy_to_read(engine: Engine, default
 
 def test_reading_is_refused_to_no_type() -> None:
     assert {action_refusal(key_type, "DescribeKey") for key_type in KeyType} == {None}
+
+
+@pytest.mark.parametrize("key_type", KeyType)
+def test_what_is_done_with_a_key_is_audited_as_are_refusals(
+    engine: Engine, key_of: Callable[[KeyType], str], key_type: KeyType
+) -> None:
+    key = key_of(key_type)
+    allowed = CAPABILITIES[key_type].manage
+    with contextlib.nullcontext() if allowed else pytest.raises(KmsError):
+        engine.execute(DisableKey(key=key))
+    last = list(engine.audit_entries())[-1]
+    told = (last["action"], last["resource"], last["result"])
+    assert told == ("DisableKey", key, "OK" if allowed else "UnsupportedOperation")
+
+
+@pytest.mark.parametrize("key_type", KeyType)
+def test_a_backup_of_the_engine_has_keys_of_every_type(
+    lab: Lab, engine: Engine, key_of: Callable[[KeyType], str], tmp_path: Path, key_type: KeyType
+) -> None:
+    key = key_of(key_type)
+    engine.service_keys.register(OLD, "ecs")
+    before = [described(engine, one) for one in (key, OLD)]
+    lock, there = key_file(tmp_path), Lab(tmp_path / "there", clock=lab.clock)
+    engine.keeping.backup(tmp_path / "b", lock)
+    restore_to(there, tmp_path / "b", lock)
+    again = there.open()
+    assert [described(again, one) for one in (key, OLD)] == before
+    there.close()

@@ -62,7 +62,7 @@ def test_a_network_that_is_none_is_refused(
     instance: str, refusal: Callable[[Operation], KmsError], changed: dict[str, Any], name: str
 ) -> None:
     error = refusal(ConnectKmsInstance(instance=instance, **{**NETWORK, **changed}))
-    assert (error.code, f"'{name}'" in error.message) == ("InvalidParameter", True)
+    assert (error.code, f'"{name}"' in error.message) == ("InvalidParameter", True)
 
 
 def test_further_networks_are_replaced_as_a_whole(engine: Engine, instance: str) -> None:

@@ -84,7 +84,7 @@ def test_no_call_takes_an_empty_name(name: str, refusal: Callable[[Operation], K
     whole = needed(name)
     for wire in set(_IDS) & set(whole):
         error = refusal(from_parameters(name, {**whole, wire: ""}))
-        assert (error.code, f"'{wire}'" in error.message) == ("InvalidParameter", True)
+        assert (error.code, f'"{wire}"' in error.message) == ("InvalidParameter", True)
 
 
 @pytest.mark.parametrize(

@@ -157,11 +157,26 @@ def test_a_name_that_means_nothing_is_not_found(engine: Engine, zoo: dict[str, s
             lambda name=name: engine.describe_key(name),
             lambda name=name: engine.list_versions(name),
             lambda name=name: engine.describe_version(name, version),
-            lambda name=name: engine.list_aliases(key=name),
-            lambda name=name: engine.list_resource_tags(name),
-            lambda name=name: engine.key_policy(name),
         ):
             _refused(read, code)
+        for asked in _by_id(engine, name):
+            _refused(asked, code.replace("Forbidden.AliasNotFound", "Unsupported.Alias"))
+
+
+def _by_id(engine: Engine, name: str) -> tuple[Callable[[], object], ...]:
+    """Return questions about a key that are asked by its id or ARN alone."""
+    return (
+        lambda: engine.list_aliases(key=name),
+        lambda: engine.list_resource_tags(name),
+        lambda: engine.key_policy(name),
+    )
+
+
+def test_an_alias_describes_a_key_and_tells_no_more_of_it(engine: Engine, zoo: dict[str, str]) -> None:
+    assert engine.list_versions("alias/plain").total == 1
+    for name in ("alias/plain", engine.describe_key(zoo["plain"]).arn.replace(f"key/{zoo['plain']}", "alias/plain")):
+        for read in _by_id(engine, name):
+            _refused(read, "Unsupported.Alias")
 
 
 def test_dates_are_told_where_they_say_something(engine: Engine, instance: str, zoo: dict[str, str]) -> None:

@@ -1,0 +1,109 @@
+"""The way to a KMS over its API: rights, credentials and certificates, as docs/providers.md says."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.certificates import authority, certificate
+from tests.project import Project
+from tests.served import Served, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tests.project import Answer
+
+KEYS = """\
+kmsplan: 1
+engine: {alibaba: ENGINE}
+instances:
+  core: {type: software}
+keys:
+  orders: {instance: core, rotation: 90d, aliases: [orders], tags: {team: payments}}
+  signer: {instance: core, spec: EC_P256, rotation: {min_versions: 1}}
+default_key: {aliases: [default]}
+"""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    yield from serve(tmp_path_factory.mktemp("served"))
+
+
+@pytest.fixture(scope="module")
+def client(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A folder whose keys an administrator has applied, and an auditor looks at."""
+    project = Project(tmp_path_factory.mktemp("client"), dict(served.environ))
+    project.write(KEYS.replace("ENGINE", json.dumps(served.engine())))
+    project.apply()
+    key = served.project.run("engine", "access-key", "create", "--role", "auditor", "--json").json()
+    project.environ["ALIBABA_CLOUD_ACCESS_KEY_ID"] = key["access_key_id"]
+    project.environ["ALIBABA_CLOUD_ACCESS_KEY_SECRET"] = key["access_key_secret"]
+    return project
+
+
+def test_an_auditor_plans_and_looks_for_drift(client: Project, served: Served) -> None:
+    client.run("plan", "--detailed-exitcode", code=0)
+    client.run("drift", code=0)
+    served.project.call("UpdateKeyDescription", "KeyId=alias/orders", "Description=theirs")
+    (drift,) = client.run("drift", "--json", code=2).json()["drift"]
+    assert drift["address"] == "key.orders"
+    client.run("plan", "--detailed-exitcode", code=2)
+
+
+def test_an_auditors_apply_is_refused_with_the_permission_that_is_missing(client: Project, served: Served) -> None:
+    served.project.call("UpdateKeyDescription", "KeyId=alias/orders", "Description=theirs")
+    assert "kms:UpdateKeyDescription" in client.apply(code=1).err
+    assert served.environ["ALIBABA_CLOUD_ACCESS_KEY_SECRET"] not in client.run("drift", code=2).text
+
+
+def test_no_credentials_and_unknown_ones_are_told_apart(client: Project) -> None:
+    stranger = Project(client.root, {**client.environ, "ALIBABA_CLOUD_ACCESS_KEY_ID": "LTAIunknown"})
+    assert "InvalidAccessKeyId" in stranger.run("plan", code=1).err
+    nobody = Project(client.root, {"HOME": str(client.root)})
+    assert "ALIBABA_CLOUD_ACCESS_KEY_ID" in nobody.run("plan", code=1).err
+
+
+def test_https_where_plain_http_is_spoken_says_what_to_look_at(client: Project, served: Served) -> None:
+    options = {**served.engine(), "protocol": "https"}
+    assert "endpoint and protocol" in _planned(client, options, code=1).err
+
+
+def test_the_servers_certificate_is_checked_by_authority_and_name(
+    client: Project, served: Served, tmp_path: Path
+) -> None:
+    trusted = authority(tmp_path)
+    issued = certificate(tmp_path, "server", trusted)
+    tls = ("--tls-cert", str(issued.certificate), "--tls-key", str(issued.key))
+    process = served.project.start("engine", "serve", "--listen", "127.0.0.1:0", "--workers", "1", "--log", "off", *tls)
+    try:
+        assert process.stdout is not None
+        endpoint = process.stdout.readline().strip().removeprefix("listening on https://")
+        https = {"region": served.region, "endpoint": endpoint, "ca_file": str(trusted.certificate)}
+        # Another endpoint is another KMS: a plan that gets so far is refused for that, and for nothing before it.
+        assert "P101" in _planned(client, https, code=4).text
+        assert "ca_file" in _planned(client, {**https, "ca_file": str(_stranger(tmp_path))}, code=1).err
+        elsewhere = endpoint.replace("127.0.0.1", "localhost")
+        assert "CERTIFICATE_VERIFY_FAILED" in _planned(client, {**https, "endpoint": elsewhere}, code=1).err
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def _stranger(folder: Path) -> Path:
+    (folder / "stranger").mkdir()
+    return authority(folder / "stranger").certificate
+
+
+def _planned(client: Project, engine: Mapping[str, object], *, code: int) -> Answer:
+    """Plan against another way to the KMS."""
+    text = (client.root / "kmsplan.yaml").read_text()
+    client.write(KEYS.replace("ENGINE", json.dumps(engine)))
+    try:
+        return client.run("plan", code=code)
+    finally:
+        client.write(text)

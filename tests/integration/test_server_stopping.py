@@ -1,0 +1,122 @@
+"""The served engine as processes that are told to stop, or are killed: what was answered is there."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from tests.running import MARKER, first, received, running, statuses, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.running import Running
+    from tests.served import Served
+
+DRAINING = (503, "ServiceUnavailableTemporary")
+
+
+@contextlib.contextmanager
+def keystore_busy(served: Served) -> Iterator[None]:
+    """Hold the keystore's writing transaction, as a shell might: what has to commit waits."""
+    database = next(served.project.root.rglob("keystore.db"))
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        yield
+        db.execute("ROLLBACK")
+
+
+def test_what_is_in_flight_when_it_is_told_to_stop_is_answered_and_nothing_else(tmp_path: Path) -> None:
+    with running(tmp_path, "--admin-listen", "127.0.0.1:0") as server:
+        asked = server.raw("Encrypt", {"KeyId": server.key, "Plaintext": MARKER})
+        late = server.raw("Encrypt", {"KeyId": server.key, "Plaintext": MARKER})
+        with (
+            server.connect() as idle,
+            server.connect() as begun,
+            server.connect() as busy,
+            server.connect(server.admin) as health,
+        ):
+            with keystore_busy(server.served):
+                begun.sendall(late[:100])
+                health.sendall(b"GET /readyz HTTP/1.1\r\n")
+                busy.sendall(asked + server.raw("ListKeys", {}))
+                # One is the question for the metrics itself.
+                wait_until(lambda: server.metric("kmsplan_requests_in_flight") == 2)
+                server.served.process.terminate()
+                assert received(idle) == b""  # by its end one knows that the server drains
+                begun.sendall(late[100:])
+                health.sendall(b"host: here\r\n\r\n")
+                status, refused = first(begun)
+                assert (status, refused["Code"]) == DRAINING
+                assert first(health) == (503, {"status": "draining"})
+                with server.connect() as new:
+                    assert statuses(received(new)) == [503]
+                assert server.served.process.poll() is None
+            assert statuses(received(busy)) == [200, 503]
+        server.end()
+        server.served.project.run("engine", "audit", "verify")
+
+
+def test_a_killed_worker_is_replaced_and_no_answer_is_lost(tmp_path: Path) -> None:
+    with running(tmp_path, "--workers", "2") as server:
+        blobs, stop = list[str](), Event()
+
+        def use() -> None:
+            while not stop.is_set():
+                # A request whose worker dies is not answered, and an SDK would ask again.
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    blobs.append(server.encrypt().json["CiphertextBlob"])
+
+        with ThreadPoolExecutor(3) as threads:
+            users = [threads.submit(use) for _ in range(3)]
+            try:
+                for _ in range(2):
+                    _wait_for_more(blobs)
+                    _kill_a_worker(server)
+                _wait_for_more(blobs)
+            finally:
+                stop.set()
+            for user in users:
+                user.result()
+        assert server.metric("kmsplan_worker_starts_total") == 4
+        assert server.count("Encrypt", "OK") >= len(blobs)  # a counter does not go back
+        assert {server.decrypt(blob).status for blob in blobs} == {200}
+        server.end()
+        server.served.project.run("engine", "audit", "verify")
+        trail = server.served.project.run("engine", "audit", "export").out
+        assert trail.count('"Encrypt"') >= len(blobs)
+
+
+def _wait_for_more(blobs: list[str]) -> None:
+    seen = len(blobs)
+    wait_until(lambda: len(blobs) >= seen + 50)
+
+
+def _kill_a_worker(server: Running) -> None:
+    victim = server.workers()[0]
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: victim not in server.workers() and len(server.workers()) == 2)
+
+
+def test_workers_end_with_their_supervisor(tmp_path: Path) -> None:
+    with running(tmp_path, "--workers", "2") as server:
+        workers = server.workers()
+        assert len(workers) == 2
+        server.served.process.kill()
+        wait_until(lambda: not any(_runs(worker) for worker in workers))
+        server.served.project.run("engine", "audit", "verify")
+
+
+def _runs(process: int) -> bool:
+    """Whether a process is there and is not only waiting to be buried."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
