@@ -147,7 +147,7 @@ def stopped(project: Project, *signals: signal.Signals) -> str:
     keys = "".join(f"  k{each}: {{instance: core, aliases: [a{each}]}}\n" for each in range(400))
     project.write(f"kmsplan: 1\ninstances:\n  core: {{type: software, key_quota: 5000}}\nkeys:\n{keys}")
     process = project.background("apply", "--auto-approve")
-    project.written(5_000)
+    project.written(20_000)  # more than is begun at a time, so that some of it has ended
     started = time.monotonic()
     for sent in signals:
         process.send_signal(sent)

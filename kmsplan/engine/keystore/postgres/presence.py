@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +28,7 @@ SELECT count(*) FROM pg_locks JOIN pg_database AS d ON d.oid = database
 WHERE locktype = 'advisory' AND datname = current_database() AND objsubid = 1 AND granted
   AND classid::bigint = %s AND objid::bigint = %s
 """
+_GIVE_BACK: Final = b"SELECT pg_advisory_unlock_all()"
 _LOW: Final = 0xFFFFFFFF
 
 
@@ -79,8 +81,11 @@ class PostgresPresence:
             return self._leads
 
     def close(self) -> None:
-        """Take the mark away."""
+        """Take the mark away, before this returns: the server notices the end of a session only later."""
         with self._lock:
+            if self._session is not None:
+                with suppress(PostgresError):
+                    _answer(self._session, _GIVE_BACK, ())
             self._drop()
 
     def _ask(self, query: bytes, *parameters: Any) -> Any:
