@@ -10,6 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.objects import ObjectServer
     from tests.postgres import PostgresServer
 
 _LEAKY = (
@@ -28,6 +29,7 @@ _LEAKY = (
     "http_proxy",
     "https_proxy",
     "ALIBABA_CLOUD",
+    "AWS_",
 )
 
 
@@ -51,3 +53,13 @@ def postgres() -> Iterator[PostgresServer]:
     server = PostgresServer.create()
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def objects() -> Iterator[ObjectServer]:
+    """An object server, for all tests of this process that ask for it."""
+    from tests.objects import ObjectServer  # noqa: PLC0415 - as above
+
+    server = ObjectServer.create()
+    yield server
+    server.close()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kmsplan.apply.event import Event, EventKind
 from kmsplan.apply.outcome import Result, ResultStatus
+from kmsplan.apply.selftest import SelfTestError
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.naming import OWNER_TAG, Owner
-from kmsplan.kms.operation import CreateInstance, CreateKey, name_of, parameters, resolve
+from kmsplan.kms.operation import CreateInstance, CreateKey, TagResources, name_of, parameters, resolve
+from kmsplan.plan.inverse import Done
 from kmsplan.plan.plan import Action
 from kmsplan.resource.step import Effect
 from kmsplan.state.entry import Ending
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from kmsplan.apply.attempt import Attempted, Attempts
     from kmsplan.apply.event import Reporter
+    from kmsplan.apply.selftest import SelfTests
     from kmsplan.apply.stop import StopSignal
     from kmsplan.kms.operation import Operation
     from kmsplan.plan.plan import Change
@@ -47,6 +50,9 @@ class Context:
     entropy: Callable[[int], bytes]
     clock: Callable[[], datetime]
     stop: StopSignal
+    tests: SelfTests
+    done: list[Done] = field(default_factory=list)
+    """Every operation that was carried out, in the order of their ends."""
 
 
 class ChangeRun:
@@ -57,6 +63,8 @@ class ChangeRun:
         self._context = context
         self._started = context.clock()
         self._done = 0
+        self._attributes = dict(change.before or {})
+        """The object's, as far as it has come."""
         self._open: Pending | None = None
         """The operation that has begun and not ended."""
         self.broken: StateError | None = None
@@ -87,12 +95,17 @@ class ChangeRun:
             planned=len(change.steps),
             identity=self._context.identities.get(change.address, change.identity),
             error=_message(error),
-            code=error.code if isinstance(error, KmsError) else None,
+            code=error.code if isinstance(error, KmsError | SelfTestError) else None,
             cause=error if isinstance(error, Exception) else None,
             elapsed=(self._context.clock() - self._started).total_seconds(),
         )
 
     def _carry_out(self) -> Result:
+        if self._change.tests is not None:
+            try:
+                self._context.tests.require(self._change.tests)
+            except SelfTestError as error:
+                return self.finish(ResultStatus.FAILED, error)
         self._record()
         for step in self._change.steps:
             if self._context.stop.is_set:
@@ -127,14 +140,26 @@ class ChangeRun:
                 message=_message(error),
             )
             self._open = None
-        if attempted.ending is Ending.DONE and attempted.identity is not None:
-            self._made(attempted.identity, step.effect)
+        if attempted.ending is Ending.DONE:
+            self._note(step, attempted.identity or pending.identity or "")
+            if attempted.identity is not None:
+                self._made(attempted.identity, step.effect)
         return attempted
+
+    def _note(self, step: Step, identity: str) -> None:
+        """Remember what was done, and on what, so that there is a way back."""
+        done = Done(address=self._change.address, identity=identity, step=step, before=self._attributes)
+        self._context.done.append(done)
+        self._attributes = {**self._attributes, **step.effect.attributes}
 
     def _prepared(self, operation: Operation) -> tuple[Operation, str | None]:
         """Return the operation with identities for references and, where it makes what can carry one, an owner tag."""
         context = self._context
         resolved = resolve(operation, context.identities)
+        if isinstance(resolved, TagResources) and resolved.tags.get(OWNER_TAG, "").startswith("/"):
+            # The plan was made before there was a state.
+            owner = f"{context.lineage}{resolved.tags[OWNER_TAG]}"
+            return dataclasses.replace(resolved, tags={**resolved.tags, OWNER_TAG: owner}), None
         if not isinstance(resolved, CreateKey | CreateInstance):
             return resolved, None
         token = context.entropy(_TOKEN_BYTES).hex()
@@ -174,7 +199,9 @@ def _message(error: Exception | str | None) -> str | None:
     """Return an error in words; one that is no answer of the KMS or the state names its type, for it is a bug."""
     if error is None or isinstance(error, str):
         return error
-    return str(error) if isinstance(error, KmsError | StateError) else f"{type(error).__name__}: {error}"
+    return (
+        str(error) if isinstance(error, KmsError | StateError | SelfTestError) else f"{type(error).__name__}: {error}"
+    )
 
 
 def _doubt(attempted: Attempted) -> Exception | str | None:

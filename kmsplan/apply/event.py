@@ -21,6 +21,8 @@ class EventKind(StrEnum):
     RETRYING = "retrying"
     FINISHED = "finished"
     """Done, failed, skipped, cancelled or in doubt: `result` says which. Every change finishes exactly once."""
+    REVERTED = "reverted"
+    """A change that had finished was undone, as far as `result` says, because another one failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

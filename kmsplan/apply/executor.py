@@ -13,7 +13,9 @@ from kmsplan.apply.attempt import Attempts
 from kmsplan.apply.change import ChangeRun, Context
 from kmsplan.apply.event import Event, EventKind, Reporter
 from kmsplan.apply.outcome import Outcome, Result, ResultStatus
+from kmsplan.apply.revert import Ended, reverted
 from kmsplan.apply.schedule import Schedule
+from kmsplan.apply.selftest import SelfTests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from kmsplan.apply.stop import StopSignal
     from kmsplan.plan.plan import Change, Plan
     from kmsplan.provider.protocol import Provider
+    from kmsplan.resource.address import Address
     from kmsplan.state.error import StateError
     from kmsplan.state.protocol import Journal
     from kmsplan.state.record import Recorded
@@ -55,6 +58,7 @@ def execute(
     entropy: Callable[[int], bytes],
     sleep: Callable[[float], object],
     stop: StopSignal,
+    revert: bool = False,
 ) -> Outcome:
     """Carry out a plan.
 
@@ -69,6 +73,7 @@ def execute(
         entropy: Randomness, for tokens and jitter.
         sleep: Waits so many seconds before another attempt.
         stop: Once set, nothing new begins.
+        revert: After a failure nothing new begins, and what was done is undone where that is possible.
 
     Raises:
         ValueError: the plan breaks a rule; it must not be carried out.
@@ -89,13 +94,18 @@ def execute(
         entropy=entropy,
         clock=clock,
         stop=stop,
+        tests=SelfTests(provider, identities),
     )
     changes = plan.effective
-    crew = _Crew(Schedule(changes), context)
+    crew = _Crew(Schedule(changes), context, all_or_nothing=revert)
     crew.work_together(min(parallelism, len(changes)))
+    ended = Ended(tuple(crew.results), crew.broken)
+    if revert:
+        ended = reverted(ended, context, {change.address: change for change in changes})
     return Outcome(
-        results=tuple(sorted((*crew.results, *blocked_results(plan)), key=lambda result: result.address)),
-        error=crew.broken,
+        results=tuple(sorted((*ended.results, *blocked_results(plan)), key=lambda result: result.address)),
+        error=ended.broken,
+        unreverted=ended.unreverted,
         report_failure=context.reporter.failure,
         elapsed=(clock() - started).total_seconds(),
     )
@@ -104,9 +114,11 @@ def execute(
 class _Crew:
     """The workers of one run."""
 
-    def __init__(self, schedule: Schedule, context: Context) -> None:
+    def __init__(self, schedule: Schedule, context: Context, *, all_or_nothing: bool = False) -> None:
         self._schedule = schedule
         self._context = context
+        self._all_or_nothing = all_or_nothing
+        self._failed: Address | None = None
         self.results: list[Result] = []
         self.broken: StateError | None = None
         self._lock = threading.Lock()
@@ -138,8 +150,12 @@ class _Crew:
             return run.finish(ResultStatus.CANCELLED)
         if (missing := self._schedule.unmet(change)) is not None:
             return run.finish(ResultStatus.SKIPPED, f"{missing}, which it depends on, was not done")
+        if self._all_or_nothing and self._failed is not None:
+            return run.finish(ResultStatus.SKIPPED, f"{self._failed} was not done, and the run is to be reverted")
         self._context.reporter.report(Event(kind=EventKind.STARTED, change=change))
         result = run.run()
         with self._lock:
             self.broken = self.broken or run.broken
+            if result.status in (ResultStatus.FAILED, ResultStatus.IN_DOUBT):
+                self._failed = self._failed or change.address
         return result

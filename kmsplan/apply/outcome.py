@@ -18,6 +18,8 @@ class ResultStatus(StrEnum):
 
     DONE = "done"
     FAILED = "failed"
+    REVERTED = "reverted"
+    """It was done, and undone because another change failed."""
     SKIPPED = "skipped"
     """Something that it depends on was not done, or it was blocked."""
     CANCELLED = "cancelled"
@@ -44,6 +46,10 @@ class Result:
     code: str | None = None
     """The KMS's error code, where it gave one."""
     cause: Exception | None = None
+    undone: int = 0
+    """Operations of those done that were undone."""
+    left: str | None = None
+    """What was not undone, and why, where the run was to be reverted."""
     elapsed: float = 0.0
     """Seconds."""
 
@@ -58,6 +64,8 @@ class Outcome:
     """Operations of earlier runs that are still in doubt."""
     error: StateError | None = None
     """Why the state could not be written, where it could not. The journal holds what was done all the same."""
+    unreverted: str = ""
+    """Why nothing was undone although the run was to be reverted; "" otherwise."""
     report_failure: Exception | None = None
     """Why progress could not be reported to the end."""
     elapsed: float = 0.0
@@ -76,6 +84,11 @@ class Outcome:
     def failed(self) -> tuple[Result, ...]:
         """Changes that the KMS refused."""
         return self.of(ResultStatus.FAILED)
+
+    @property
+    def reverted(self) -> tuple[Result, ...]:
+        """Changes that were done and undone."""
+        return self.of(ResultStatus.REVERTED)
 
     @property
     def skipped(self) -> tuple[Result, ...]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from kmsplan.apply.executor import blocked_results, execute
 from kmsplan.apply.outcome import Outcome
 from kmsplan.apply.settle import ENDINGS, Found, Settled, fold_settled, observe_settled, settle, wanted
+from kmsplan.apply.witness import home_of
+from kmsplan.kms.error import KmsError
 from kmsplan.state.error import StateError
 from kmsplan.state.local import new_lineage
 
@@ -37,6 +39,8 @@ class Settings:
     command: str
     """For lock and journal."""
     parallelism: int
+    revert: bool = False
+    """Undo what can be undone where a change fails."""
     lock_timeout: float = 0.0
     """Seconds."""
     identities: Collection[str] = ()
@@ -72,6 +76,8 @@ class Applied:
     """None where nothing could be decided: several objects answer to one interrupted creation."""
     settled: tuple[Settled, ...] = ()
     """What was found of the operations that an interrupted run had left."""
+    unwitnessed: KmsError | None = None
+    """Why the KMS could not be told which serial the state has come to; all else was done."""
 
 
 def apply(store: Store, settings: Settings, around: Surroundings) -> Applied:
@@ -110,21 +116,34 @@ class _Apply:
         if any(item.blocks for item in unsettled):
             return Applied(outcome=Outcome(unsettled=unsettled), recorded=recorded, plan=None, settled=settled)
         plan = self._around.decide(self._provider, fold_settled(recorded, settled), observe_settled(observed, settled))
-        if not plan.effective and len(unsettled) == len(settled):
+        ahead = observed.ahead_of(recorded.lineage, recorded.serial)
+        unwitnessed, behind = None, recorded.serial > self._writing.written
+        if not plan.effective and len(unsettled) == len(settled) and ahead is None:
             outcome = Outcome(results=blocked_results(plan))
         else:
-            self._begin(plan, self._provider.prepare(), settled)
-            outcome = self._execute(plan)
+            self._begin(plan, self._provider.prepare(), settled, serial=None if ahead is None else ahead.serial + 1)
+            outcome, behind = self._execute(plan), True
+        if behind:
             recorded, outcome = self._save(outcome)
+            unwitnessed = self._witness(recorded, outcome)
         outcome = dataclasses.replace(outcome, unsettled=unsettled)
-        return Applied(outcome=outcome, recorded=recorded, plan=plan, settled=settled)
+        return Applied(outcome=outcome, recorded=recorded, plan=plan, settled=settled, unwitnessed=unwitnessed)
 
-    def _begin(self, plan: Plan, environment: str, settled: tuple[Settled, ...]) -> None:
-        """Write down which plan is carried out, and what became of the operations of an interrupted run."""
+    def _begin(self, plan: Plan, environment: str, settled: tuple[Settled, ...], serial: int | None) -> None:
+        """Write down which plan is carried out, and what became of the operations of an interrupted run.
+
+        An older state than the KMS has seen was accepted if `serial` is given: it goes on behind that one.
+        """
         writing, around = self._writing, self._around
         if not writing.recorded.exists:
             writing.init(new_lineage(around.entropy))
-        writing.journal.run(command=self._settings.command, environment=environment, plan=around.digest(plan))
+        writing.journal.run(
+            command=self._settings.command,
+            environment=environment,
+            plan=around.digest(plan),
+            by=self._settings.owner,
+            serial=serial,
+        )
         for item in settled:
             if item.found in ENDINGS:
                 writing.journal.end(item.pending.sequence, ENDINGS[item.found], identity=item.identity)
@@ -142,15 +161,25 @@ class _Apply:
             entropy=around.entropy,
             sleep=around.sleep,
             stop=around.stop,
+            revert=self._settings.revert,
         )
 
     def _save(self, outcome: Outcome) -> tuple[Recorded, Outcome]:
-        """Write the snapshot, if anything was recorded; where the journal failed, it stays as it is."""
+        """Write the snapshot, if this run or one that was cut off recorded anything; not where the journal failed."""
         journal = self._writing.journal
         recorded = journal.recorded()
-        if outcome.error is None and recorded.serial > self._writing.recorded.serial:
+        if outcome.error is None and recorded.serial > self._writing.written:
             try:
                 return self._writing.save(), outcome
             except StateError as error:
                 return recorded, dataclasses.replace(outcome, error=error)
         return recorded, outcome
+
+    def _witness(self, recorded: Recorded, outcome: Outcome) -> KmsError | None:
+        """Tell the KMS the new serial; a state that was not written down for certain is not told of."""
+        if outcome.error is None and recorded.serial > self._writing.written:
+            try:
+                self._provider.witness(recorded.lineage, recorded.serial, home_of(recorded))
+            except KmsError as error:
+                return error
+        return None

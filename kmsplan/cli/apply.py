@@ -10,6 +10,14 @@ import click
 
 from kmsplan.cli import kms
 from kmsplan.cli.applying import Decision, refuse_changed_variables, saved_configuration
+from kmsplan.cli.approval import (
+    Approval,
+    Review,
+    digest_option,
+    refuse_other_digest,
+    refuse_unsigned,
+    review_options,
+)
 from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.failure import UserError
 from kmsplan.cli.options import Planning, destroy_option, json_option, planning_options
@@ -40,6 +48,12 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--parallelism", type=click.IntRange(1, 64), default=10, help="Changes under way at once.  [default: 10]"
         ),
+        click.option(
+            "--on-error",
+            type=click.Choice(["stop", "revert"]),
+            default="stop",
+            help="Where a change fails: stop what depends on it, or undo what this run did.  [default: stop]",
+        ),
         click.option("--auto-approve", is_flag=True, help="Do not ask."),
     ):
         command = option(command)
@@ -50,17 +64,26 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("planfile", required=False, type=click.Path(path_type=Path))
 @destroy_option
 @_options
+@review_options
+@digest_option
 @pass_session
-def apply(session: Session, planning: Planning, planfile: Path | None, **how: Any) -> int:
-    """Carry out the plan saved in PLANFILE, exactly; or plan, show, ask, and carry that out."""
+def apply(session: Session, planning: Planning, planfile: Path | None, review: Review, **how: Any) -> int:
+    """Carry out the plan saved in PLANFILE, exactly; or plan, show, ask, and carry that out.
+
+    With --digest it plans anew, and carries that out without asking if it is the plan that was reviewed.
+    """
     if planfile is None:
         configuration = session.configuration(planning.variables, to_apply=not planning.destroy)
-        return _Run(session, configuration, planning, **how).fresh()
+        refuse_unsigned(review.policies(configuration))
+        return _Run(session, configuration, planning, **how).fresh(review.digest)
     from kmsplan.plan.planfile import load  # noqa: PLC0415
 
     saved = load(planfile.read_bytes())
+    refuse_other_digest(saved, review.digest)
     refuse_changed_variables(planning, saved)
-    return _Run(session, saved_configuration(session, saved), planning, **how).saved(saved)
+    configuration = saved_configuration(session, saved)
+    approval = Approval(planfile, saved, review.policies(configuration))
+    return _Run(session, configuration, planning, **how).saved(saved, approval)
 
 
 @click.command()
@@ -69,7 +92,9 @@ def apply(session: Session, planning: Planning, planfile: Path | None, **how: An
 def destroy(session: Session, planning: Planning, **how: Any) -> int:
     """End everything that is recorded: apply --destroy. Keys are scheduled for deletion, not destroyed at once."""
     planning = replace(planning, destroy=True)
-    return _Run(session, session.configuration(planning.variables), planning, **how).fresh()
+    configuration = session.configuration(planning.variables)
+    refuse_unsigned(Review().policies(configuration))
+    return _Run(session, configuration, planning, **how).fresh()
 
 
 class _Run:
@@ -84,6 +109,7 @@ class _Run:
         auto_approve: bool,
         parallelism: int,
         lock_timeout: float,
+        on_error: str,
         as_json: bool,
     ) -> None:
         self._session = session
@@ -92,12 +118,14 @@ class _Run:
         self._auto_approve = auto_approve
         self._parallelism = parallelism
         self._lock_timeout = lock_timeout
+        self._on_error = on_error
         self._as_json = as_json
 
-    def fresh(self) -> int:
-        """Plan; show and ask unless that is waived; carry out."""
-        if self._auto_approve:
-            return self._apply(Decision(self._configuration, plan_options(self._planning), shown=None))
+    def fresh(self, reviewed: str | None = None) -> int:
+        """Plan; show and ask unless that is waived, or the plan's digest says that it was reviewed; carry out."""
+        if self._auto_approve or reviewed is not None:
+            options = plan_options(self._planning)
+            return self._apply(Decision(self._configuration, options, shown=None, reviewed=reviewed))
         if self._as_json:
             raise UserError(
                 "--json has nobody to ask",
@@ -110,10 +138,11 @@ class _Run:
         self._ask()
         return self._apply(Decision(self._configuration, plan_options(self._planning), shown=made))
 
-    def saved(self, plan: Plan) -> int:
+    def saved(self, plan: Plan, approval: Approval) -> int:
         """Carry out a saved plan or refuse."""
+        approval.require()  # before anything is opened or waited for; what counts is what it says under the lock
         options = plan_options(self._planning)
-        return self._apply(Decision(self._configuration, options, shown=None, saved=plan))
+        return self._apply(Decision(self._configuration, options, shown=None, saved=plan, approve=approval.require))
 
     def _preview(self) -> Plan:
         recorded = self._session.store(self._configuration).load()
@@ -147,6 +176,11 @@ class _Run:
                 heard.failed(error)
                 raise
             heard.ended(applied.outcome)
+        if applied.unwitnessed is not None:
+            session.note(
+                f"The KMS could not be told of serial {applied.recorded.serial}: {applied.unwitnessed} Until the next "
+                "apply it would not notice that an older state was put in this one's place."
+            )
         if applied.outcome.report_failure is not None:
             raise applied.outcome.report_failure
         from kmsplan.apply.outcome import exit_code  # noqa: PLC0415
@@ -175,6 +209,7 @@ class _Run:
             owner=kms.actor(),
             command="destroy" if self._planning.destroy else "apply",
             parallelism=self._parallelism,
+            revert=self._on_error == "revert",
             lock_timeout=self._lock_timeout,
             identities=[block.identity for block in configuration.imports],
         )

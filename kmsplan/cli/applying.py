@@ -59,6 +59,10 @@ class Decision:
     shown: Plan | None
     """What somebody said yes to, or nothing is to be done of."""
     saved: Plan | None = None
+    reviewed: str | None = None
+    """The digest that the plan must have, hex."""
+    approve: Callable[[], None] = field(default=lambda: None)
+    """Raises where signatures are missing."""
     announce: Callable[[Plan], None] = field(default=lambda _: None)
     require: Callable[[Iterable[Operation]], None] = field(default=lambda _: None)
     """Raises where something that the plan's operations need is not there."""
@@ -71,12 +75,14 @@ class Decision:
             UserError: it is stale, differs from what was shown, or a rule or brake refuses it.
         """
         if self.saved is not None:
+            self.approve()
             plan = self._still_holds(self.saved, recorded, observed)
         else:
             read = Reading(recorded=recorded, observed=observed)
             plan = make(self.configuration, read, reader, self.options)
             self._as_shown(plan)
         self.announce(plan)
+        self._as_reviewed(plan)
         refuse(plan, shown=True)
         self.require(step.operation for change in plan.effective for step in change.steps)
         return plan
@@ -86,6 +92,9 @@ class Decision:
         from kmsplan.plan.stale import stale  # noqa: PLC0415
 
         moved = stale(saved, config_digest=self.configuration.digest, recorded=recorded, observed=observed)
+        seen = observed.ahead_of(recorded.lineage, recorded.serial)
+        if seen is not None and not self.options.accept_old_state:
+            moved = (f"the state: the KMS has seen {seen}, and this is serial {recorded.serial} (P120)", *moved)
         if moved:
             raise UserError(
                 "the saved plan is stale. Since it was made, this has moved:\n"
@@ -107,6 +116,19 @@ class Decision:
             raise UserError(
                 "what would be done now is not what was shown and approved: something moved in between",
                 "Nothing was changed. Run kmsplan apply again and read what it shows.",
+                ExitCode.STALE,
+            )
+
+    def _as_reviewed(self, plan: Plan) -> None:
+        from kmsplan.plan.planfile import digest  # noqa: PLC0415
+
+        found = digest(plan) if self.reviewed is not None else None
+        if found != self.reviewed:
+            raise UserError(
+                f"what would be done now is not what was reviewed: its digest is sha256:{found}",
+                "Nothing was changed. Since the review something moved: the configuration or a variable, the state "
+                "(perhaps the plan was applied), an object of the KMS, or kmsplan itself; or the options are not those "
+                "of the reviewed plan. What would be done now is shown above: review that.",
                 ExitCode.STALE,
             )
 

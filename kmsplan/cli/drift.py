@@ -31,6 +31,12 @@ def drift(session: Session, variables: Variables, form: str, target: Path | None
     recorded = session.store(configuration).load()
     with reading(session, configuration) as reader:
         read = observe(reader, configuration, recorded)
+    seen = read.observed.ahead_of(recorded.lineage, recorded.serial)
+    if seen is not None:
+        session.note(
+            f"The KMS has seen {seen}, and this state is at serial {recorded.serial}: an old one was put back, so that "
+            "what an apply has done since shows as drift (P120)."
+        )
     found = drift_of(configuration, read)
     if as_json or form == "json":
         from kmsplan.report.drift_json import drift_json  # noqa: PLC0415

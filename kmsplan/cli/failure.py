@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-_EXTRAS: Final[Mapping[str, str]] = {"httptools": "server", "uvloop": "server", "psycopg": "postgres", "pkcs11": "hsm"}
+_EXTRAS: Final[Mapping[str, str]] = {
+    "httptools": "server",
+    "uvloop": "server",
+    "psycopg": "postgres",
+    "boto3": "s3",
+    "pkcs11": "hsm",
+}
 """By module that may be missing: the extra that brings it."""
 
 
@@ -44,6 +50,7 @@ def report(error: BaseException, *, debug: bool) -> int:
 
 def _table() -> tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseException, Terminal], int]], ...]:
     """Return (types, handler) rows, the narrow before the wide. Imported here: errors are rare, start-up is not."""
+    from kmsplan.approval.error import SignatureFileError, SigningKeyError  # noqa: PLC0415
     from kmsplan.config.diagnostic import ConfigurationError  # noqa: PLC0415
     from kmsplan.engine.error import EngineError  # noqa: PLC0415
     from kmsplan.engine.protection.protocol import (  # noqa: PLC0415
@@ -57,7 +64,8 @@ def _table() -> tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseExcep
     return (
         ((ConfigurationError,), _diagnostics),
         ((UserError,), _user),
-        ((PlanFileError,), _plain(ExitCode.STALE)),
+        ((PlanFileError, SignatureFileError), _plain(ExitCode.STALE)),
+        ((SigningKeyError,), _plain(ExitCode.ERROR)),
         ((LockHeldError,), _state(ExitCode.LOCK_HELD)),
         ((StateError,), _state(ExitCode.ERROR)),
         ((EngineError, ProtectionUnavailableError, InvalidCiphertextError, KmsError), _plain(ExitCode.ERROR)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +16,8 @@ class LazyGroup(click.Group):
     """A group whose commands stand in a table, beside those that are registered as usual.
 
     Args:
-        modules: by command, the module that has it; the function is named as the command, with `_` for `-`.
+        modules: by command, the module that has it; the function is named as the command, with `_` for `-`, and with
+            another `_` at its end where that is a word of Python's.
     """
 
     def __init__(self, *args: Any, modules: Mapping[str, str] | None = None, **options: Any) -> None:
@@ -31,7 +33,8 @@ class LazyGroup(click.Group):
         module = self._modules.get(cmd_name)
         if module is None:
             return super().get_command(ctx, cmd_name)
-        command = getattr(importlib.import_module(module), cmd_name.replace("-", "_"))
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name.replace("-", "_")
+        command = getattr(importlib.import_module(module), name)
         return command if isinstance(command, click.Command) else None
 
     def resolve_command(

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "apply": "kmsplan.cli.apply",
     "destroy": "kmsplan.cli.apply",
     "drift": "kmsplan.cli.drift",
+    "import": "kmsplan.cli.importing",
     "show": "kmsplan.cli.show",
     "state": "kmsplan.cli.state",
     "unlock": "kmsplan.cli.state",

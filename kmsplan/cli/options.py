@@ -35,6 +35,7 @@ class Planning:
     allow_delete: int | None = None
     allow_mass: bool = False
     allow_in_use: tuple[str, ...] = ()
+    accept_old_state: bool = False
 
 
 _VARIABLES = (
@@ -60,6 +61,9 @@ _PLANNING = (
     click.option("--allow-mass", is_flag=True, help="Let a change of more than 30 % of ten or more keys pass."),
     click.option(
         "--allow-in-use", multiple=True, metavar="ADDRESS", help="Let this key be disabled or deleted although in use."
+    ),
+    click.option(
+        "--accept-old-state", is_flag=True, help="Go on with this state although the KMS has seen a newer one."
     ),
 )
 destroy_option = click.option("--destroy", is_flag=True, help="Plan the end of everything that is recorded.")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from kmsplan.cli import kms
 from kmsplan.cli.exitcode import ExitCode
+from kmsplan.cli.lazy import LazyGroup
 from kmsplan.cli.options import Planning, destroy_option, json_option, planning_options
 from kmsplan.cli.planning import make, observe, plan_options, reading
 from kmsplan.cli.session import Session, entropy, pass_session
@@ -18,33 +21,53 @@ if TYPE_CHECKING:
     from kmsplan.state.record import Recorded
 
 
-@click.command()
+_APPROVING: Final = dict.fromkeys(("sign", "verify", "keygen"), "kmsplan.cli.approving")
+
+
+@click.group(cls=LazyGroup, modules=_APPROVING, invoke_without_command=True, subcommand_metavar="[COMMAND]")
 @click.option("-o", "--out", "target", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan for apply.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes.")
 @json_option
 @destroy_option
 @planning_options
+@click.pass_context
 @pass_session
 def plan(
-    session: Session, planning: Planning, target: Path | None, *, detailed_exitcode: bool, as_json: bool
+    session: Session,
+    ctx: click.Context,
+    planning: Planning,
+    target: Path | None,
+    *,
+    detailed_exitcode: bool,
+    as_json: bool,
 ) -> ExitCode:
     """Show what apply would do. Changes nothing; takes no lock.
 
-    To carry out exactly what was shown: kmsplan plan -o FILE, and then kmsplan apply FILE.
+    To carry out exactly what was shown: kmsplan plan -o FILE, and then kmsplan apply FILE. Where others approve it in
+    between: kmsplan plan sign FILE, and kmsplan apply FILE --require-signatures N --trusted SIGNERS.
     """
+    if ctx.invoked_subcommand is not None:
+        return ExitCode.DONE
     from kmsplan.state.local import new_lineage  # noqa: PLC0415
 
     configuration = session.configuration(planning.variables, to_apply=not planning.destroy)
     store = session.store(configuration)
+    named = ""
     made = _make(session, configuration, planning, store.load())
     if target is not None and not made.lineage and not made.violations:
         # A saved plan is bound to one state, so that it is made now; not before it is sure that none was lost.
         made = _make(session, configuration, planning, store.init(new_lineage(entropy)))
     if target is not None and made.lineage:
-        from kmsplan.plan.planfile import dump  # noqa: PLC0415
+        from kmsplan.plan.planfile import dump_with_digest  # noqa: PLC0415
 
-        session.write(target, dump(made))
+        made = replace(made, author=kms.actor())
+        content, named = dump_with_digest(made)
+        session.write(target, content)
     show_plan(session, made, as_json=as_json)
+    if made.applyable and not as_json:
+        from kmsplan.plan.planfile import digest  # noqa: PLC0415
+
+        session.say(f"Digest: sha256:{named or digest(made)}")
     if target is not None and not as_json and not made.violations:
         session.hint(f"Saved the plan to {target}. To carry out exactly this: kmsplan apply {target}")
     return exit_code(made, detailed=detailed_exitcode)

@@ -62,6 +62,7 @@ def plan_options(planning: Planning) -> PlanOptions:
         allowances=Allowances(
             delete=planning.allow_delete or 0, mass=planning.allow_mass, in_use=planning.allow_in_use
         ),
+        accept_old_state=planning.accept_old_state,
     )
 
 
@@ -69,7 +70,7 @@ def drift_of(configuration: Configuration, read: Reading) -> tuple[Drift, ...]:
     """Compare recorded and observed."""
     from kmsplan.drift.drift import find_drift  # noqa: PLC0415
 
-    return find_drift(read.recorded, read.observed, configuration.desired)
+    return find_drift(read.recorded, read.observed, configuration.desired, configuration.staged)
 
 
 def make(configuration: Configuration, read: Reading, reader: Reader, options: PlanOptions) -> Plan:

@@ -174,6 +174,8 @@ def _words(event: Event) -> str:
     change, result = event.change, event.result
     if event.kind is EventKind.RETRYING:
         return f"{escape(change.address)}: {escape(event.message)}"
+    if event.kind is EventKind.REVERTED and result is not None and not result.left:
+        return f"{escape(change.address)}: reverted"
     if event.kind is not EventKind.FINISHED or result is None or result.status is not ResultStatus.DONE:
         return ""
     done = (

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from kmsplan.cli.options import Variables
     from kmsplan.cli.terminal import Terminal
     from kmsplan.config.configuration import Configuration
-    from kmsplan.state.local import LocalStore
+    from kmsplan.state.holder import Holder
+    from kmsplan.state.protocol import Store
 
 
 def now() -> datetime:
@@ -49,6 +50,10 @@ class Session:
     def note(self, text: str) -> None:
         """Print a line beside the answer, on standard error."""
         click.echo(text, err=True, color=True)
+
+    def waiting(self, holder: Holder | None) -> None:
+        """Say whom a lock is waited for."""
+        self.note(f"Waiting for the lock, held by {holder or 'another process'}.")
 
     def hint(self, text: str) -> None:
         """Print what to do next, unless a machine is reading."""
@@ -91,11 +96,11 @@ class Session:
             now=now() if to_apply else None,
         )
 
-    def store(self, configuration: Configuration) -> LocalStore:
+    def store(self, configuration: Configuration) -> Store:
         """Return the state store that the configuration names."""
-        from kmsplan.state.local import LocalStore  # noqa: PLC0415
+        from kmsplan.cli.stores import open_store  # noqa: PLC0415
 
-        return LocalStore(configuration.state_path)
+        return open_store(self, configuration)
 
 
 def _pairs(variables: Sequence[str]) -> dict[str, str]:

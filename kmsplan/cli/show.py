@@ -19,9 +19,14 @@ from kmsplan.cli.session import Session, pass_session
 def show(session: Session, variables: Variables, planfile: Path | None, *, as_json: bool) -> None:
     """Show the state, or the plan saved in PLANFILE."""
     if planfile is not None:
-        from kmsplan.plan.planfile import load  # noqa: PLC0415
+        from kmsplan.plan.planfile import digest, load  # noqa: PLC0415
 
-        show_plan(session, load(planfile.read_bytes()), as_json=as_json)
+        saved = load(planfile.read_bytes())
+        show_plan(session, saved, as_json=as_json)
+        if not as_json:
+            from kmsplan.report.escape import escape  # noqa: PLC0415
+
+            session.say(f"Author: {escape(saved.author)}\nDigest: sha256:{digest(saved)}")
         return
     recorded = session.store(session.configuration(variables)).load()
     if as_json:

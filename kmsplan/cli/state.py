@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from kmsplan.cli import kms
+from kmsplan.cli.editing import editing
 from kmsplan.cli.failure import UserError
-from kmsplan.cli.options import Variables, variable_options
+from kmsplan.cli.lazy import LazyGroup
+from kmsplan.cli.options import Variables, json_option, variable_options
 from kmsplan.cli.planning import reading
 from kmsplan.cli.session import Session, entropy, pass_session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from kmsplan.config.configuration import Configuration
     from kmsplan.resource.value import Present
-    from kmsplan.state.protocol import Journal
+    from kmsplan.state.record import Recorded
+
+_COMMANDS: Final = {
+    "history": "kmsplan.cli.history",
+    "diff": "kmsplan.cli.history",
+    "restore": "kmsplan.cli.restoring",
+    "rekey": "kmsplan.cli.rekeying",
+    "mv": "kmsplan.cli.moving",
+}
 
 
-@click.group()
+@click.group(cls=LazyGroup, modules=_COMMANDS)
 def state() -> None:
     """The recorded state: what the last apply left."""
 
@@ -36,36 +44,49 @@ def list_command(session: Session, variables: Variables) -> None:
 
 
 @state.command("show")
-@click.argument("address")
+@click.argument("address", required=False)
+@click.option("--serial", type=click.IntRange(min=0), metavar="N", help="An earlier serial; state history lists them.")
+@json_option
 @variable_options
 @pass_session
-def show_command(session: Session, variables: Variables, address: str) -> None:
-    """Show one record as JSON."""
-    import difflib  # noqa: PLC0415
+def show_command(
+    session: Session, variables: Variables, address: str | None, serial: int | None, *, as_json: bool
+) -> None:
+    """Show one record as JSON, or everything that is recorded."""
+    store = session.store(session.configuration(variables))
+    recorded = store.load() if serial is None else store.load_serial(serial)
+    if address is not None:
+        session.say(_record_json(recorded, address))
+    elif as_json:
+        from kmsplan.report.state_json import state_json  # noqa: PLC0415
+
+        session.print(state_json(recorded))
+    else:
+        from kmsplan.report.state_text import state_text  # noqa: PLC0415
+        from kmsplan.report.style import Style  # noqa: PLC0415
+
+        session.print(state_text(recorded, Style(color=session.terminal.color)))
+
+
+def _record_json(recorded: Recorded, address: str) -> str:
     import json  # noqa: PLC0415
 
-    records = session.store(session.configuration(variables)).load().records
-    record = next((record for found, record in records.items() if found == address), None)
+    from kmsplan.resource.address import Address  # noqa: PLC0415
+
+    record = recorded.records.get(Address(address))
     if record is None:
-        near = difflib.get_close_matches(address, records, n=1)
+        import difflib  # noqa: PLC0415
+
+        near = difflib.get_close_matches(address, recorded.records, n=1)
         hint = f"Did you mean {near[0]}?" if near else "kmsplan state list shows what is."
-        raise UserError(f"{address} is not recorded", hint)
+        raise UserError(f"{address} is not recorded in serial {recorded.serial}", hint)
     document = {
         "address": record.address,
         "identity": record.identity,
         "status": record.status.value,
         "attributes": dict(record.attributes),
     }
-    session.say(json.dumps(document, indent=2, sort_keys=True))
-
-
-@state.command("history")
-@variable_options
-@pass_session
-def history_command(session: Session, variables: Variables) -> None:
-    """List the earlier serials that are kept."""
-    for kept in session.store(session.configuration(variables)).history():
-        session.say(f"{kept.serial:>6}  {kept.path}")
+    return json.dumps(document, indent=2, sort_keys=True)
 
 
 @state.command("rm")
@@ -81,7 +102,7 @@ def rm_command(session: Session, variables: Variables, addresses: tuple[str, ...
     missing = sorted(set(addresses) - set(session.store(configuration).load().records))
     if missing:
         raise UserError(f"{missing[0]} is not recorded", "Nothing was changed. kmsplan state list shows what is.")
-    with _editing(session, configuration, "state rm") as journal:
+    with editing(session, configuration, "state rm") as journal:
         for address in addresses:
             journal.record(Address(address), Effect(removes=True))
     session.say(f"Forgot {len(addresses)} records.")
@@ -102,7 +123,12 @@ def init_command(session: Session, variables: Variables) -> None:
     store = session.store(configuration)
     if store.load().exists:
         raise UserError("there is a state already", "Nothing was changed.")
-    owners = (Owner.parse(present.owner) for present in _everything(session, configuration) if present.owner)
+    given_up = {block.identity for block in configuration.imports if block.owner}
+    owners = (
+        Owner.parse(present.owner)
+        for present in _everything(session, configuration)
+        if present.owner and present.identity not in given_up
+    )
     own = sorted({owner.address for owner in owners if owner} & set(configuration.desired))
     if own:
         raise UserError(
@@ -111,7 +137,7 @@ def init_command(session: Session, variables: Variables) -> None:
             "another's, give the objects here other names.",
         )
     store.init(new_lineage(entropy))
-    session.say(f"Began an empty state in {configuration.state_path}.")
+    session.say(f"Began an empty state in {store.place}.")
 
 
 @state.command("rebuild")
@@ -128,7 +154,7 @@ def rebuild_command(session: Session, variables: Variables, lineage: str | None)
     presents = tuple(_everything(session, configuration))
     chosen = _choose(lineages(presents), lineage)
     records = rebuild(chosen, presents)
-    with _editing(session, configuration, "state rebuild", lineage=chosen) as journal:
+    with editing(session, configuration, "state rebuild", lineage=chosen) as journal:
         for record in records:
             effect = Effect(attributes=record.attributes, status=record.status)
             journal.record(record.address, effect, identity=record.identity)
@@ -139,14 +165,14 @@ def rebuild_command(session: Session, variables: Variables, lineage: str | None)
 def _require_no_state(session: Session, configuration: Configuration) -> None:
     from kmsplan.state.error import StateError  # noqa: PLC0415
 
-    folder = configuration.state_path
+    store = session.store(configuration)
     try:
-        exists = session.store(configuration).load().exists
+        exists = store.load().exists
     except StateError as error:
         raise UserError(
             f"there is a damaged state: {error.summary}",
-            f"Nothing was changed. Move kmsplan.state.json, journal.jsonl and history from {folder} to a safe place, "
-            "then run kmsplan state rebuild again.",
+            f"Nothing was changed. Move what is kept of it (in a folder: kmsplan.state.json, journal.jsonl, history) "
+            f"from {store.place} to a safe place, then run kmsplan state rebuild again.",
         ) from error
     if exists:
         raise UserError("there is a state already", "Nothing was changed. Move it away first if it is the wrong one.")
@@ -168,22 +194,6 @@ def _choose(found: dict[str, int], wanted: str | None) -> str:
 def _everything(session: Session, configuration: Configuration) -> Iterable[Present]:
     with reading(session, configuration) as reader:
         return reader.observe(()).others
-
-
-@contextlib.contextmanager
-def _editing(
-    session: Session, configuration: Configuration, command: str, *, lineage: str | None = None
-) -> Iterator[Journal]:
-    """Change records under the lock: journalled, then saved as a new serial."""
-    store = session.store(configuration)
-    with reading(session, configuration) as reader:
-        environment = reader.observe(()).environment
-    with store.lock(owner=kms.actor(), command=command) as lock, store.open(lock) as writing:
-        if lineage is not None:
-            writing.init(lineage)
-        writing.journal.run(command=command, environment=environment)
-        yield writing.journal
-        writing.save()
 
 
 @click.command()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.config.configuration import Import
 from kmsplan.config.problems import Gap
+from kmsplan.kms.naming import parse_duration
 from kmsplan.resource.address import Address, kind_of
 
 if TYPE_CHECKING:
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
     from kmsplan.config.problems import Problems
 
 
+_STAGED_KINDS: Final = ("key", "default_key")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocks:
     """What the blocks say, by address."""
 
     moved: Mapping[Address, Address]
     removed: frozenset[Address]
+    staged: Mapping[Address, int | None]
     imports: tuple[Import, ...]
 
 
@@ -30,18 +35,25 @@ def read_blocks(expanded: Expanded, objects: Objects, problems: Problems) -> Blo
     """Return the blocks; those that contradict what is declared, or each other, are problems."""
     moved = _pairs(expanded.lists["moved"], ("from", "to"), "K504", problems)
     imported = _pairs(expanded.lists["import"], ("address", "identity"), "K506", problems)
-    removed = {entry.written["address"]: entry for entry in expanded.lists["removed"]}
+    removed = _removed(expanded.lists["removed"], problems)
     for source, (target, entry) in moved.items():
         _move(source, target, entry, objects, problems)
     for address, entry in removed.items():
         _removal(address, entry, moved, objects, problems)
+        _manner(address, entry, problems)
     for address, (_, entry) in imported.items():
         _declared(address, entry, "address", "K506", objects, problems)
     return Blocks(
         moved={Address(source): Address(target) for source, (target, _) in sorted(moved.items())},
-        removed=frozenset(map(Address, removed)),
+        removed=frozenset(Address(address) for address, entry in removed.items() if "forget" in entry.written),
+        staged={
+            Address(address): _unused_for(entry)
+            for address, entry in sorted(removed.items())
+            if "destroy" in entry.written
+        },
         imports=tuple(
-            Import(address=Address(address), identity=name) for address, (name, _) in sorted(imported.items())
+            Import(address=Address(address), identity=name, owner=entry.written.get("owner"))
+            for address, (name, entry) in sorted(imported.items())
         ),
     )
 
@@ -63,6 +75,16 @@ def _pairs(
         pairs[first] = (second, entry)
         seconds.setdefault(second, entry)
     return pairs
+
+
+def _removed(entries: Sequence[Entry], problems: Problems) -> dict[str, Entry]:
+    """Return the entries by address; none may stand twice."""
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        first = found.setdefault(entry.written["address"], entry)
+        if first is not entry:
+            _twice(entry.written["address"], entry, first, "address", "K505", problems)
+    return found
 
 
 def _twice(what: str, entry: Entry, first: Entry, name: str, code: str, problems: Problems) -> None:
@@ -87,6 +109,24 @@ def _removal(address: str, entry: Entry, moved: Mapping[str, Any], objects: Obje
     elif address in moved:
         detail = f"{address} is moved at {moved[address][1].node.locate(('from',))}, too. Do one of the two."
         problems.add("K505", detail, entry.node.locate(("address",)))
+
+
+def _manner(address: str, entry: Entry, problems: Problems) -> None:
+    """Want one way in which a removed object goes; only keys go in stages."""
+    written, problem = entry.written, None
+    if ("forget" in written) == ("destroy" in written):
+        problem = "Say one of forget: true (the object stays, unmanaged) and destroy: staged (a key goes step by step)"
+    elif "destroy" in written and kind_of(Address(address)) not in _STAGED_KINDS:
+        problem = f"{address} is no key. What is not declared any more is deleted without this block"
+    elif "unused_for" in written and "destroy" not in written:
+        problem = "`unused_for` goes with destroy: staged. Remove it"
+    if problem is not None:
+        problems.add("K505", f"{problem}.", entry.node.locate(("address",)))
+
+
+def _unused_for(entry: Entry) -> int | None:
+    said = entry.written.get("unused_for")
+    return None if said is None else parse_duration(said)
 
 
 def _declared(address: str, entry: Entry, name: str, code: str, objects: Objects, problems: Problems) -> None:

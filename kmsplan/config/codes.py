@@ -68,6 +68,8 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "K421": "Proxy cannot be used",
         "K422": "External key named twice",
         "K423": "KMS not reachable as written",
+        "K424": "Signers not usable",
+        "K425": "State not reachable as written",
         "K501": "Instance not declared",
         "K502": "Key not declared",
         "K503": "Malformed address",
@@ -81,5 +83,6 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "K605": "Secret is empty",
         "K606": "Secret command failed",
         "K607": "Key material unfit",
+        "K608": "Not a key for the state",
     }
 )

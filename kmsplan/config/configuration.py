@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kmsplan.approval.judge import Policy
     from kmsplan.config.diagnostic import Diagnostic, Span
     from kmsplan.resource.address import Address
 
@@ -64,11 +65,24 @@ class EngineSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SharedState:
+    """Where a team keeps the state: `state: {postgres: {...}}` and its like."""
+
+    kind: str
+    options: Mapping[str, Any]
+    """As written, without secrets; `lease` in seconds."""
+    secrets: Mapping[str, SecretReference] = field(default_factory=dict)
+    """By option."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
     """One `import:` block."""
 
     address: Address
     identity: str
+    owner: str | None = None
+    """The lineage that owns it and gives it up; None where nobody else owns it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +92,7 @@ class Configuration:
     root: Path
     engine: EngineSettings
     state_path: Path
+    """The folder of the state; of one that a team shares, of what this machine keeps beside it."""
     desired: Mapping[Address, Declared]
     variables: Mapping[str, Any]
     """Every variable's value, so that a saved plan can be read with the same ones."""
@@ -92,5 +107,13 @@ class Configuration:
     moved: Mapping[Address, Address] = field(default_factory=dict)
     removed: frozenset[Address] = frozenset()
     """Addresses to forget."""
+    staged: Mapping[Address, int | None] = field(default_factory=dict)
+    """Keys to destroy in stages, and the seconds for which each must not have been used; None: not said."""
     imports: tuple[Import, ...] = ()
+    approval: Policy | None = None
+    """Who must sign a plan before it is applied; None where nobody need."""
+    shared: SharedState | None = None
+    """None where the state is in `state_path`."""
+    encryption: SecretReference | None = None
+    """The key that the state is encrypted with; None where it is plain."""
     warnings: tuple[Diagnostic, ...] = ()

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from kmsplan.config.cloud import ENDPOINT, REGION
 from kmsplan.config.place import SECRET_NAMES
 from kmsplan.config.problems import listed, near, repeated
-from kmsplan.config.schema import ADDRESS_PATTERN, NAME_PATTERN
+from kmsplan.config.schema import ADDRESS_PATTERN, NAME_PATTERN, REMOVED_PATTERN
 from kmsplan.config.template import VARIABLE_NAME
 from kmsplan.kms.external import (
     ACCESS_KEY_ID_PATTERN,
@@ -44,7 +44,7 @@ class Fault(NamedTuple):
 Told = tuple[str, str]
 _NORWAY: Final = frozenset({"yes", "no", "on", "off", "y", "n", "true", "false", "0", "1"})
 _OFFERED: Final[Mapping[str, str]] = {
-    "state": "State is kept in `local: {path: ...}`.",
+    "state": "State is kept in `local: {path: ...}`, `postgres: {...}`, `http: {...}` or `s3: {...}`.",
     "engine": "An engine is `embedded: {path: ...}` or `alibaba: {region: ...}`.",
 }
 _TYPES: Final[Mapping[str, str]] = {
@@ -246,6 +246,7 @@ def _patterns() -> dict[str, Callable[[str], Told]]:
         tags["propertyNames"]["pattern"]: _tag_key,
         tags["additionalProperties"]["pattern"]: _tag_value,
         ADDRESS_PATTERN: _address,
+        REMOVED_PATTERN: _address,
         PROXY_URL_PATTERN: _url,
         PROXY_PATH_PATTERN: _proxy_path,
         FINGERPRINT_PATTERN: _fingerprint,

@@ -16,11 +16,12 @@ SIZE_LIMIT: Final = 64 * 1024 * 1024
 """Bytes; a configuration of 100,000 keys takes about 40 MB."""
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _SUFFIXES: Final = (".yaml", ".yml")
-_VARIABLES: Final = (".vars.yaml", ".vars.yml")
+_OTHERS: Final = (".vars.yaml", ".vars.yml", ".trusted.yaml", ".trusted.yml")
+"""YAML that is no configuration: variables, and lists of signers."""
 
 
 def configuration_files(root: Path, problems: Problems) -> list[Path]:
-    """Return the folder's YAML files by name; variable files (`*.vars.yaml`) and hidden files are not among them."""
+    """Return the folder's YAML files by name; not `*.vars.yaml`, `*.trusted.yaml` and hidden files."""
     try:
         names = sorted(path.name for path in root.iterdir())
     except OSError as error:
@@ -36,7 +37,7 @@ _START: Final = " Name the configuration's folder with -C, or run `kmsplan init`
 
 
 def _belongs(name: str) -> bool:
-    return name.endswith(_SUFFIXES) and not name.endswith(_VARIABLES) and not name.startswith(".")
+    return name.endswith(_SUFFIXES) and not name.endswith(_OTHERS) and not name.startswith(".")
 
 
 def _reason(error: OSError) -> str:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from kmsplan.collector import collector_paused
+from kmsplan.config.approval import check_approval
 from kmsplan.config.blocks import Blocks, read_blocks
 from kmsplan.config.cloud import check_cloud, written_for_cloud
 from kmsplan.config.configuration import Configuration, Declared
 from kmsplan.config.diagnostic import ConfigurationError
+from kmsplan.config.encryption import check_stores, encryption
 from kmsplan.config.expand import Expanded, expand
 from kmsplan.config.external import check_external
 from kmsplan.config.folder import configuration_files, read
@@ -24,11 +26,13 @@ from kmsplan.config.objects import Objects, build
 from kmsplan.config.problems import Gap, Problems
 from kmsplan.config.rules import check_rules
 from kmsplan.config.section import Sections, check_version, collect
-from kmsplan.config.settings import effective, engine_settings, materials, pins, proxies, state_path
+from kmsplan.config.settings import effective, engine_settings, materials, pins, proxies, shared, state_path
 from kmsplan.config.shape import check_shape
+from kmsplan.config.stores import check_state
 from kmsplan.config.variable import Given, from_command_line, from_environment, from_file, resolve_variables
 
 if TYPE_CHECKING:
+    from kmsplan.approval.judge import Policy
     from kmsplan.config.document import Document
     from kmsplan.resource.address import Address
 
@@ -79,10 +83,13 @@ def _load(
     check_external(objects, problems)
     check_cloud(expanded, objects, problems, root)
     check_materials(objects, problems, root=root, now=now)
+    check_stores(expanded, problems)
+    check_state(expanded, problems)
     blocks = read_blocks(expanded, objects, problems)
+    approval = check_approval(expanded, problems, root)
     if problems:
         raise ConfigurationError(problems.diagnostics())
-    return _configuration(root, values, expanded, objects, blocks, problems)
+    return _configuration(root, values, expanded, objects, blocks, approval, problems)
 
 
 def _sections(root: Path, problems: Problems) -> Sections:
@@ -109,7 +116,13 @@ def _variable_file(root: Path, path: Path, problems: Problems) -> dict[str, Give
 
 
 def _configuration(
-    root: Path, values: Mapping[str, Any], expanded: Expanded, objects: Objects, blocks: Blocks, problems: Problems
+    root: Path,
+    values: Mapping[str, Any],
+    expanded: Expanded,
+    objects: Objects,
+    blocks: Blocks,
+    approval: Policy | None,
+    problems: Problems,
 ) -> Configuration:
     desired = {
         address: Declared(address=address, attributes=found.attributes, span=found.entry.node.key_place.span)
@@ -121,24 +134,35 @@ def _configuration(
         state_path=state_path(expanded, root),
         desired=desired,
         variables=values,
-        digest=_digest(desired, effective(expanded), blocks),
+        digest=_digest(desired, effective(expanded), blocks, approval),
         pins=pins(objects, root),
         proxies=proxies(objects, root),
         materials=materials(objects, root),
         moved=blocks.moved,
         removed=blocks.removed,
+        staged=blocks.staged,
         imports=blocks.imports,
+        approval=approval,
+        shared=shared(expanded, root),
+        encryption=encryption(expanded, root),
         warnings=problems.diagnostics(),
     )
 
 
-def _digest(desired: Mapping[Address, Declared], settings: Mapping[str, Any], blocks: Blocks) -> str:
-    """Return the sha256 of what is desired, the same whatever the order of files and lines."""
+def _digest(
+    desired: Mapping[Address, Declared], settings: Mapping[str, Any], blocks: Blocks, approval: Policy | None
+) -> str:
+    """Return the sha256 of what is desired, the same whatever the order of files and lines.
+
+    Who must approve is part of it: a plan that was made under one rule is not applied under another.
+    """
     content = {
         **settings,
         "desired": {address: declared.attributes for address, declared in desired.items()},
         "moved": blocks.moved,
         "removed": sorted(blocks.removed),
-        "imports": [[block.address, block.identity] for block in blocks.imports],
+        **({"staged": blocks.staged} if blocks.staged else {}),
+        "imports": [[block.address, block.identity, *filter(None, (block.owner,))] for block in blocks.imports],
+        **({"approval": approval.facts} if approval else {}),
     }
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()

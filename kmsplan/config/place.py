@@ -21,6 +21,8 @@ _SECRET: Final = (
     rf"(?:{_QUOTED}|.+)"
 )
 """What is not clearly quoted is hidden to the end of its line. Compiled with the first excerpt, not at import."""
+_LOGIN: Final = r"(://)[^/@\s]+@"
+"""User and password in a URL."""
 
 
 def printable(text: str) -> str:
@@ -61,7 +63,8 @@ class Source:
         start, end = self.starts[span.line - 1], self.starts[span.line] - 1
         if span.column > EXCERPT_LENGTH:
             return None
-        line = re.sub(_SECRET, r"\1(not shown)", self.text[start:end].rstrip("\r"))[:EXCERPT_LENGTH]
+        line = re.sub(_SECRET, r"\1(not shown)", self.text[start:end].rstrip("\r"))
+        line = re.sub(_LOGIN, r"\1(not shown)@", line)[:EXCERPT_LENGTH]
         # One character for one, so that a caret below still points at its column.
         return "".join(char if char.isprintable() else " " if char == "\t" else "\ufffd" for char in line)
 

@@ -7,11 +7,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.config.cloud import ALIBABA_SCHEMA
+from kmsplan.config.encryption import ENCRYPTION, ENCRYPTION_SCHEMA
 from kmsplan.config.section import SECTIONS, VERSION, Form
+from kmsplan.config.stores import SHARED_SCHEMAS
 from kmsplan.config.template import VARIABLE_NAME
 from kmsplan.config.variable import TYPES
 from kmsplan.resource.address import NAME
-from kmsplan.resource.key import ALIAS_NAME_SCHEMA, SECRET_SCHEMA
+from kmsplan.resource.key import ALIAS_NAME_SCHEMA, DURATION, SECRET_SCHEMA
 from kmsplan.resource.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -21,7 +23,11 @@ Schema = dict[str, Any]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 NAME_PATTERN: Final = f"^{NAME.pattern}$"
+STAGED: Final = "staged"
+LINEAGE_PATTERN: Final = "^[0-9a-f]{1,64}$"
 ADDRESS_PATTERN: Final = rf"^({'|'.join(KINDS)})\.[A-Za-z0-9][A-Za-z0-9_/-]*$"
+REMOVED_PATTERN: Final = rf"{ADDRESS_PATTERN[:-1]}(~[1-9][0-9]*)?$"
+"""Addresses of predecessors, too."""
 _REFERENCE: Final = {"type": "string", "pattern": r"\$\{"}
 NOT_DEFAULTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {"key": frozenset({"aliases", "external_key", "for_each", "material"}), "instance": frozenset({"hsm", "proxy"})}
@@ -66,7 +72,7 @@ _ENGINE: Final = {
 _STATE: Final = {
     "type": "object",
     "minProperties": 1,
-    "maxProperties": 1,
+    "maxProperties": 2,
     "additionalProperties": False,
     "properties": {
         "local": {
@@ -74,7 +80,35 @@ _STATE: Final = {
             "description": "Files in a folder.",
             "additionalProperties": False,
             "properties": {"path": {**_PATH, "description": "The folder. Default: state."}},
-        }
+        },
+        **SHARED_SCHEMAS,
+        ENCRYPTION: ENCRYPTION_SCHEMA,
+    },
+}
+_APPROVAL: Final = {
+    "type": "object",
+    "required": ["signatures", "trusted"],
+    "additionalProperties": False,
+    "properties": {
+        "signatures": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 99,
+            "description": "How many signers must have signed a plan before `apply` carries it out.",
+        },
+        "trusted": {
+            **_PATH,
+            "description": "The file with names and public keys of the signers, `NAME.trusted.yaml`.",
+        },
+        "not_author": {
+            "type": "boolean",
+            "description": "Whether the signature of the plan's author does not count. Default: false.",
+        },
+        "expires": {
+            "type": "string",
+            "pattern": DURATION,
+            "description": "How long a signature counts, if it does not end sooner by itself. Default: 24h.",
+        },
     },
 }
 _VARIABLE: Final = {
@@ -93,12 +127,12 @@ _VARIABLE: Final = {
 _ADDRESS: Final = {"type": "string", "pattern": ADDRESS_PATTERN}
 
 
-def _block(properties: Schema) -> Schema:
+def _block(properties: Schema, **optional: Schema) -> Schema:
     item = {
         "type": "object",
         "required": list(properties),
         "additionalProperties": False,
-        "properties": properties,
+        "properties": {**properties, **optional},
     }
     return {"type": ["array", "null"], "items": item}
 
@@ -107,6 +141,7 @@ _DOCS: Final[Mapping[str, str]] = {
     "kmsplan": "The version of the configuration's form, in at least one file.",
     "engine": "Which KMS carries the plan out. Default: embedded, in state/engine.",
     "state": "Where the recorded state is kept. Default: local, in state.",
+    "approval": "Signatures that a plan needs before it is applied. No value in it can be a reference.",
     "variables": "Values from outside: --var, --var-file, KMSPLAN_VAR_x, or their defaults. Used as ${var.NAME}.",
     "defaults": "What every key or instance has that does not say otherwise; tags are joined.",
     "instances": "KMS instances by name.",
@@ -115,13 +150,35 @@ _DOCS: Final[Mapping[str, str]] = {
     "default_key": "The default CMK of account and region.",
     "service_keys": "Keys of cloud services, by the service's name; they are only tagged and read.",
     "moved": "Objects that got another address.",
-    "removed": "Addresses to forget; their objects stay at the KMS.",
-    "import": "Objects that exist at the KMS already.",
+    "removed": "Addresses to forget, whose objects stay at the KMS; and keys to destroy in reviewed stages.",
+    "import": "Objects that exist at the KMS already: the `address` that each is declared at, and its `identity` "
+    "there; `owner` is the lineage of another configuration that owns it and gives it up.",
 }
 _ROUND_LISTS: Final[Mapping[str, Schema]] = {
     "moved": _block({"from": _ADDRESS, "to": _ADDRESS}),
-    "removed": _block({"address": _ADDRESS, "forget": {"const": True}}),
-    "import": _block({"address": _ADDRESS, "identity": {"type": "string", "minLength": 1}}),
+    "removed": _block(
+        {"address": {"type": "string", "pattern": REMOVED_PATTERN}},
+        forget={"const": True, "description": "Stop managing the object."},
+        destroy={
+            "enum": [STAGED],
+            "description": "Destroy the key step by step, one in each apply: protection off, disabled, unused for long "
+            "enough, scheduled.",
+        },
+        unused_for={
+            "type": "string",
+            "pattern": DURATION,
+            "description": "How long it must not have been used before its deletion is scheduled. Default: the key's "
+            "own `unused_for`, else 30d.",
+        },
+    ),
+    "import": _block(
+        {"address": _ADDRESS, "identity": {"type": "string", "minLength": 1}},
+        owner={
+            "type": "string",
+            "pattern": LINEAGE_PATTERN,
+            "description": "The lineage of another configuration that owns the object and gives it up to this one.",
+        },
+    ),
 }
 
 
@@ -149,7 +206,7 @@ def expanded_schema() -> Schema:
 
 def _in_file(section: str, schema: Schema) -> Schema:
     """Return a section's schema as users write it: what names are made from may hold references, too."""
-    if section == "variables":
+    if section in ("variables", "approval"):
         return schema
     if SECTIONS[section] is Form.ONE:
         return _templated(schema)
@@ -163,6 +220,7 @@ def _sections() -> dict[str, Schema]:
     return {
         "engine": dict(_ENGINE),
         "state": dict(_STATE),
+        "approval": dict(_APPROVAL),
         "variables": _named(_VARIABLE, f"^{VARIABLE_NAME}$"),
         "defaults": _defaults(),
         "instances": _named(_object(KINDS["instance"])),

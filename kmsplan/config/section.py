@@ -32,6 +32,7 @@ SECTIONS: Final[Mapping[str, Form]] = MappingProxyType(
         "kmsplan": Form.ONE,
         "engine": Form.ONE,
         "state": Form.ONE,
+        "approval": Form.ONE,
         "variables": Form.NAMED,
         "defaults": Form.NAMED,
         "instances": Form.NAMED,

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.config.cloud import cloud_options
-from kmsplan.config.configuration import AccessKeyReference, EngineSettings, SecretReference
+from kmsplan.config.configuration import AccessKeyReference, EngineSettings, SecretReference, SharedState
+from kmsplan.config.encryption import ENCRYPTION
 from kmsplan.config.secret import absolute, reference
+from kmsplan.config.stores import LOCAL, WORKSPACE, kind_of_store, shared_state
 from kmsplan.resource.material import SOURCES
 
 if TYPE_CHECKING:
@@ -28,8 +30,10 @@ def effective(expanded: Expanded) -> dict[str, Any]:
     engine = _written(expanded.one.get("engine")) or {"embedded": {}}
     if "embedded" in engine:
         engine = {"embedded": {"path": ENGINE_PATH, **(engine["embedded"] or {})}}
-    state = _written(expanded.one.get("state")) or {"local": {}}
-    return {"engine": engine, "state": {"local": {"path": STATE_PATH, **(state["local"] or {})}}}
+    state = {name: value for name, value in _written(expanded.one.get("state")).items() if name != ENCRYPTION}
+    if kind_of_store(state) == LOCAL:
+        state = {**state, LOCAL: {"path": STATE_PATH, **(state.get(LOCAL) or {})}}
+    return {"engine": engine, "state": state}
 
 
 def _written(entry: Entry | None) -> dict[str, Any]:
@@ -77,8 +81,15 @@ _SEALS: Final[Mapping[str, _Seal]] = {"file": _file_seal, "passphrase": _passphr
 
 
 def state_path(expanded: Expanded, root: Path) -> Path:
-    """Return the folder of the recorded state."""
-    return absolute(root, effective(expanded)["state"]["local"]["path"])
+    """Return the folder of the state, or of what this machine keeps beside a shared one."""
+    state = effective(expanded)["state"]
+    return absolute(root, state[LOCAL]["path"] if kind_of_store(state) == LOCAL else WORKSPACE)
+
+
+def shared(expanded: Expanded, root: Path) -> SharedState | None:
+    """Return where a team keeps the state; None where it is in a folder."""
+    entry = expanded.one.get("state")
+    return shared_state(_written(entry), entry.node, root) if entry is not None else None
 
 
 def materials(objects: Objects, root: Path) -> dict[Address, SecretReference]:

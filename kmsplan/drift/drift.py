@@ -21,7 +21,7 @@ from kmsplan.resource.step import Status
 from kmsplan.resource.value import Absent, Present, Unreadable, localise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from kmsplan.config.configuration import Declared
     from kmsplan.resource.address import Address
@@ -49,12 +49,16 @@ class _Known:
     desired: Mapping[Address, Declared]
     pending: Mapping[Address, tuple[Effect, ...]]
     """What interrupted operations may or may not have done."""
+    staged: Collection[Address]
     leaving: frozenset[Address]
     """Predecessors that an interrupted succession has not disabled yet: aliases may still point at them."""
 
 
 def find_drift(
-    recorded: Recorded, observed: Observed, desired: Mapping[Address, Declared] | None = None
+    recorded: Recorded,
+    observed: Observed,
+    desired: Mapping[Address, Declared] | None = None,
+    staged: Collection[Address] = (),
 ) -> tuple[Drift, ...]:
     """Return how the KMS differs from the records, sorted by address, then identity.
 
@@ -62,13 +66,16 @@ def find_drift(
         recorded: settled or not; what is pending is not drift.
         observed: a reading of every recorded identity, and of whatever else there is.
         desired: for showing beside what drifted what the configuration says.
+        staged: keys that are being destroyed in stages, which is said of those that drifted.
     """
-    known = _known(recorded, observed, desired or {})
+    known = _known(recorded, observed, desired or {}, staged)
     found = [*_of_records(recorded, known), *unmanaged(recorded, observed, known.addresses)]
     return tuple(sorted(found, key=lambda drift: (drift.address, drift.identity)))
 
 
-def _known(recorded: Recorded, observed: Observed, desired: Mapping[Address, Declared]) -> _Known:
+def _known(
+    recorded: Recorded, observed: Observed, desired: Mapping[Address, Declared], staged: Collection[Address]
+) -> _Known:
     pending: dict[Address, tuple[Effect, ...]] = {}
     for operation in recorded.pending:
         pending[operation.address] = (*pending.get(operation.address, ()), operation.effect)
@@ -79,6 +86,7 @@ def _known(recorded: Recorded, observed: Observed, desired: Mapping[Address, Dec
         addresses={record.identity: record.address for record in records},
         desired=desired,
         pending=pending,
+        staged=staged,
         leaving=frozenset(
             record.address
             for record in records
@@ -140,8 +148,15 @@ def _of_present(record: Record, found: Present, known: _Known) -> Drift | None:
         identity=record.identity,
         kind=PENDING_DELETION if by_others else CHANGED,
         attributes=tuple(drifted),
-        detail=f"its deletion is scheduled for {date}" if date else "",
+        detail="; ".join(_details(date, staged=record.address in known.staged)),
     )
+
+
+def _details(date: str | None, *, staged: bool) -> Iterator[str]:
+    if date:
+        yield f"its deletion is scheduled for {date}"
+    if staged:
+        yield "it is being destroyed in stages; kmsplan plan shows the next"
 
 
 def _attributes(record: Record, found: Present, known: _Known) -> Iterator[DriftedAttribute]:

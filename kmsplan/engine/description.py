@@ -12,6 +12,7 @@ from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import listing
 from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.protection.protocol import ProtectionUnavailableError
+from kmsplan.engine.witness import Witnessed, witnessed
 from kmsplan.kms.capability import KeyStorageMechanism
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.spec import KeyType
@@ -47,6 +48,8 @@ class Description:
     aliases: list[Row]
     unreadable: dict[str, str] = field(default_factory=dict)
     """Keys whose HSM could not be asked, and why. Nothing is known of their material, least of all that it is gone."""
+    states: dict[str, Witnessed] = field(default_factory=dict)
+    """By lineage: the newest serial of a client's state that the engine was told of."""
 
 
 def describe(core: Core, ids: Collection[str] | None, *, check_material: bool) -> Description:
@@ -55,6 +58,7 @@ def describe(core: Core, ids: Collection[str] | None, *, check_material: bool) -
         found = {table: listing.rows(db, table, ids) for table in ("instance", "key", "alias")}
         tags, versions_of = listing.tags(db, ids), listing.versions(db, ids)
         vaults = [row for kind in _MISSING for row in instances.of_type(db, kind)]
+        states = witnessed(db)
         references = [(vault, versions.references(db, vault.instance_id)) for vault in vaults if check_material]
     prefix = core.identity.arn_prefix
     vault_ids = {vault.instance_id for vault in vaults if vault.type == KeyType.HARDWARE}
@@ -66,7 +70,13 @@ def describe(core: Core, ids: Collection[str] | None, *, check_material: bool) -
     for row in found["alias"]:
         row["arn"] = prefix + row["alias"]
     unreadable = _check_material(core, references, found["key"])
-    return Description(instances=found["instance"], keys=found["key"], aliases=found["alias"], unreadable=unreadable)
+    return Description(
+        instances=found["instance"],
+        keys=found["key"],
+        aliases=found["alias"],
+        unreadable=unreadable,
+        states=states,
+    )
 
 
 def _complete_instance(row: Row, tags: dict[str, dict[str, str]]) -> None:

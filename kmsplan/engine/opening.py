@@ -12,7 +12,7 @@ from kmsplan.engine.dataplane.targets import Targets
 from kmsplan.engine.error import KeystoreCorruptError, KeystoreError, KeystoreReadOnlyError
 from kmsplan.engine.handles import Handles
 from kmsplan.engine.keystore import setting, trail
-from kmsplan.engine.keystore.folder import make_folder
+from kmsplan.engine.keystore.folder import clear_drafts, make_folder
 from kmsplan.engine.keystore.store import Keystore, database
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def _make_ready(core: Core, seal: Seal | None, *, postgres: bool) -> None:
     """Get ready for writing, and for cryptography unless the engine is sealed."""
     try:
         make_folder(core.folder)  # the database may be another machine's, and the folder not be there yet
+        clear_drafts(core.folder)
         core.presence = core.store.presence(core.world.entropy)
     except OSError as error:
         raise KeystoreReadOnlyError(

@@ -57,6 +57,7 @@ class FolderPresence:
         self._mark = _marked(self._file(self.node_id))
         # The kernel tells open files apart, not the threads that use one.
         self._lock = Lock()
+        self._forget_the_dead()
         self._scheduler = os.open(folder / SCHEDULER, os.O_CREAT | _OPEN, 0o600)
         self._leads = False
 
@@ -87,6 +88,12 @@ class FolderPresence:
             self._file(self.node_id).unlink()
         os.close(self._mark)
         os.close(self._scheduler)
+
+    def _forget_the_dead(self) -> None:
+        """Remove the files of nodes that were killed, or every kill would leave one for ever."""
+        before, after = NODE.split("{}")
+        for path in self._folder.glob(NODE.format("*")):
+            self.alive(path.name.removeprefix(before).removesuffix(after))
 
     def _file(self, node_id: str) -> Path:
         return self._folder / NODE.format(node_id)

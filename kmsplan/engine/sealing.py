@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from kmsplan.engine.error import KeystoreCorruptError, SealingError
 from kmsplan.engine.framing import framed
-from kmsplan.engine.keystore.folder import flush_folder
+from kmsplan.engine.keystore.folder import DRAFT, flush_folder
 from kmsplan.kms.secret import SecretBytes
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class FileSeal:
 
     def _make(self, entropy: Entropy) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self.path.with_name(f"{self.path.name}.new-{os.getpid()}")
+        draft = self.path.with_name(f"{self.path.name}{DRAFT}{os.getpid()}")
         draft.unlink(missing_ok=True)
         descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:

@@ -202,6 +202,13 @@ class Engine(Readable):
         """Destroy a key's imported material; the key waits for the same again."""
         self.execute(DeleteKeyMaterial(key=key))
 
+    def witness(self, lineage: str, serial: int) -> None:
+        """Keep the newest serial of a client's state; `describe` tells it to whoever comes with an older one."""
+        self._require_writable()
+        from kmsplan.engine.action.witness import witness  # noqa: PLC0415 - as above
+
+        witness(self._core, self._caller, lineage, serial)
+
     def tick(self) -> Ticked:
         """Finish what was interrupted, delete and rotate what is due. A sealed engine does nothing."""
         self._require_writable()

@@ -13,6 +13,10 @@ ALIAS_LENGTH: Final = 255
 TAG_LIMIT: Final = 20
 TAG_LENGTH: Final = 128
 OWNER_TAG: Final = "kmsplan:owner"
+STATE_TAG: Final = "kmsplan:state"
+"""On one object of each state, where the KMS has no better place: lineage and serial that the state has come to."""
+RESERVED_TAGS: Final = frozenset({OWNER_TAG, STATE_TAG})
+"""Kmsplan's own; they are not among an object's tags, and never drift."""
 DESCRIPTION_LENGTH: Final = 8192
 POLICY_BYTES: Final = 32_768
 TAGGED_LIMIT: Final = 50

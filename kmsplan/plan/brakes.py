@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from kmsplan.plan.plan import Action, Change, Violation
+from kmsplan.plan.blast import stops
+from kmsplan.plan.plan import Action, Change, Reason, Violation
 from kmsplan.plan.rules import some
+from kmsplan.plan.usage import usage
 from kmsplan.resource.address import is_retired, kind_of
 from kmsplan.resource.value import Present
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from kmsplan.plan.plan import Allowances
-    from kmsplan.resource.value import Observed
+    from kmsplan.resource.value import Observation, Observed
 
 WRONG_NUMBER: Final = "P201"
 MASS_KEYS: Final = 10
@@ -93,7 +96,7 @@ def _protects(change: Change) -> bool:
 def _in_use(
     changes: Sequence[Change], observed: Observed, now: datetime, allowances: Allowances
 ) -> Iterator[Violation]:
-    stopped = [change for change in changes if _stops(change) and change.address not in allowances.in_use]
+    stopped = [change for change in changes if stops(change) and change.address not in allowances.in_use]
     if not stopped:
         return
     aliases = _aliases_after(changes, observed)
@@ -108,23 +111,16 @@ def _in_use(
                 address=change.address,
                 summary="The key is in use",
                 detail=f"This plan would {verb} {change.address}, but {' and '.join(uses)}. "
-                f"If that is what you want, pass --allow-in-use {change.address}.",
+                f"If that is what you want, pass --allow-in-use {change.address}.{_instead(change)}",
                 brake=True,
             )
 
 
-def _stops(change: Change) -> bool:
-    """Whether a working key stops working."""
-    if kind_of(change.address) not in ("key", "default_key") or change.before is None:
-        return False
-    if change.action is Action.DELETE:
-        return True
-    return bool(
-        change.action is Action.UPDATE
-        and change.before.get("enabled") is True
-        and change.after is not None
-        and change.after.get("enabled") is False
-    )
+def _instead(change: Change) -> str:
+    """Point to the careful way, where a key in use is deleted at once."""
+    if change.action is not Action.DELETE or change.reason is not Reason.NOT_IN_CONFIGURATION:
+        return ""
+    return f" Or let it go in stages: removed: [{{address: {change.address}, destroy: staged}}]."
 
 
 def _aliases_after(changes: Iterable[Change], observed: Observed) -> dict[str, list[str]]:
@@ -147,28 +143,21 @@ def _alias_use(aliases: Sequence[str]) -> Iterator[str]:
         yield f"{some(sorted(aliases))} still {verb} at it"
 
 
-def _recent_use(change: Change, present: Any, now: datetime) -> Iterator[str]:
+def _recent_use(change: Change, found: Observation | None, now: datetime) -> Iterator[str]:
     """Where use is not tracked for long enough, nobody knows that the key was not used."""
     both = ((attributes or {}).get("unused_for") for attributes in (change.before, change.after))
     periods = [period for period in both if period]
     if not periods:
         return
-    since = now - timedelta(seconds=max(periods))
-    computed: Mapping[str, Any] = present.computed if isinstance(present, Present) else {}
-    used, tracked = _instant(computed.get("last_used")), _instant(computed.get("tracked_since"))
-    if used is not None:
-        if used > since:
-            yield f"it was last used {computed['last_used']}, within its unused_for"
-    elif tracked is None:
+    since, known = now - timedelta(seconds=max(periods)), usage(found)
+    if known.last is not None:
+        if known.last > since:
+            yield f"it was last used {_told(found, 'last_used')}, within its unused_for"
+    elif known.tracked is None:
         yield "it is not known when it was last used"
-    elif tracked > since:
-        yield f"its use is tracked only since {computed['tracked_since']}, less than its unused_for"
+    elif known.tracked > since:
+        yield f"its use is tracked only since {_told(found, 'tracked_since')}, less than its unused_for"
 
 
-def _instant(value: Any) -> datetime | None:
-    """Read an instant as the API writes it; None where it says nothing."""
-    if isinstance(value, str) and value:
-        value = datetime.fromisoformat(value)
-    if not isinstance(value, datetime):
-        return None
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
+def _told(found: Observation | None, name: str) -> Any:
+    return found.computed[name] if isinstance(found, Present) else None

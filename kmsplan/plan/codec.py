@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kmsplan.kms.operation import from_parameters, name_of, parameters
-from kmsplan.plan.plan import Action, Change, Drift, DriftedAttribute, Plan, Reason, Violation
+from kmsplan.plan.plan import Action, Blast, Change, Drift, DriftedAttribute, Plan, Reason, Violation
 from kmsplan.resource.address import Address
 from kmsplan.resource.step import Effect, Status, Step
 
@@ -24,7 +24,7 @@ _PLAIN = (
     "keys",
 )
 _LISTS = ("allow_in_use", "targets", "excludes")
-_CHANGE_PLAIN = ("address", "identity", "before", "after", "blocked", "digest", "moved_from", "note")
+_CHANGE_PLAIN = ("address", "identity", "before", "after", "blocked", "digest", "tests", "moved_from", "note")
 _CHANGE_LISTS = ("attributes", "unknown", "depends_on")
 
 
@@ -72,6 +72,7 @@ def _change_to_json(change: Change) -> dict[str, Any]:
         **{name: value for name, value in listed.items() if value},
         **({"steps": [_step_to_json(step) for step in change.steps]} if change.steps else {}),
         **({"effect": _effect_to_json(change.effect)} if change.effect is not None else {}),
+        **({"blast": _blast_to_json(change.blast)} if change.blast is not None else {}),
     }
 
 
@@ -85,7 +86,18 @@ def _change_from_json(value: Mapping[str, Any]) -> Change:
         **listed,
         steps=tuple(_step_from_json(step) for step in value.get("steps", ())),
         effect=_effect_from_json(value["effect"]) if "effect" in value else None,
+        blast=_blast_from_json(value["blast"]) if "blast" in value else None,
     )
+
+
+def _blast_to_json(blast: Blast) -> dict[str, Any]:
+    said = {name: value for name, value in _fields(blast).items() if value not in (None, ())}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
+
+
+def _blast_from_json(value: Mapping[str, Any]) -> Blast:
+    said: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in value.items()}
+    return Blast(**said)
 
 
 def _step_to_json(step: Step) -> dict[str, Any]:

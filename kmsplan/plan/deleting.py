@@ -9,9 +9,12 @@ from kmsplan.kms.lifecycle import KeyState
 from kmsplan.plan import rules
 from kmsplan.plan.diff import complete, learned
 from kmsplan.plan.plan import Action, Change, Reason
-from kmsplan.plan.replacing import retire
+from kmsplan.plan.replacing import grace, retire, working
+from kmsplan.plan.staging import keeps_aliases, staged
 from kmsplan.plan.updating import owner_steps
 from kmsplan.plan.verdict import UNAVAILABLE, Verdict, blocked, refused
+from kmsplan.resource import key
+from kmsplan.resource.address import is_retired
 from kmsplan.resource.kinds import KINDS
 from kmsplan.resource.step import Effect, Status
 
@@ -57,8 +60,13 @@ def leave(situation: Situation, record: Record, present: Present) -> Verdict:
     foreign = situation.foreign_owner(present)
     if foreign:
         return refused(change, rules.foreign_owner(record.address, present.identity, foreign))
-    if record.status is Status.RETIRED:
-        return _retired(change, record, present, before)
+    if kind.name == "alias" and keeps_aliases(situation, before["key"]):
+        note = "it goes when its key is disabled"
+        return Verdict(replace(change, action=Action.NO_OP, reason=Reason.STAGED_WAITING, after=before, note=note))
+    if record.address in situation.staged and present.state != KeyState.PENDING_DELETION:
+        return staged(situation, change, record, present)
+    if record.status is Status.RETIRED or (is_retired(record.address) and record.address not in situation.staged):
+        return _retired(situation, change, record, present)
     if present.state == KeyState.PENDING_DELETION:
         return Verdict(_waiting(change, record, present, learned(kind, record.attributes, before, ("enabled",))))
     # It waits for its deletion with the owner tag on, so that it is found again if the state is lost.
@@ -105,10 +113,36 @@ def _waiting(change: Change, record: Record, present: Present, seen: dict[str, A
     )
 
 
-def _retired(change: Change, record: Record, present: Present, before: dict[str, Any]) -> Verdict:
-    """A predecessor stays; only an interrupted succession is finished."""
+def _retired(situation: Situation, change: Change, record: Record, present: Present) -> Verdict:
+    """A predecessor stays; only its succession is finished, when its grace has ended."""
+    before = dict(change.before or {})
+    if record.status is Status.PENDING_DELETION:
+        return Verdict(_spared(change, record, present, before))
     if record.attributes.get("enabled") is True and present.state == KeyState.ENABLED:
-        unfinished = retire(record.address, present.identity, before)
+        rest = grace(situation, record.address)
+        if rest is not None:
+            return Verdict(replace(change, action=Action.NO_OP, reason=Reason.GRACE, after=before, note=rest))
+        unfinished = retire(record.address, present.identity, before, tests=working(situation, record.address))
         return Verdict(replace(unfinished, moved_from=change.moved_from))
     note = "a replaced key, kept because data may still need it"
     return Verdict(replace(change, action=Action.NO_OP, reason=Reason.SUCCEEDED, after=before, note=note))
+
+
+def _spared(change: Change, record: Record, present: Present, before: dict[str, Any]) -> Change:
+    """A predecessor whose staged destruction was called off: it is restored, disabled, and kept as before."""
+    if present.state != KeyState.PENDING_DELETION:
+        seen = learned(KINDS[present.kind], record.attributes, before)
+        effect = Effect(attributes=seen, status=Status.RETIRED)
+        return replace(change, action=Action.NO_OP, reason=Reason.SUCCEEDED, after=before, effect=effect)
+    waiting = {**before, "enabled": False}
+    cancel, *rest = key.restore(present.identity, waiting, waiting)
+    cancelled = replace(cancel, effect=replace(cancel.effect, status=Status.RETIRED))
+    return replace(
+        change,
+        action=Action.RESTORE,
+        reason=Reason.PENDING_DELETION,
+        before=waiting,
+        after=waiting,
+        steps=(cancelled, *rest),
+        note="its staged destruction is not declared any more: it is kept, disabled",
+    )

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from kmsplan.state.record import Recorded
 
 
-def refusals(recorded: Recorded, observed: Observed) -> tuple[Violation, ...]:
+def refusals(recorded: Recorded, observed: Observed, *, accept_old_state: bool = False) -> tuple[Violation, ...]:
     """Return why no plan can be made from these two; () where one can."""
     if recorded.environment and recorded.environment != observed.environment:
         return (rules.another_kms(recorded.environment, observed.environment),)
     if not recorded.exists:
         owners = sorted(present.owner for present in observed.others if present.owner and Owner.parse(present.owner))
         return (rules.missing_state(owners),) if owners else ()
+    seen = observed.ahead_of(recorded.lineage, recorded.serial)
+    if seen is not None and not accept_old_state:
+        return (rules.rolled_back(recorded.serial, str(seen)),)
     live = [record for record in recorded.records.values() if record.status is not Status.PENDING_DELETION]
     if live and all(isinstance(observed.objects.get(record.identity), Absent) for record in live):
         return (rules.everything_gone(len(live)),)

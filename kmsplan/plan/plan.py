@@ -70,10 +70,40 @@ class Reason(StrEnum):
     """The configuration asks for what was changed behind the record's back: recorded, no operation."""
     WAITING = "pending_deletion"
     """Deletion is scheduled, and nobody asks for the object any more."""
+    STAGED_UNPROTECT = "staged_unprotect"
+    """Staged destruction: protection goes off."""
+    STAGED_DISABLE = "staged_disable"
+    """Staged destruction: the key is disabled."""
+    STAGED_WAITING = "staged_waiting"
+    """Staged destruction: disabled, and not unused for long enough yet."""
+    STAGED_SCHEDULE = "staged_schedule"
+    """Staged destruction: unused for long enough; its deletion is scheduled."""
+    GRACE = "predecessor_in_grace"
+    """Replaced, and kept enabled until its grace has ended."""
     VERSIONS = "versions_due_later"
     """It is to have more versions, and the KMS makes the next one later."""
     UNREADABLE = "unreadable"
     UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blast:
+    """What a change may make unreadable, and for whom."""
+
+    aliases: tuple[str, ...] = ()
+    """API names of the managed aliases that point at the key."""
+    unmanaged: tuple[str, ...] = ()
+    """API names of the others."""
+    used_by: tuple[str, ...] = ()
+    """Who is declared to use it."""
+    last_used: str | None = None
+    """The day of its last use; None where there was none, or nobody knows."""
+    tracked_since: str | None = None
+    """The day since which uses are noted; None where they are not."""
+    versions: int | None = None
+    """How many versions the key has, where the KMS counts them."""
+    holds: tuple[str, ...] = ()
+    """The keys in an instance: addresses, and identities of those that nobody manages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +132,15 @@ class Change:
     """Why it cannot be carried out now; its steps are empty then."""
     digest: str | None = None
     """sha256 hex of what was observed; apply refuses if it has moved."""
+    tests: Address | None = None
+    """The key that must do what it is for before anything of this change is done: a successor."""
     moved_from: Address | None = None
     effect: Effect | None = None
     """What becomes of the record without any operation."""
     note: str | None = None
     """One sentence for the reviewer: what it means for data."""
+    blast: Blast | None = None
+    """Of what deletes, disables or replaces: what may become unreadable."""
 
     @property
     def active(self) -> bool:
@@ -194,6 +228,8 @@ class PlanOptions:
     excludes: tuple[str, ...] = ()
     """Addresses or globs; neither they nor what depends on them are planned."""
     allowances: Allowances = field(default_factory=Allowances)
+    accept_old_state: bool = False
+    """Whether to plan although the KMS has seen a newer state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +257,8 @@ class Plan:
     excludes: tuple[str, ...] = ()
     keys: int = 0
     """How many keys are recorded and live: what the mass brake measures against."""
+    author: str = ""
+    """USER@HOST that saved it; not in its digest, so that equal plans are equal whoever made them."""
 
     @property
     def effective(self) -> tuple[Change, ...]:

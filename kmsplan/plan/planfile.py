@@ -1,12 +1,16 @@
-"""Saved plans: one canonical JSON document, with a digest over all of it, so that what was reviewed is what runs.
+"""Saved plans: one canonical JSON document, with a digest over what it does, so that what was reviewed is what runs.
 
 Canonical means that a plan has exactly one spelling: sorted keys, no spaces, one newline at the end. A file that
 differs from that spelling in a single byte was not written by kmsplan and is refused.
+
+Two sums stand in it. The digest leaves out who saved the plan: whoever plans the same anew gets the same digest, on any
+machine. The checksum is over the whole file. Neither keeps out somebody who can compute them; signatures do.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -35,8 +39,15 @@ def digest(plan: Plan) -> str:
 
 def dump(plan: Plan) -> bytes:
     """Return the file of a plan. Unchanged objects are left out, so that it is as small as what it does."""
+    return dump_with_digest(plan)[0]
+
+
+def dump_with_digest(plan: Plan) -> tuple[bytes, str]:
+    """Return the file of a plan, and its digest, which would take as long again to make."""
     body = _body(plan)
-    return orjson.dumps({"digest": _digest(body), **body}, option=_OPTIONS, default=plain)
+    made = _digest(body)
+    document = {"author": plan.author, "digest": made, **body}
+    return orjson.dumps({"checksum": _digest(document), **document}, option=_OPTIONS, default=plain), made
 
 
 def load(data: bytes) -> Plan:
@@ -46,14 +57,17 @@ def load(data: bytes) -> Plan:
         PlanFileError: anything about it is not as `dump` wrote it, or a newer kmsplan did.
     """
     document = _parse(data)
-    written = document.pop("digest", None)
-    if orjson.dumps({"digest": written, **document}, option=_OPTIONS) != data or written != _digest(document):
+    spelled = orjson.dumps(document, option=_OPTIONS)
+    checksum = document.pop("checksum", None)
+    whole = checksum == _digest(document)
+    author, written = document.pop("author", None), document.pop("digest", None)
+    if spelled != data or not whole or written != _digest(document) or not isinstance(author, str):
         raise PlanFileError(
             f"the plan file was edited or damaged: its digest does not fit its content. A plan is applied as it was "
             f"reviewed or not at all. {_REMEDY}"
         )
     try:
-        return codec.plan_from_json(document)
+        return replace(codec.plan_from_json(document), author=author)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PlanFileError(
             f"the plan file was made by kmsplan {document.get('kmsplan_version')}, and this is {__version__}: they "

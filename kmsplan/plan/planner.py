@@ -5,6 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from kmsplan.plan.blast import with_blast
 from kmsplan.plan.brakes import WRONG_NUMBER, find_brakes
 from kmsplan.plan.decide import decide
 from kmsplan.plan.graph import block_dependents, cycle, link
@@ -51,7 +52,7 @@ def make_plan(
         options: what the command line says.
         drift: what was found to differ from the records; carried along for the reader.
     """
-    stops = refusals(recorded, observed)
+    stops = refusals(recorded, observed, accept_old_state=options.accept_old_state)
     facts: dict[str, Any] = _facts(configuration, recorded, observed, options, drift)
     if stops:
         return Plan(changes=(), violations=stops, complete=False, **facts)
@@ -66,6 +67,7 @@ def make_plan(
         unchanged = [one for one in unchanged if one.address in chosen]
         violations = [one for one in violations if one.address is None or one.address in chosen]
     pinned, unchanged = pin(changes, unchanged, situation)
+    pinned = with_blast(pinned, situation)
     brakes = find_brakes(pinned, keys=facts["keys"], observed=observed, now=options.now, allowances=options.allowances)
     if violations:  # the number of deletions is judged when it is known
         brakes = tuple(brake for brake in brakes if brake.code != WRONG_NUMBER)

@@ -75,6 +75,19 @@ def older_state(address: Address, recorded: str, found: str) -> Violation:
     )
 
 
+def rolled_back(serial: int, seen: str) -> Violation:
+    """P120: the KMS was told of a later serial of this state."""
+    return Violation(
+        code="P120",
+        address=None,
+        summary="The KMS has seen a newer state",
+        detail=f"The state is at serial {serial}, and the KMS has seen {seen}: an old state was put back (a backup, "
+        "another folder or branch), and what was done since is not in it. Put the newest state back. If it is lost: "
+        "move this one away and run kmsplan state rebuild. To go on with this one as it is, for which kmsplan state "
+        "diff and drift should be looked at first: --accept-old-state.",
+    )
+
+
 def two_claims(address: Address, identities: Sequence[str]) -> Violation:
     """P105: several unrecorded objects claim one address."""
     return Violation(
@@ -93,8 +106,8 @@ def foreign_owner(address: Address, identity: str, owner: str, declared: Declare
         address=address,
         summary="Owned by another configuration",
         detail=f"{identity} carries the owner tag {owner}, of another lineage: two configurations would undo each "
-        "other's work. Remove it there first (a removed block with forget: true), then take the owner tag off the "
-        "object.",
+        "other's work. Remove it there first (a removed block with forget: true), then name that lineage where it is "
+        f"adopted: import: [{{address: {address}, identity: {identity}, owner: {owner.partition('/')[0]}}}].",
         where=place(declared),
     )
 
@@ -126,13 +139,17 @@ def alias_taken(address: Address, identity: str, holder: str, declared: Declared
 def protected(address: Address) -> Violation:
     """P109: something protected would be deleted."""
     what = "instance" if kind_of(address) == "instance" else "key"
+    lead = "Two reviewed steps lead there"
+    if what == "key":
+        lead = f"Let it go in stages, one in each apply: removed: [{{address: {address}, destroy: staged}}]. Or in "
+        lead += "two reviewed steps"
     return Violation(
         code="P109",
         address=address,
         summary=f"The {what} is protected from deletion",
-        detail=f"{address} has deletion protection, so it is not deleted in one step. Two reviewed steps lead there: "
-        f"set deletion_protection: false on the {what} and apply that; then remove it and apply again. Or keep it, or "
-        f"stop managing it with removed: [{{address: {address}, forget: true}}].",
+        detail=f"{address} has deletion protection, so it is not deleted in one step. "
+        f"{lead}: set deletion_protection: false on the {what} and apply that; then remove it and apply again. Or keep "
+        f"it, or stop managing it with removed: [{{address: {address}, forget: true}}].",
     )
 
 

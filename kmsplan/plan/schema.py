@@ -68,6 +68,7 @@ def plan_schema() -> dict[str, Any]:
                 "environment": {"type": "string", "description": "Which KMS was read."},
                 "config_digest": {"type": "string"},
                 "digest": {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "Equal plans, equal digests."},
+                "author": {**_TEXT_OR_NULL, "description": "USER@HOST that saved it; null where it is not saved."},
                 "applyable": {"type": "boolean", "description": "Something to do, and no violation."},
                 "complete": {"type": "boolean", "description": "Nothing was left out or blocked."},
                 "destroy": {"type": "boolean"},
@@ -100,7 +101,27 @@ def _resource_change() -> dict[str, Any]:
             "depends_on": _STRINGS,
             "blocked": {**_TEXT_OR_NULL, "description": "Why it cannot be carried out now."},
             "note": _TEXT_OR_NULL,
+            "tests": {**_TEXT_OR_NULL, "description": "The key that must pass its self-test before anything is done."},
+            "blast_radius": _blast(),
         }
+    )
+
+
+def _blast() -> dict[str, Any]:
+    day = {"type": ["string", "null"], "format": "date"}
+    properties = {
+        "aliases": {**_STRINGS, "description": "Managed aliases that point at the key."},
+        "unmanaged_aliases": {**_STRINGS, "description": "Other aliases that point at it."},
+        "used_by": {**_STRINGS, "description": "Who is declared to use it."},
+        "last_used": {**day, "description": "null where it was not used, or nobody knows."},
+        "tracked_since": {**day, "description": "null where uses are not noted: it counts as used."},
+        "versions": {"type": ["integer", "null"], "description": "null where the KMS does not count them."},
+        "holds": {**_STRINGS, "description": "The keys in an instance."},
+    }
+    return _object(
+        properties,
+        type=["object", "null"],
+        description="What a deletion, a disabling or a replacement may make unreadable; null of all else.",
     )
 
 

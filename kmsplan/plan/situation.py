@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from kmsplan.kms.naming import Owner
 from kmsplan.plan import rules
+from kmsplan.plan.moving import move_problem, taken, with_retired
 from kmsplan.plan.plan import Action
-from kmsplan.resource.address import RETIRED_MARK, Address, is_retired, kind_of
+from kmsplan.resource.address import Address, kind_of
 from kmsplan.resource.kinds import REFERENCES
 from kmsplan.resource.value import Present, Unreadable, localise
 
@@ -42,7 +43,13 @@ class Situation:
     claims: Mapping[Address, tuple[Present, ...]]
     """Unrecorded objects whose owner tag names this lineage, by the address in the tag."""
     imports: Mapping[Address, str]
+    given_up: Mapping[str, str]
+    """Identity to lineage: what an import block takes over from another configuration, by name."""
     removed: frozenset[Address]
+    staged: Mapping[Address, int | None]
+    """Keys that go in stages, and the seconds for which each must not have been used; None: not said."""
+    in_use: frozenset[Address]
+    """Keys that may go although nobody knows that they are unused: --allow-in-use."""
     destroy: bool
     now: datetime
     """Aware: what may not be done yet is told, and not planned."""
@@ -61,9 +68,16 @@ class Situation:
         return str(Owner(self.lineage, address, token))
 
     def foreign_owner(self, present: Present) -> str | None:
-        """Return the owner tag of another lineage, if the object carries one."""
+        """Return the owner tag of another lineage, if the object carries one and no import block names that lineage."""
         owner = Owner.parse(present.owner) if present.owner else None
-        return present.owner if owner and owner.lineage != self.lineage else None
+        if owner is None or owner.lineage in (self.lineage, self.given_up.get(present.identity)):
+            return None
+        return present.owner
+
+    def is_marked(self, present: Present) -> bool:
+        """Return whether the object carries an owner tag that is to stay: any but one that another lineage gives up."""
+        owner = Owner.parse(present.owner) if present.owner else None
+        return bool(present.owner) and (owner is None or owner.lineage != self.given_up.get(present.identity))
 
 
 def survey(
@@ -73,7 +87,9 @@ def survey(
     records, moved_from, violations = _move(recorded.records, configuration)
     desired = {} if options.destroy else configuration.desired
     violations.extend(
-        rules.removed_and_declared(address, desired[address]) for address in configuration.removed if address in desired
+        rules.removed_and_declared(address, desired[address])
+        for address in (*sorted(configuration.removed), *configuration.staged)
+        if address in desired
     )
     situation = Situation(
         lineage=recorded.lineage,
@@ -85,7 +101,10 @@ def survey(
         addresses={record.identity: record.address for record in records.values()},
         claims=_claims(recorded.lineage, observed.others),
         imports={} if options.destroy else {block.address: block.identity for block in configuration.imports},
+        given_up={block.identity: block.owner for block in configuration.imports if block.owner},
         removed=configuration.removed,
+        staged=configuration.staged,
+        in_use=frozenset(map(Address, options.allowances.in_use)),
         destroy=options.destroy,
         now=options.now,
     )
@@ -134,12 +153,8 @@ def _move(
     for old, new in sorted(configuration.moved.items()):
         if old not in records:
             continue
-        pairs = {
-            address: Address(new + address.removeprefix(old))
-            for address in records
-            if address == old or address.startswith(old + RETIRED_MARK)
-        }
-        problem = _move_problem(old, new, configuration) or _taken(pairs.values(), records)
+        pairs = with_retired(old, new, records)
+        problem = move_problem(old, new, configuration.desired) or taken(pairs.values(), records)
         if problem:
             violations.append(rules.bad_move(old, new, problem))
             continue
@@ -147,24 +162,6 @@ def _move(
             moved[target] = _at(moved.pop(source), target)
             moved_from[target] = source
     return moved, moved_from, violations
-
-
-def _taken(targets: Iterable[Address], records: Mapping[Address, Record]) -> str | None:
-    """A record must never be lost under another one."""
-    taken = sorted(target for target in targets if target in records)
-    return f"{taken[0]} is recorded already, as {records[taken[0]].identity}" if taken else None
-
-
-def _move_problem(old: Address, new: Address, configuration: Configuration) -> str | None:
-    if kind_of(old) != kind_of(new):
-        return f"{kind_of(old)} and {kind_of(new)} are different kinds"
-    if kind_of(old) == "alias":
-        return "an alias's address is its name, and no KMS renames an alias; declare the new one and drop the old"
-    if is_retired(new):
-        return f"addresses with {RETIRED_MARK} are for replaced keys"
-    if old in configuration.desired:
-        return f"{old} is still declared"
-    return None
 
 
 def _at(record: Record, address: Address) -> Record:

@@ -73,8 +73,11 @@ def material_differences(kind: Kind, before: dict[str, Any], after: dict[str, An
 
 
 def owner_steps(situation: Situation, address: Address, present: Present, token: str) -> tuple[Step, ...]:
-    """Return the step that puts the owner tag on an object that has none; aliases carry no tags."""
-    if present.owner or present.kind == "alias" or not situation.lineage:
+    """Return the step that puts the owner tag on an object that has none, or that of a lineage that gives it up.
+
+    Aliases carry no tags. Before there is a state, the lineage is left out; whoever carries the step out puts it in.
+    """
+    if present.kind == "alias" or situation.is_marked(present):
         return ()
     operation = TagResources(
         resource=present.identity,
@@ -119,6 +122,7 @@ def _updated(situation: Situation, change: Change, kind: Kind, present: Present,
         steps=(*(kind.update(present.identity, before, after) if names else ()), *owner),
         effect=effect,
         note=_note(before, after, owner),
+        tests=_tested(situation, kind, after) if names and reason is Reason.FOLLOWS else None,
     )
     return Verdict(_grown(change, grown) if grown else change)
 
@@ -173,7 +177,7 @@ def _record_effect(
     kind: Kind, record: Record, before: dict[str, Any], after: dict[str, Any], names: tuple[str, ...]
 ) -> Effect | None:
     """Return what the record takes without an operation: settings, and what was seen to differ and stays so."""
-    settings = setting_differences(kind, record.attributes, after)
+    settings = setting_differences(kind, complete(kind, record.attributes), after)
     attributes = {name: after[name] for name in settings} | learned(kind, record.attributes, before, names)
     return Effect(attributes=attributes) if attributes else None
 
@@ -187,12 +191,18 @@ def _reason(situation: Situation, record: Record, change: Change, names: tuple[s
             return Reason.FOLLOWS
         drifted = all(record.attributes.get(name) == after[name] for name in names)
         return Reason.DRIFTED if drifted else Reason.CHANGED
-    if setting_differences(kind, record.attributes, after):
+    if setting_differences(kind, complete(kind, record.attributes), after):
         return Reason.SETTING
     if change.moved_from or any(record.attributes.get(name) in situation.moved_from.values() for name in references):
         return Reason.MOVED
     same = not learned(kind, record.attributes, before) and record.status is not Status.PENDING_DELETION
     return Reason.UNCHANGED if same else Reason.ACCEPTED
+
+
+def _tested(situation: Situation, kind: Kind, after: dict[str, Any]) -> Address | None:
+    """Return the successor that an alias moves to, unless that is not to work."""
+    declared = situation.desired.get(after["key"]) if kind.name == "alias" else None
+    return declared.address if declared and declared.attributes.get("enabled", True) else None
 
 
 def _note(before: dict[str, Any], after: dict[str, Any], owner: tuple[Step, ...]) -> str | None:

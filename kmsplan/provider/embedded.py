@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 from kmsplan.engine.keystore.instance import DEFAULT_CMK_HOME, SERVICE_KEY_HOME
 from kmsplan.engine.offer import EXTERNAL_SPECS, HARDWARE_SPECS, SOFTWARE_SPECS
 from kmsplan.kms.capability import KeyStorageMechanism, Origin
-from kmsplan.kms.naming import OWNER_TAG
+from kmsplan.kms.naming import OWNER_TAG, RESERVED_TAGS
 from kmsplan.kms.operation import ImportKeyMaterial
 from kmsplan.provider.protocol import Executed
 from kmsplan.resource.kinds import KINDS
 from kmsplan.resource.material import observed as imported
 from kmsplan.resource.offer import Offer
-from kmsplan.resource.value import ABSENT, Observation, Observed, Present, Unreadable
+from kmsplan.resource.value import ABSENT, Observation, Observed, Present, Unreadable, Witnessed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -113,6 +113,18 @@ class EmbeddedProvider:
             return Executed()
         return Executed(self._ready().execute(operation))
 
+    def self_test(self, identity: str) -> bool:
+        """Encrypt and decrypt with a key, or sign and verify."""
+        from kmsplan.provider.selftest import round_trip  # noqa: PLC0415 - only a succession needs it
+
+        round_trip(self._ready(), identity)
+        return True
+
+    def witness(self, lineage: str, serial: int, home: str | None) -> None:
+        """Let the engine keep the serial; it has a place for it."""
+        del home
+        self._ready().witness(lineage, serial)
+
     def close(self) -> None:
         """Close the keystore and end HSM workers."""
         if self._engine is not None:
@@ -136,10 +148,17 @@ def _observe(engine: Engine, identities: Collection[str]) -> Observed:
     wanted = set(identities)
     return Observed(
         environment=_environment(engine),
-        objects={identity: found.get(identity, ABSENT) for identity in identities},
+        objects={
+            **{identity: found[identity] for identity in description.unreadable},  # that it is there is known
+            **{identity: found.get(identity, ABSENT) for identity in identities},
+        },
         others=tuple(
             present for identity, present in found.items() if identity not in wanted and isinstance(present, Present)
         ),
+        states={
+            lineage: Witnessed(serial=seen.serial, by=seen.by, at=seen.at)
+            for lineage, seen in description.states.items()
+        },
     )
 
 
@@ -150,8 +169,8 @@ def _presents(description: Any) -> Iterator[Present]:
 
 
 def _tags(row: Mapping[str, Any]) -> tuple[dict[str, str], str | None]:
-    tags = dict(row["tags"])
-    return tags, tags.pop(OWNER_TAG, None)
+    tags = {name: value for name, value in row["tags"].items() if name not in RESERVED_TAGS}
+    return tags, row["tags"].get(OWNER_TAG)
 
 
 def _instance(row: Mapping[str, Any]) -> Present:

@@ -66,3 +66,22 @@ class Provider(Reader, Protocol):
         Raises:
             KmsError: the KMS refused or failed; `facts.in_doubt` says whether it may have happened all the same.
         """
+
+    def self_test(self, identity: str) -> bool:
+        """Use a key once, there and back; return whether this KMS has a way to.
+
+        Raises:
+            KmsError: the key does not do what it is for.
+        """
+
+    def witness(self, lineage: str, serial: int, home: str | None) -> None:
+        """Tell the KMS the serial that the state has come to, which `observe` tells to whoever comes with an older one.
+
+        Args:
+            lineage: of the state.
+            serial: that it is at.
+            home: an instance or key of that state with room for a tag, where there is one.
+
+        Raises:
+            KmsError: it could not be told.
+        """

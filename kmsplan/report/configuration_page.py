@@ -29,6 +29,7 @@ EXAMPLE: Final = """\
 kmsplan: 1
 engine: {embedded: {path: state/engine, seal: {passphrase: {env: ENGINE_PASSPHRASE}}}}
 state: {local: {path: state}}
+approval: {signatures: 2, trusted: ops.trusted.yaml, not_author: true, expires: 24h}
 variables:
   env: {default: dev, allowed: [dev, prod], description: Which environment this is.}
 defaults:
@@ -40,7 +41,7 @@ instances:
     type: external
     proxy: {url: "https://xks.example.com", access_key: {id: AKIDEXAMPLE234567, secret: {env: PROXY_SECRET}}}
 keys:
-  orders: {instance: core, rotation: 90d, aliases: [orders], tags: {data: pii}}
+  orders: {instance: core, rotation: 90d, aliases: [orders], used_by: [billing], tags: {data: pii}}
   release-signing: {instance: vault, spec: EC_P256}
   "tenant-${each.key}": {for_each: [acme, globex], instance: core}
   brought: {instance: core, origin: EXTERNAL, material: {file: material.bin, expires: 2030-12-31}}
@@ -49,7 +50,7 @@ aliases: {orders-legacy: orders}
 default_key: {aliases: [default]}
 service_keys: {oss: {tags: {owner: storage}}}
 moved: [{from: key.customer-orders, to: key.orders}]
-removed: [{address: key.experiment, forget: true}]
+removed: [{address: key.experiment, forget: true}, {address: key.old, destroy: staged, unused_for: 90d}]
 import: [{address: key.release-signing, identity: key-aaaaaaaaaaaaaaaaaaaaa}]
 """
 """A configuration that has every section."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 UI_VERSION: Final = "1.0"
 
+_REVERTED: Final = ("apply_reverted", "warn")
+_KEPT: Final = ("apply_kept", "warn")
 _FINISHED: Final[Mapping[ResultStatus, tuple[str, str]]] = MappingProxyType(
     {
         ResultStatus.DONE: ("apply_complete", "info"),
@@ -30,6 +32,7 @@ _FINISHED: Final[Mapping[ResultStatus, tuple[str, str]]] = MappingProxyType(
         ResultStatus.IN_DOUBT: ("apply_errored", "error"),
         ResultStatus.SKIPPED: ("apply_skipped", "warn"),
         ResultStatus.CANCELLED: ("apply_skipped", "warn"),
+        ResultStatus.REVERTED: _REVERTED,
     }
 )
 
@@ -68,10 +71,13 @@ def event_line(event: Event, time: datetime) -> str:
     if event.kind is EventKind.RETRYING or result is None:
         return _line(time, "apply_progress", f"{change.address}: {event.message}", "warn", hook=hook)
     type_, level = _FINISHED[result.status]
+    if event.kind is EventKind.REVERTED:
+        type_, level = _REVERTED if result.undone else _KEPT
     hook |= {
         "status": result.status.value,
         "id_value": result.identity,
-        "operations": {"done": result.done, "planned": result.planned},
+        "operations": {"done": result.done, "planned": result.planned, "undone": result.undone},
+        "left": result.left,
         "elapsed_seconds": round(result.elapsed, 3),
         "error": result.error,
         "code": result.code,

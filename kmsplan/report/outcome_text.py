@@ -22,8 +22,10 @@ _TITLES: Final[Mapping[ResultStatus, str]] = MappingProxyType(
         ResultStatus.IN_DOUBT: "is in doubt",
         ResultStatus.CANCELLED: "was cancelled",
         ResultStatus.SKIPPED: "was skipped",
+        ResultStatus.REVERTED: "was reverted",
     }
 )
+_QUIET: Final = (ResultStatus.SKIPPED, ResultStatus.CANCELLED, ResultStatus.REVERTED)
 _NEXT: Final[Mapping[ResultStatus, str]] = MappingProxyType(
     {
         ResultStatus.FAILED: "Remove the cause and run kmsplan apply again: what was done is recorded, not repeated.",
@@ -53,13 +55,20 @@ def _lines(outcome: Outcome, style: Style) -> Iterator[str]:
     undone = [result for result in outcome.results if result.status is not ResultStatus.DONE]
     for result in undone:
         yield from _undone(result, style)
+    for result in outcome.done:
+        if result.left:
+            what = style.yellow(f"{result.action.value} stays:")
+            yield f"{what} {style.bold(escape(result.address))}{_known(result)}: {escape(result.left)}"
+    if outcome.unreverted:
+        yield f"{style.error('Nothing was reverted:')} {escape(outcome.unreverted)}."
     for settled in outcome.unsettled:
         pending = settled.pending
         what = f"{escape(pending.operation)} of {escape(pending.address)}"
         yield f"{style.error('In doubt:')} {what}, from an earlier run"
         yield f"  {escape(settled.note)}"
     if outcome.error is not None:
-        yield f"{style.error('Error:')} {escape(str(outcome.error))}"
+        yield f"{style.error('Error:')} {escape(outcome.error.summary)} ({outcome.error.code})"
+        yield f"  {escape(outcome.error.remedy)}"
         yield "  What was done is in the journal; the next run puts it into the state."
     complete = not undone and not outcome.unsettled and outcome.error is None
     resources = ", ".join(f"{number} {word}" for word, number in done_counts(outcome).items())
@@ -77,11 +86,19 @@ def _lines(outcome: Outcome, style: Style) -> Iterator[str]:
 
 def _undone(result: Result, style: Style) -> Iterator[str]:
     title = _TITLES[result.status]
-    mark = style.yellow if result.status in (ResultStatus.SKIPPED, ResultStatus.CANCELLED) else style.error
+    mark = style.yellow if result.status in _QUIET else style.error
     steps = f" after {result.done} of {result.planned} operations" if result.done else ""
     yield f"{mark(f'{result.action.value} {title}:')} {style.bold(escape(result.address))}{steps}"
     if result.error:
         yield f"  {escape(result.error)}"
+    if result.undone and result.status is not ResultStatus.REVERTED:
+        yield f"  {result.undone} of its operations {'was' if result.undone == 1 else 'were'} undone."
+    if result.left:
+        yield f"  {escape(result.left)}"
+
+
+def _known(result: Result) -> str:
+    return f" ({escape(result.identity)})" if result.identity else ""
 
 
 def _also(outcome: Outcome) -> str:

@@ -20,7 +20,7 @@ from kmsplan.resource.address import kind_of, name_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kmsplan.plan.plan import Change, Plan, Unchanged, Violation
+    from kmsplan.plan.plan import Blast, Change, Plan, Unchanged, Violation
 
 ACTIONS: Final[Mapping[Action, tuple[str, ...]]] = MappingProxyType(
     {
@@ -47,6 +47,7 @@ def plan_json(plan: Plan) -> str:
             "environment": plan.environment,
             "config_digest": plan.config_digest,
             "digest": digest(plan),
+            "author": plan.author or None,
             "applyable": plan.applyable,
             "complete": plan.complete,
             "destroy": plan.destroy,
@@ -107,6 +108,22 @@ def _change(change: Change) -> dict[str, Any]:
         "depends_on": list(change.depends_on),
         "blocked": change.blocked,
         "note": change.note,
+        "tests": change.tests,
+        "blast_radius": _blast(change.blast),
+    }
+
+
+def _blast(blast: Blast | None) -> dict[str, Any] | None:
+    if blast is None:
+        return None
+    return {
+        "aliases": list(blast.aliases),
+        "unmanaged_aliases": list(blast.unmanaged),
+        "used_by": list(blast.used_by),
+        "last_used": blast.last_used,
+        "tracked_since": blast.tracked_since,
+        "versions": blast.versions,
+        "holds": list(blast.holds),
     }
 
 
@@ -130,6 +147,8 @@ def _unchanged(one: Unchanged) -> dict[str, Any]:
         "depends_on": [],
         "blocked": None,
         "note": None,
+        "tests": None,
+        "blast_radius": None,
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kmsplan.kms.operation import name_of
 from kmsplan.plan.plan import GLYPHS, Action, Change, Reason
 from kmsplan.plan.rules import some
+from kmsplan.report.blast_text import blast_lines
 from kmsplan.report.block_text import differing, head, saying, whole
 from kmsplan.report.counts import counts
 from kmsplan.report.drift_text import drift_blocks
@@ -44,6 +45,8 @@ _HEADERS: Final[Mapping[tuple[Action, Reason], str]] = MappingProxyType(
         (Action.UPDATE, Reason.DRIFTED): "will be updated in-place: it was changed outside of kmsplan",
         (Action.UPDATE, Reason.FOLLOWS): "will be updated in-place: it follows its key's successor",
         (Action.UPDATE, Reason.SUCCEEDED): "will be retired: disabled, and kept",
+        (Action.UPDATE, Reason.STAGED_UNPROTECT): "will lose its deletion protection, to be destroyed in stages",
+        (Action.UPDATE, Reason.STAGED_DISABLE): "will be disabled, to be destroyed in stages",
         (Action.DELETE, Reason.DESTROY): "will be destroyed, as requested",
         (Action.ADOPT, Reason.IMPORTED): "will be imported",
         (Action.ADOPT, Reason.OWNED): "will be adopted: it exists already, and is this configuration's",
@@ -53,9 +56,20 @@ _HEADERS: Final[Mapping[tuple[Action, Reason], str]] = MappingProxyType(
         (Action.NO_OP, Reason.SETTING): "has new settings for kmsplan itself; the KMS is not asked",
         (Action.NO_OP, Reason.MOVED): "refers to what moves; its record follows",
         (Action.NO_OP, Reason.ACCEPTED): "was changed outside of kmsplan to what is declared; its record follows",
+        (Action.NO_OP, Reason.STAGED_UNPROTECT): "lost its deletion protection outside of kmsplan; its record follows",
+        (Action.NO_OP, Reason.STAGED_DISABLE): "was disabled outside of kmsplan; its record follows",
+        (Action.NO_OP, Reason.STAGED_WAITING): "was changed outside of kmsplan; its record follows",
         (Action.NO_OP, Reason.WAITING): "waits for its deletion, which is what is declared; its record follows",
     }
 )
+_LATER: Final[Mapping[Reason, str]] = MappingProxyType(
+    {
+        Reason.VERSIONS: "More versions later",
+        Reason.STAGED_WAITING: "Destroyed in stages",
+        Reason.GRACE: "Kept after replacement",
+    }
+)
+"""What time alone will bring."""
 _BLOCKED: Final[Mapping[Action, str]] = MappingProxyType(
     {
         Action.CREATE: "would be created",
@@ -141,8 +155,12 @@ def _change(change: Change, style: Style) -> Iterator[str]:
         yield "    }"
     if change.steps:
         yield style.dim(f"  # operations: {', '.join(name_of(step.operation) for step in change.steps)}")
+    if change.tests:
+        yield style.dim(f"  # only after a self-test of {escape(change.tests)}")
     if change.note:
         yield f"  # note: {escape(change.note)}"
+    if change.blast is not None:
+        yield from (f"  # {escape(line)}" for line in blast_lines(change.blast))
     yield ""
 
 
@@ -205,8 +223,8 @@ def _kept(plan: Plan, style: Style) -> Iterator[str]:
         if found:
             yield style.dim(f"{title}: {some(found, 10)}.")
     for change in plan.changes:
-        if change.reason is Reason.VERSIONS:
-            yield style.dim(f"More versions later: {escape(change.address)}: {escape(change.note or '')}.")
+        if change.reason in _LATER and change.note and not change.steps:
+            yield style.dim(f"{_LATER[change.reason]}: {escape(change.address)}: {escape(change.note)}.")
 
 
 def _coloured(glyph: str, text: str, style: Style) -> str:

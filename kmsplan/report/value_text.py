@@ -18,6 +18,7 @@ _FORMS: Final[Mapping[str, Callable[[Any], str]]] = MappingProxyType(
     {
         "rotation": format_duration,
         "unused_for": format_duration,
+        "grace": format_duration,
         "deletion_window": lambda days: f"{days}d",
     }
 )

@@ -11,6 +11,7 @@ _TAKEN = (
     "tags",
     "deletion_protection",
     "deletion_window",
+    "used_by",
     "origin",
     "material",
     "imported",

@@ -201,12 +201,30 @@ ATTRIBUTES = (
         canonical=_seconds,
     ),
     Attribute(
+        name="used_by",
+        mutability=_SETTING,
+        doc="Who uses the key, in words of your own: a plan that disables, replaces or deletes it names them.",
+        schema={
+            "type": ["array", "null"],
+            "items": {"type": "string", "minLength": 1, "maxLength": 128},
+            "uniqueItems": True,
+        },
+    ),
+    Attribute(
         name="on_replace",
         mutability=_SETTING,
         default="refuse",
         doc="What a change that needs new key material does: refuse, or succeed (make a successor, move the "
         "aliases to it, disable the predecessor and keep it).",
         schema={"enum": ["refuse", "succeed"]},
+    ),
+    Attribute(
+        name="grace",
+        mutability=_SETTING,
+        doc="With `on_replace: succeed`: how long the predecessor stays enabled after its successor was made; the "
+        "first apply after that disables it. Absent: it is disabled at once.",
+        schema={"type": ["string", "null"], "pattern": DURATION},
+        canonical=_seconds,
     ),
     Attribute(
         name="material",

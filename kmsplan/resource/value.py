@@ -57,6 +57,21 @@ ABSENT = Absent()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Witnessed:
+    """The newest serial of a state that the KMS was told of."""
+
+    serial: int
+    by: str
+    """Who told it; "" where the KMS keeps no names."""
+    at: str
+    """When; "" where it keeps no times."""
+
+    def __str__(self) -> str:
+        by = f", by {self.by}" if self.by else ""
+        return f"serial {self.serial}{by}{f' at {self.at}' if self.at else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """One reading of a KMS."""
 
@@ -66,6 +81,13 @@ class Observed:
     """By identity: every one that was asked for."""
     others: tuple[Present, ...] = ()
     """What the KMS also holds and nobody asked for: owned objects of an unknown identity, and unmanaged ones."""
+    states: Mapping[str, Witnessed] = field(default_factory=dict)
+    """By lineage: the newest serial of every state that the KMS was told of."""
+
+    def ahead_of(self, lineage: str, serial: int) -> Witnessed | None:
+        """Return what the KMS has seen of a state where that is newer than this serial; None where it is not."""
+        known = self.states.get(lineage)
+        return known if known is not None and known.serial > serial else None
 
 
 def localise(present: Present, addresses: Mapping[str, str], references: tuple[str, ...]) -> dict[str, Any]:

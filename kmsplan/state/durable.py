@@ -35,15 +35,15 @@ class Read:
     stamp: Stamp
 
 
-def read(path: Path) -> Read | None:
-    """Read a file; None where there is none.
+def read(path: Path, size: int = -1) -> Read | None:
+    """Read a file, or its first `size` bytes; None where there is none.
 
     Raises:
         StateAccessError: the operating system refuses.
     """
     try:
         with path.open("rb") as file:
-            return Read(file.read(), _stamp(os.fstat(file.fileno())))
+            return Read(file.read(size), _stamp(os.fstat(file.fileno())))
     except FileNotFoundError:
         return None
     except OSError as error:

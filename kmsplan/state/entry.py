@@ -44,6 +44,8 @@ class RunEntry:
     plan: str
     """Digest of the plan; "" where a command works without one."""
     command: str
+    by: str = ""
+    """user@host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

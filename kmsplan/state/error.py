@@ -7,6 +7,8 @@
     - StateVersionError     a newer kmsplan wrote it
     - StateLineageError     it belongs to another state
     - StateMovedError       somebody else wrote a newer serial in the meantime
+    - StateKeyError         it is not encrypted with the key that the configuration names
+    - UnfinishedRunError    another machine has the journal of a run that was interrupted
     - LockHeldError         another run holds the lock
     - UnlockError           this lock is not to be broken, or not this way
     - FenceError            this process held the lock, and has lost it
@@ -65,6 +67,28 @@ class StateMovedError(StateError):
     """Somebody else wrote a newer serial in the meantime."""
 
     code = "S106"
+
+
+class UnfinishedRunError(StateError):
+    """The journal of an interrupted run is on another machine alone."""
+
+    code = "S107"
+
+    @classmethod
+    def of(cls, name: str, holder: Holder) -> UnfinishedRunError:
+        """Return the error for a state and who has not finished."""
+        return cls(
+            f"{name} is in the middle of a run that was interrupted: {holder}",
+            "What that run did is in its journal, on that machine. Run kmsplan apply there, in the same folder: it "
+            f"finishes the run. If that machine is lost, give the run up with: kmsplan unlock {holder.id}. What it "
+            "made is then found by the owner tags, and the plan shows it.",
+        )
+
+
+class StateKeyError(StateError):
+    """It is not encrypted with the key that the configuration names."""
+
+    code = "S120"
 
 
 class LockHeldError(StateError):

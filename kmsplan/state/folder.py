@@ -15,12 +15,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from kmsplan.state import durable, journal, snapshot
+from kmsplan.state.cipher import PLAIN
 from kmsplan.state.error import StateCorruptError, StateMissingError
 from kmsplan.state.folding import fold
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kmsplan.state.cipher import Codec
     from kmsplan.state.entry import Entry
     from kmsplan.state.record import Recorded
 
@@ -60,8 +62,9 @@ class Loaded:
 class Folder:
     """One state folder."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, codec: Codec = PLAIN) -> None:
         self.path = path
+        self.codec = codec
         self.snapshot = path / "kmsplan.state.json"
         self.journal = path / "journal.jsonl"
         self.lock = path / "kmsplan.lock"
@@ -79,8 +82,8 @@ class Folder:
         if file is None:
             self._check_absent(journal_exists=found is not None)
             return None
-        base = snapshot.decode(file.content, path=self.snapshot, remedy=self.remedy())
-        reading = journal.read(entries, path=self.journal, lineage=base.recorded.lineage)
+        base = snapshot.decode(file.content, path=self.snapshot, remedy=self.remedy(), codec=self.codec)
+        reading = journal.read(entries, path=self.journal, lineage=base.recorded.lineage, codec=self.codec)
         newer = self._newer(reading.entries, base.journal_sequence)
         return Loaded(
             recorded=fold(base.recorded, newer) if newer else base.recorded,
@@ -127,22 +130,6 @@ class Folder:
             if (match := _SERIAL.fullmatch(path.name))
         ]
         return sorted(found, key=lambda kept: kept.serial)
-
-    def load_serial(self, serial: int) -> Recorded:
-        """Read an earlier serial.
-
-        Raises:
-            StateMissingError: there is none with this number.
-            StateError: it cannot be read as it should.
-        """
-        path = self.history / f"{serial}.state.json"
-        file = durable.read(path)
-        if file is None:
-            known = ", ".join(str(kept.serial) for kept in self.kept()) or "none"
-            raise StateMissingError(
-                f"there is no serial {serial} in {self.history}", f"Earlier serials there: {known}."
-            )
-        return snapshot.decode(file.content, path=path, remedy=self.remedy()).recorded
 
     def remedy(self) -> str:
         """Return what to do about a lost or damaged snapshot."""

@@ -3,7 +3,7 @@
 1. It is total: an entry about a record or a begin that is not there changes nothing.
 2. Every prefix of a journal folds to a valid state; a begin without its end is pending.
 3. The serial counts the runs that changed something, so a run that crashed after its first change counts too, and a
-   plan that it was carrying out is stale.
+   plan that it was carrying out is stale. A run that names a later serial makes it: the KMS has seen the one before.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, assert_never
 from kmsplan.kms.operation import OPERATIONS
 from kmsplan.resource.step import Effect, Status
 from kmsplan.state.entry import BeginEntry, EndEntry, Ending, RecordEntry, RunEntry
-from kmsplan.state.record import Pending, Record, Recorded
+from kmsplan.state.record import Made, Pending, Record, Recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from kmsplan.resource.address import Address
     from kmsplan.state.entry import Entry
@@ -39,7 +39,19 @@ def settled(base: Recorded, ends: Iterable[tuple[int, Ending, str | None]]) -> R
     folding = Folding(base)
     for begin, ending, identity in ends:
         folding.end(begin, ending, identity)
-    return dataclasses.replace(folding.recorded(), serial=base.serial)
+    return dataclasses.replace(folding.recorded(), serial=base.serial, made=base.made)
+
+
+def serials(base: Recorded, entries: Iterable[Entry]) -> Iterator[Recorded]:
+    """Yield the state at every serial that the entries lead to, the oldest first."""
+    folding, serial = Folding(base), base.serial
+    for entry in entries:
+        if isinstance(entry, RunEntry) and folding.serial > serial:
+            yield folding.recorded()
+            serial = folding.serial
+        folding.add(entry)
+    if folding.serial > serial:
+        yield folding.recorded()
 
 
 class Folding:
@@ -51,8 +63,11 @@ class Folding:
         self._environment = base.environment
         self._records = dict(base.records)
         self._pending = {pending.sequence: pending for pending in base.pending}
+        self._made = base.made
+        self._run: Made | None = None
+        """The current run."""
         self._counted = False
-        """Whether the current run is among those that the serial counts."""
+        """Whether it is among those that the serial counts."""
 
     @property
     def serial(self) -> int:
@@ -71,6 +86,7 @@ class Folding:
             environment=self._environment,
             records=dict(self._records),
             pending=tuple(self._pending.values()),
+            made=self._made,
         )
 
     def add(self, entry: Entry) -> None:
@@ -83,10 +99,17 @@ class Folding:
             case RecordEntry():
                 self._record(entry)
             case RunEntry():
-                self._counted = False
-                self._environment = entry.environment or self._environment
+                self._begin(entry)
             case _:
                 assert_never(entry)
+
+    def _begin(self, entry: RunEntry) -> None:
+        self._run = Made(at=entry.time, by=entry.by, command=entry.command, plan=entry.plan)
+        self._counted = False
+        self._environment = entry.environment or self._environment
+        if entry.serial > self._serial:
+            self._serial = entry.serial - 1
+            self._count()
 
     def end(self, begin: int, ending: Ending, identity: str | None) -> None:
         """End a pending operation; what it did becomes part of the record."""
@@ -139,6 +162,7 @@ class Folding:
         if not self._counted:
             self._serial += 1
             self._counted = True
+            self._made = self._run
 
 
 def _pending(entry: BeginEntry) -> Pending:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SIZE: Final = 4096
 """Bytes of a lock file. Always the same, so that a heartbeat is one write in place that needs no space on the disk."""
@@ -21,15 +24,45 @@ class Holder:
     owner: str
     """user@host."""
     pid: int
+    """0 where it is not told."""
     command: str
     acquired: datetime
     heartbeat: datetime
     fence: int
     """Counts the holdings of this lock; it only grows."""
 
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Holder:
+        """Read a holder as it is written down.
+
+        Raises:
+            KeyError, TypeError, ValueError: it has another form.
+        """
+        return cls(
+            id=values["id"],
+            owner=values["owner"],
+            pid=values["pid"],
+            command=values["command"],
+            acquired=datetime.fromisoformat(values["acquired"]),
+            heartbeat=datetime.fromisoformat(values["heartbeat"]),
+            fence=values["fence"],
+        )
+
+    def members(self) -> dict[str, Any]:
+        """Return it as JSON has it, for `of`."""
+        return {
+            "id": self.id,
+            "owner": self.owner[:_TEXT_LIMIT],
+            "pid": self.pid,
+            "command": self.command[:_TEXT_LIMIT],
+            "acquired": self.acquired.isoformat(),
+            "heartbeat": self.heartbeat.isoformat(),
+            "fence": self.fence,
+        }
+
     def __str__(self) -> str:
         return (
-            f"{self.owner}, pid {self.pid}, since {self.acquired:%Y-%m-%d %H:%M:%S} UTC, "
+            f"{self.owner}{f', pid {self.pid}' if self.pid else ''}, since {self.acquired:%Y-%m-%d %H:%M:%S} UTC, "
             f"last heartbeat {self.heartbeat:%H:%M:%S}, command {self.command!r}, lock id {self.id}"
         )
 
@@ -43,17 +76,8 @@ class LockFile:
 
     def encode(self) -> bytes:
         """Return exactly `SIZE` bytes: one line of JSON."""
-        holder = self.holder
-        content: dict[str, Any] = {"fence": self.fence}
-        if holder is not None:
-            content |= {
-                "id": holder.id,
-                "owner": holder.owner[:_TEXT_LIMIT],
-                "pid": holder.pid,
-                "command": holder.command[:_TEXT_LIMIT],
-                "acquired": holder.acquired,
-                "heartbeat": holder.heartbeat,
-            }
+        members = self.holder.members() if self.holder is not None else {}
+        content = {**members, "fence": self.fence}
         return orjson.dumps(content)[: SIZE - 1].ljust(SIZE - 1) + b"\n"
 
     @classmethod
@@ -68,18 +92,6 @@ class LockFile:
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
             return cls(0, None)
         try:
-            return cls(fence, _holder(values))
+            return cls(fence, Holder.of(values))
         except (KeyError, TypeError, ValueError):
             return cls(fence, None)
-
-
-def _holder(values: dict[str, Any]) -> Holder:
-    return Holder(
-        id=values["id"],
-        owner=values["owner"],
-        pid=values["pid"],
-        command=values["command"],
-        acquired=datetime.fromisoformat(values["acquired"]),
-        heartbeat=datetime.fromisoformat(values["heartbeat"]),
-        fence=values["fence"],
-    )

@@ -4,6 +4,8 @@
    line shows. It finds accidents and hand edits; it is no signature.
 2. A line without its newline, or a last line that is no JSON, is a write that was cut off: nobody was told that it is
    there, so it is left out. Any other bad line is an error.
+3. Where the state is encrypted, a line's text is the sealed entry. The chain is over what the line says, so that a
+   journal is checked, and cut, the same way.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from kmsplan.state.cipher import PLAIN, SEALED, unwrap, wrap
 from kmsplan.state.entry import Entry, UnknownEntryError, decode
 from kmsplan.state.error import StateCorruptError, StateLineageError, StateVersionError
 from kmsplan.state.plain import plain
@@ -21,9 +24,12 @@ from kmsplan.state.plain import plain
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kmsplan.state.cipher import Codec
+
 CHECK_LENGTH: Final = 16
 _SUFFIX_START: Final = b',"check":"'
 _SUFFIX_END: Final = b'"}'
+_KIND: Final = "entry"
 _SUFFIX_LENGTH: Final = len(_SUFFIX_START) + CHECK_LENGTH + len(_SUFFIX_END)
 
 
@@ -38,9 +44,10 @@ class Reading:
     """The last line's check, or the lineage where there is none."""
 
 
-def encode(entry: Entry) -> bytes:
+def encode(entry: Entry, *, lineage: str = "", codec: Codec = PLAIN) -> bytes:
     """Return an entry's JSON, which `seal` makes a line of."""
-    return orjson.dumps(entry, default=plain)
+    body = orjson.dumps(entry, default=plain)
+    return wrap(codec, body, {"sequence": entry.sequence}, lineage=lineage, kind=_KIND)
 
 
 def seal(body: bytes, previous: str) -> tuple[bytes, str]:
@@ -53,10 +60,11 @@ def _check(text: bytes, previous: str) -> str:
     return hashlib.sha256(previous.encode() + text).hexdigest()[:CHECK_LENGTH]
 
 
-def read(content: bytes, *, path: Path, lineage: str) -> Reading:
+def read(content: bytes, *, path: Path, lineage: str, codec: Codec = PLAIN) -> Reading:
     """Read a journal's content.
 
     Raises:
+        StateKeyError: it is not encrypted with the codec's key.
         StateCorruptError: a line was edited, removed or damaged; names file and line.
         StateLineageError: the journal belongs to another state.
         StateVersionError: a newer kmsplan wrote it.
@@ -72,15 +80,28 @@ def read(content: bytes, *, path: Path, lineage: str) -> Reading:
             if number == len(lines) and not _is_json(line):
                 break
             raise _bad_line(line, path, number, lineage)
-        entries.append(_entry(text + b"}", path, number))
+        entries.append(_entry(text + b"}", path, number, lineage, codec))
         check = expected
         length += len(line) + 1
     return Reading(entries=tuple(entries), length=length, check=check)
 
 
-def _entry(body: bytes, path: Path, number: int) -> Entry:
+def recode(content: bytes, *, path: Path, lineage: str, before: Codec, after: Codec) -> bytes:
+    """Return the same entries under another codec, without a write that was cut off; raises as `read` does."""
+    check, lines = lineage, []
+    for entry in read(content, path=path, lineage=lineage, codec=before).entries:
+        line, check = seal(encode(entry, lineage=lineage, codec=after), check)
+        lines.append(line)
+    return b"".join(lines)
+
+
+def _entry(body: bytes, path: Path, number: int, lineage: str, codec: Codec) -> Entry:
     try:
-        return decode(orjson.loads(body))
+        values = orjson.loads(body)
+        if codec.key_id is not None or SEALED in values:
+            place, remedy = f"{path}:{number}", _remedy(path)
+            values = orjson.loads(unwrap(codec, body, values, place=place, remedy=remedy, lineage=lineage, kind=_KIND))
+        return decode(values)
     except UnknownEntryError as error:
         raise StateVersionError(
             f"{path}:{number}: this version of kmsplan does not know {error}",

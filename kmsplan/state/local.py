@@ -7,19 +7,23 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from kmsplan.state import durable, snapshot
-from kmsplan.state.error import StateAccessError
-from kmsplan.state.folder import Folder, Kept
+from kmsplan.state import durable, past, rekey, snapshot
+from kmsplan.state.cipher import PLAIN
+from kmsplan.state.error import StateAccessError, StateMissingError
+from kmsplan.state.folder import Folder
 from kmsplan.state.lock import Lock, acquire, unlock
+from kmsplan.state.past import Archive, Current
 from kmsplan.state.record import NO_STATE, Recorded
-from kmsplan.state.snapshot import Snapshot
+from kmsplan.state.snapshot import HEAD_SIZE, Snapshot
 from kmsplan.state.writing import LocalWriting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from kmsplan.state.cipher import Codec
     from kmsplan.state.holder import Holder
+    from kmsplan.state.past import Serial
     from kmsplan.state.protocol import Held
 
 
@@ -32,6 +36,11 @@ def new_lineage(entropy: Callable[[int], bytes]) -> str:
     return entropy(16).hex()
 
 
+def _content(path: Path, size: int = -1) -> bytes | None:
+    found = durable.read(path, size)
+    return None if found is None else found.content
+
+
 class LocalStore:
     """One state folder."""
 
@@ -42,12 +51,18 @@ class LocalStore:
         clock: Callable[[], datetime] = _utc_now,
         entropy: Callable[[int], bytes] = os.urandom,
         sleep: Callable[[float], object] = time.sleep,
+        codec: Codec = PLAIN,
     ) -> None:
         self.path = path
-        self._folder = Folder(path)
+        self._folder = Folder(path, codec)
         self._clock = clock
         self._entropy = entropy
         self._sleep = sleep
+
+    @property
+    def place(self) -> str:
+        """Where the state is kept, for messages."""
+        return str(self.path)
 
     def load(self) -> Recorded:
         """Read the state; NO_STATE where there is none. Needs no lock.
@@ -69,9 +84,8 @@ class LocalStore:
         fresh = Recorded(lineage=lineage, serial=0, environment="")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            made = durable.create(
-                self._folder.snapshot, snapshot.encode(Snapshot(fresh, 0)), mark=self._entropy(4).hex()
-            )
+            content = snapshot.encode(Snapshot(fresh, 0), self._folder.codec)
+            made = durable.create(self._folder.snapshot, content, mark=self._entropy(4).hex())
         except OSError as error:
             raise self._unusable(error) from error
         return fresh if made else self.load()
@@ -126,9 +140,14 @@ class LocalStore:
         durable.clear(self._folder.snapshot, self._folder.journal)
         return LocalWriting(self._folder, lock, clock=self._clock, run=self._entropy(8).hex())
 
-    def history(self) -> list[Kept]:
-        """Return the earlier serials, the oldest first."""
-        return self._folder.kept()
+    def history(self) -> list[Serial]:
+        """Return every serial, the current one last.
+
+        Raises:
+            StateError: one of them cannot be read as it should.
+        """
+        archive = self._archive()
+        return past.serials(archive) if archive else []
 
     def load_serial(self, serial: int) -> Recorded:
         """Read an earlier serial, or the current one by its number.
@@ -137,8 +156,57 @@ class LocalStore:
             StateMissingError: there is none with this number.
             StateError: it cannot be read as it should.
         """
-        current = self.load()
-        return current if current.exists and current.serial == serial else self._folder.load_serial(serial)
+        archive = self._archive()
+        if archive is None:
+            raise StateMissingError(f"there is no state in {self.path}", "Run `kmsplan apply` to make one.")
+        return past.load_serial(archive, serial)
+
+    def rekey(self, before: Codec, lock: Held) -> int:
+        """Put everything under this store's codec; return how many files that has changed.
+
+        Args:
+            before: how it was kept.
+            lock: held.
+
+        Raises:
+            StateKeyError: something opens with neither codec.
+            StateError: it cannot be read or written.
+        """
+        old = Folder(self.path, before)
+        durable.clear(old.snapshot, old.journal)
+        if not rekey.snapshot_is_under(self._folder):
+            with LocalWriting(old, lock, clock=self._clock, run=self._entropy(8).hex()) as writing:
+                writing.save()
+            rekey.put_away(old)
+        return rekey.rekey(old, self._folder, lock)
+
+    def _archive(self) -> Archive | None:
+        folder = self._folder
+        file = durable.read(folder.snapshot, HEAD_SIZE)
+        lineage = snapshot.lineage(file.content) if file else None
+        if lineage is None:  # laid out in another way, or lost, or not there
+            loaded = folder.load()
+            if loaded is None:
+                return None
+            lineage = loaded.recorded.lineage
+        return Archive(
+            name=str(folder.path),
+            remedy=folder.remedy(),
+            codec=folder.codec,
+            lineage=lineage,
+            current=self._current,
+            numbers=[kept.serial for kept in folder.kept()],
+            snapshot_of=lambda number: _content(folder.history / f"{number}.state.json"),
+            head_of=lambda number: _content(folder.history / f"{number}.state.json", HEAD_SIZE),
+            journal_of=lambda number: _content(folder.history / f"{number}.journal.jsonl"),
+        )
+
+    def _current(self) -> Current:
+        loaded = self._folder.load()
+        if loaded is None:
+            raise StateMissingError(f"there is no state in {self.path}", "Run `kmsplan apply` to make one.")
+        content = _content(self._folder.snapshot) if loaded.kept else None
+        return Current(recorded=loaded.recorded, snapshot=content or b"", journal=loaded.kept)
 
     def _unusable(self, error: OSError) -> StateAccessError:
         return StateAccessError(

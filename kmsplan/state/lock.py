@@ -77,14 +77,19 @@ class Lock:
             return False
         return (status.st_dev, status.st_ino) == self._inode
 
-    def release(self) -> None:
-        """Give the lock back; a second call does nothing."""
+    def release(self, *, named: bool = False) -> None:
+        """Give the lock back; a second call does nothing.
+
+        Args:
+            named: leave the holder's name in the file, as a process that was killed does.
+        """
         if self._ended.is_set():
             return
         self._ended.set()
         self._heart.join()
-        with contextlib.suppress(OSError):  # only words for people; the lock itself ends with the descriptor
-            _write(self._descriptor, LockFile(self.fence, None))
+        if not named:
+            with contextlib.suppress(OSError):  # only words for people; the lock itself ends with the descriptor
+                _write(self._descriptor, LockFile(self.fence, None))
         os.close(self._descriptor)
 
     def __enter__(self) -> Self:

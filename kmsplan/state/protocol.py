@@ -10,8 +10,10 @@ if TYPE_CHECKING:
 
     from kmsplan.resource.address import Address
     from kmsplan.resource.step import Effect
+    from kmsplan.state.cipher import Codec
     from kmsplan.state.entry import Ending
     from kmsplan.state.holder import Holder
+    from kmsplan.state.past import Serial
     from kmsplan.state.record import Pending, Recorded
 
 
@@ -21,8 +23,18 @@ class Journal(Protocol):
     Every method raises StateError where it cannot write; nothing can be written after that.
     """
 
-    def run(self, *, command: str, environment: str = "", plan: str = "") -> None:
-        """A run begins."""
+    def run(
+        self, *, command: str, environment: str = "", plan: str = "", by: str = "", serial: int | None = None
+    ) -> None:
+        """A run begins.
+
+        Args:
+            command: What it is.
+            environment: The KMS that it works on.
+            plan: Digest of what it carries out.
+            by: Who started it, user@host.
+            serial: A later one than the state's, which the run then makes even if it changes nothing.
+        """
 
     def begin(
         self,
@@ -64,6 +76,8 @@ class Writing(Protocol):
 
     recorded: Recorded
     """As it was when it was opened."""
+    written: int
+    """Serial of the snapshot as it was read; a run that was cut off before its snapshot left `recorded` ahead of it."""
 
     @property
     def journal(self) -> Journal:
@@ -90,6 +104,10 @@ class Held(Protocol):
     def fence(self) -> int:
         """Its number; it only grows from one holding to the next."""
 
+    @property
+    def holder(self) -> Holder:
+        """Who holds it."""
+
     def check(self) -> None:
         """Raise FenceError if it was broken."""
 
@@ -99,6 +117,10 @@ class Held(Protocol):
 
 class Store(Protocol):
     """Where one state is kept."""
+
+    @property
+    def place(self) -> str:
+        """Where that is, for messages."""
 
     def load(self) -> Recorded:
         """Read the state; NO_STATE where there is none. Never waits for a lock.
@@ -121,3 +143,34 @@ class Store(Protocol):
 
     def open(self, lock: Held) -> AbstractContextManager[Writing]:
         """Read the state for writing."""
+
+    def unlock(self, identifier: str) -> Holder:
+        """Break the lock of a holder that is stopped or cut off; return who it was.
+
+        Raises:
+            UnlockError: nobody holds the lock, it has another id, or its holder is alive.
+        """
+
+    def history(self) -> list[Serial]:
+        """Return every serial, the current one last."""
+
+    def load_serial(self, serial: int) -> Recorded:
+        """Read an earlier serial, or the current one by its number.
+
+        Raises:
+            StateMissingError: there is none with this number.
+        """
+
+    def rekey(self, before: Codec, lock: Held) -> int:
+        """Put what is recorded now under the store's own codec, and the history where the place lets that be changed.
+
+        Args:
+            before: How it was kept.
+            lock: Held.
+
+        Returns:
+            How many parts that has changed.
+
+        Raises:
+            StateKeyError: something opens with neither codec.
+        """

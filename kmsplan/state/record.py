@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from kmsplan.resource.step import Status
@@ -39,6 +40,19 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """How a serial came to be: the run that made it."""
+
+    at: datetime
+    """When that run began."""
+    by: str
+    """user@host; "" where it is not known."""
+    command: str
+    plan: str
+    """Digest of the plan; "" where a command works without one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """The state as it is known: the snapshot with the journal folded in."""
 
@@ -50,6 +64,8 @@ class Recorded:
     """The KMS that the records speak of; "" until the first apply."""
     records: Mapping[Address, Record] = field(default_factory=dict)
     pending: tuple[Pending, ...] = ()
+    made: Made | None = None
+    """How this serial came to be; None for one that no run has made, or an old one."""
 
     @property
     def exists(self) -> bool:

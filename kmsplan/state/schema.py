@@ -29,6 +29,7 @@ def state_schema() -> dict[str, Any]:
             format_version={"const": FORMAT_VERSION},
             journal_sequence={**_COUNT, "description": "The last journal entry that is part of this snapshot."},
             lineage={"type": "string", "minLength": 1, "description": "Random, born with the state."},
+            made={**_made(), "description": "How this serial came to be; null for one that no run has made."},
             pending={"type": "array", "items": _pending(), "description": "Operations that are still in doubt."},
             records={
                 "type": "object",
@@ -49,6 +50,16 @@ def _object(**properties: Any) -> dict[str, Any]:
         "required": list(properties),
         "properties": properties,
     }
+
+
+def _made() -> dict[str, Any]:
+    run = _object(
+        at={**_TEXT, "description": "When the run began."},
+        by={**_TEXT, "description": "user@host."},
+        command=_TEXT,
+        plan={**_TEXT, "description": "Digest of the plan; empty where there was none."},
+    )
+    return {"anyOf": [run, {"type": "null"}]}
 
 
 def _record(kind: Kind) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 The digest is the first member, so that it covers the bytes behind it as they stand: checking 20,000 records costs one
 hash. A file that was only laid out anew (line ends, indentation) is accepted by the digest of its canonical form.
+
+Where the state is encrypted, all of this is sealed inside another JSON object, which says whose it is and which serial.
 """
 
 from __future__ import annotations
@@ -10,16 +12,18 @@ import dataclasses
 import hashlib
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from kmsplan.collector import collector_paused
 from kmsplan.resource.step import Status
+from kmsplan.state.cipher import PLAIN, unwrap, wrap
 from kmsplan.state.entry import decode_effect
 from kmsplan.state.error import StateCorruptError, StateVersionError
 from kmsplan.state.plain import plain
-from kmsplan.state.record import Pending, Record, Recorded
+from kmsplan.state.record import Made, Pending, Record, Recorded
 from kmsplan.state.upgrade import FORMAT_VERSION, Document, upgraded
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 
     from kmsplan.resource.address import Address
     from kmsplan.resource.step import Effect
+    from kmsplan.state.cipher import Codec
 
 _OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 _OPEN: Final = b"{\n"
@@ -35,6 +40,11 @@ _SET_ADDRESS, _SET_IDENTITY, _SET_ATTRIBUTES, _SET_STATUS = (
     vars(Record)[name].__set__ for name in ("address", "identity", "attributes", "status")
 )
 _STATUSES: Final = {status.value: status for status in Status}
+_KIND: Final = "snapshot"
+HEAD_SIZE: Final = 4096
+"""A file's first so many bytes hold all that stands before its records."""
+_LINEAGE: Final = re.compile(rb'"lineage": ?"([0-9A-Za-z]+)"')
+_HEAD: Final = re.compile(rb'\{\n  "digest": .*?"made": (.*?),\n  "pending": ', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +56,16 @@ class Snapshot:
     """Sequence number of the last entry that is part of it."""
 
 
-def encode(snapshot: Snapshot) -> bytes:
+def encode(snapshot: Snapshot, codec: Codec = PLAIN) -> bytes:
     """Return a snapshot's file content."""
+    return wrap(codec, _encode(snapshot), _header(snapshot.recorded), kind=_KIND)
+
+
+def _header(recorded: Recorded) -> dict[str, Any]:
+    return {"format_version": FORMAT_VERSION, "lineage": recorded.lineage, "serial": recorded.serial}
+
+
+def _encode(snapshot: Snapshot) -> bytes:
     recorded = snapshot.recorded
     content = _canonical(
         {
@@ -55,6 +73,7 @@ def encode(snapshot: Snapshot) -> bytes:
             "format_version": FORMAT_VERSION,
             "journal_sequence": snapshot.journal_sequence,
             "lineage": recorded.lineage,
+            "made": recorded.made and _members(recorded.made),
             "pending": [_pending_json(pending) for pending in recorded.pending],
             "records": {
                 address: {"attributes": record.attributes, "identity": record.identity, "status": record.status}
@@ -66,26 +85,71 @@ def encode(snapshot: Snapshot) -> bytes:
     return b'{\n  "digest": "%b",\n%b' % (_digest(content).encode(), content[len(_OPEN) :])
 
 
-def decode(content: bytes, *, path: Path, remedy: str) -> Snapshot:
+def decode(content: bytes, *, path: Path, remedy: str, codec: Codec = PLAIN) -> Snapshot:
     """Read a snapshot's file content.
 
     Args:
         content: The file.
         path: Its path, for messages.
         remedy: What to do about a damaged one.
+        codec: Opens what the store keeps.
 
     Raises:
         StateCorruptError: it is empty, truncated, no JSON, edited, or of another form.
         StateVersionError: a newer kmsplan wrote it.
+        StateKeyError: it is not encrypted with the codec's key.
     """
     with collector_paused():
         document = _document(content, path, remedy)
         _check_version(document["format_version"], path)
+        opened = unwrap(codec, content, document, place=str(path), remedy=remedy, kind=_KIND)
+        if opened is not content:
+            content, document = opened, _document(opened, path, remedy)
         _check_digest(content, document, path, remedy)
         try:
             return _snapshot(upgraded(document))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise StateCorruptError(f"{path} has an unknown form: {type(error).__name__} {error}", remedy) from error
+
+
+def recode(content: bytes, *, path: Path, remedy: str, before: Codec, after: Codec) -> bytes:
+    """Return the same snapshot under another codec, to the last byte; raises as `decode` does."""
+    recorded = decode(content, path=path, remedy=remedy, codec=before).recorded
+    document = _document(content, path, remedy)
+    text = unwrap(before, content, document, place=str(path), remedy=remedy, kind=_KIND)
+    return wrap(after, text, _header(recorded), kind=_KIND)
+
+
+def lineage(content: bytes) -> str | None:
+    """Return whose a snapshot says it is, from its first `HEAD_SIZE` bytes; None where its layout is another one."""
+    found = _LINEAGE.search(content[:HEAD_SIZE])
+    return found[1].decode() if found else None
+
+
+def has_head(content: bytes) -> bool:
+    """Return whether a file's beginning, laid out as kmsplan writes it, tells how its serial came to be."""
+    return _HEAD.match(content) is not None
+
+
+def made(content: bytes, *, path: Path, remedy: str, codec: Codec = PLAIN) -> Made | None:
+    """Return how a snapshot's serial came to be, without a look at its records where the layout allows that.
+
+    Args:
+        content: The file, or a beginning that has a head.
+        path: Its path, for messages.
+        remedy: What to do about a damaged one.
+        codec: Opens what the store keeps.
+
+    Raises:
+        StateError: as `decode` does.
+    """
+    text = content
+    if codec.key_id is not None:
+        document = _document(content, path, remedy)
+        text = unwrap(codec, content, document, place=str(path), remedy=remedy, kind=_KIND)
+    if found := _HEAD.match(text[:HEAD_SIZE]):
+        return _made(orjson.loads(found[1]))
+    return decode(content, path=path, remedy=remedy, codec=codec).recorded.made
 
 
 def _document(content: bytes, path: Path, remedy: str) -> Document:
@@ -140,8 +204,13 @@ def _snapshot(document: Document) -> Snapshot:
             for address, values in document["records"].items()
         },
         pending=tuple(_pending(values) for values in document["pending"]),
+        made=_made(document["made"]),
     )
     return Snapshot(recorded, document["journal_sequence"])
+
+
+def _made(values: dict[str, Any] | None) -> Made | None:
+    return None if values is None else Made(**{**values, "at": datetime.fromisoformat(values["at"])})
 
 
 def _record(address: Address, identity: str, attributes: dict[str, Any], status: Status) -> Record:
@@ -159,7 +228,7 @@ def _pending_json(pending: Pending) -> dict[str, Any]:
     return {**_members(pending), "effect": _members(pending.effect)}
 
 
-def _members(value: Pending | Effect) -> dict[str, Any]:
+def _members(value: Pending | Effect | Made) -> dict[str, Any]:
     return {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
 
 

@@ -8,8 +8,10 @@ from typing import Any, Final, TypeAlias
 
 Document: TypeAlias = dict[str, Any]
 
-FORMAT_VERSION: Final = 1
-UPGRADES: Final[Mapping[int, Callable[[Document], Document]]] = MappingProxyType({})
+FORMAT_VERSION: Final = 2
+UPGRADES: Final[Mapping[int, Callable[[Document], Document]]] = MappingProxyType(
+    {1: lambda document: {**document, "made": None}}  # who made a serial was not noted
+)
 """Format version -> what makes a document of the next version of one of this version. Version 1 is the first."""
 
 

@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from kmsplan.state import durable
+from kmsplan.state.cipher import PLAIN
 from kmsplan.state.entry import BeginEntry, EndEntry, RecordEntry, RunEntry
 from kmsplan.state.error import StateAccessError, StateError
 from kmsplan.state.folding import Folding
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from kmsplan.resource.address import Address
     from kmsplan.resource.step import Effect
+    from kmsplan.state.cipher import Codec
     from kmsplan.state.entry import Ending, Entry
     from kmsplan.state.protocol import Held
     from kmsplan.state.record import Pending, Recorded
@@ -50,6 +52,8 @@ class JournalWriter:
         run: str,
         clock: Callable[[], datetime],
         sync: Sync = os.fdatasync,
+        codec: Codec = PLAIN,
+        mirror: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         """Prepare; nothing is written before the first entry.
 
@@ -63,6 +67,8 @@ class JournalWriter:
             run: A new id for this run.
             clock: The time now.
             sync: Flushes.
+            codec: Seals every entry.
+            mirror: Keeps lines elsewhere as well, once they are in the file; an entry is durable when it has returned.
         """
         self._path = path
         self._kept = kept
@@ -73,6 +79,8 @@ class JournalWriter:
         self._run = run
         self._clock = clock
         self._sync = sync
+        self._codec = codec
+        self._mirror = mirror
         self._lineage = base.lineage
         self._descriptor: int | None = None
         self._appending = threading.Lock()
@@ -91,17 +99,20 @@ class JournalWriter:
         """Whether a write failed. What is in the file is not known then, so nothing more is written."""
         return self._failure is not None
 
-    def run(self, *, command: str, environment: str = "", plan: str = "") -> None:
-        """A run begins."""
+    def run(
+        self, *, command: str, environment: str = "", plan: str = "", by: str = "", serial: int | None = None
+    ) -> None:
+        """A run begins; with `serial`, a later one than the state's, it makes that one at once."""
         with self._appending:
             self._append(
                 RunEntry(
                     **self._stamp(),
                     lineage=self._lineage,
-                    serial=self._folding.serial,
+                    serial=self._folding.serial if serial is None else serial,
                     environment=environment,
                     plan=plan,
                     command=command,
+                    by=by,
                 )
             )
 
@@ -185,7 +196,7 @@ class JournalWriter:
 
     def _append(self, entry: Entry) -> None:
         """Take an entry. One that has no JSON form is refused before it counts."""
-        self._buffer.append(encode(entry))
+        self._buffer.append(encode(entry, lineage=self._lineage, codec=self._codec))
         self._sequence = entry.sequence
         self._folding.add(entry)
 
@@ -210,15 +221,17 @@ class JournalWriter:
         for body in bodies:
             line, check = seal(body, check)
             lines.append(line)
+        content = b"".join(lines)
         try:
             descriptor = self._open()
-            durable.write_all(descriptor, b"".join(lines))
+            durable.write_all(descriptor, content)
             self._sync(descriptor)
         except OSError as error:
             raise StateAccessError(
                 f"the journal {self._path} cannot be written: {error.strerror}",
                 f"Make space, or the folder writable. {_AGAIN}",
             ) from error
+        self._mirror(content)
         self._check = check
 
     def _open(self) -> int:

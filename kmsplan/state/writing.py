@@ -32,6 +32,7 @@ class LocalWriting:
         self._clock = clock
         self._run = run
         self.recorded = NO_STATE
+        self.written = 0
         self._journal: JournalWriter | None = None
         self._loaded: Loaded | None = None
         self._load()
@@ -39,7 +40,7 @@ class LocalWriting:
     def _load(self) -> None:
         self._loaded = loaded = self._folder.load()
         if loaded is not None:
-            self.recorded = loaded.recorded
+            self.recorded, self.written = loaded.recorded, loaded.serial
             self._journal = JournalWriter(
                 self._folder.journal,
                 kept=loaded.kept,
@@ -49,6 +50,7 @@ class LocalWriting:
                 lock=self._lock,
                 run=self._run,
                 clock=self._clock,
+                codec=self._folder.codec,
             )
 
     @property
@@ -71,7 +73,8 @@ class LocalWriting:
         if self._loaded is None:
             fresh = Recorded(lineage=lineage, serial=0, environment="")
             try:
-                durable.create(self._folder.snapshot, snapshot.encode(Snapshot(fresh, 0)), mark=self._mark)
+                content = snapshot.encode(Snapshot(fresh, 0), self._folder.codec)
+                durable.create(self._folder.snapshot, content, mark=self._mark)
             except OSError as error:
                 raise self._unwritable(error) from error
             self._load()
@@ -94,7 +97,7 @@ class LocalWriting:
             self._lock.check()
             self._check_unmoved(loaded)
             try:
-                self._put(snapshot.encode(Snapshot(recorded, writer.sequence)), loaded.serial)
+                self._put(snapshot.encode(Snapshot(recorded, writer.sequence), self._folder.codec), loaded.serial)
             except OSError as error:
                 self._lock.check()  # whoever broke the lock has taken the temporary file away
                 raise self._unwritable(error) from error

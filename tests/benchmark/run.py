@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from tests.benchmark.process import Sample, measure, repeat
 from tests.benchmark.workload import write_kmsplan, write_terraform
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.benchmark.load import Load
 
 KMSPLAN = str(Path(sys.executable).with_name("kmsplan"))
@@ -28,7 +32,7 @@ ENVIRON = {
 }
 
 
-PARTS: Final = ("start", "terraform", "apply", "plans", "serving", "hardware", "stored")
+PARTS: Final = ("start", "terraform", "apply", "plans", "adopt", "serving", "hardware", "stored", "stores", "records")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,18 @@ def large_apply(folders: Folders) -> list[Row]:
     return [Row("apply 10,000 keys + aliases", _figure(large), "-", ratio, "11x at most")]
 
 
+def adopting(folders: Folders) -> list[Row]:
+    """Write the configuration that adopts 10,000 keys and aliases, and read it back."""
+    folder = folders.applied(10_000)[0]
+    lineage = json.loads((folder / "state" / "kmsplan.state.json").read_bytes())["lineage"]
+    written = _kmsplan(folder, "import", "--all", "--out", "adopted", "--adopt-owned", lineage)
+    plan = _kmsplan(folder / "adopted", "plan")
+    return [
+        Row("import --all, 10,000 keys + aliases", _figure(written), "-", "-", "20 s"),
+        Row("plan that adopts them", _figure(plan), "-", "-", "-"),
+    ]
+
+
 def starting(folder: Path, times: int) -> list[Row]:
     """Start-up: the fastest command, and validating the quickstart."""
     quickstart = Path(__file__).parents[2] / "examples" / "quickstart"
@@ -190,6 +206,36 @@ def stored_keys(root: Path, *, big: bool) -> list[Row]:
     ]
 
 
+def recorded(root: Path, times: int) -> list[Row]:
+    """Look at a state of 100,000 records."""
+    from tests.benchmark.recorded import COMMANDS  # noqa: PLC0415 - beside what it is used for
+
+    folder = root / "records"
+    subprocess.run([sys.executable, "-m", "tests.benchmark.recorded", str(folder), "100000"], check=True)
+    return [
+        Row(
+            f"`{' '.join(command)}`, 100,000 records",
+            _figure(repeat(times, lambda command=command: _kmsplan(folder, *command))),  # type: ignore[misc]
+            "-",
+            "-",
+            "2 s",
+        )
+        for command in COMMANDS
+    ]
+
+
+def state_stores(root: Path, times: int) -> list[Row]:
+    """Apply 1,000 keys and aliases with the state in a folder, and in PostgreSQL, in turn."""
+    from tests.benchmark.stores import compare  # noqa: PLC0415 - makes a database server
+
+    local, postgres = compare(root, KMSPLAN, ENVIRON, times)
+    ratio = f"{postgres.wall / local.wall:.2f}x of a folder (wall)"
+    return [
+        Row("apply 1,000 keys + aliases, state in a folder", _figure(local), "-", "-", "-"),
+        Row("apply 1,000 keys + aliases, state in PostgreSQL", _figure(postgres), "-", ratio, "1.5x at most"),
+    ]
+
+
 def soaked(root: Path, minutes: float) -> list[Row]:
     """Load a served engine for minutes."""
     from tests.benchmark.lasting import soak  # noqa: PLC0415 - beside what it is used for
@@ -226,23 +272,21 @@ def main() -> None:
     root = Path(tempfile.mkdtemp(prefix="kmsplan-benchmark-"))
     try:
         folders = Folders(root)
-        rows: list[Row] = []
-        if "start" in wanted:
-            rows += starting(root, options.repeat)
-        if "terraform" in wanted:
-            rows += against_terraform(folders, options.repeat)
-        if "apply" in wanted:
-            rows += large_apply(folders)
-        if "serving" in wanted:
-            rows += against_openbao(root, options.repeat)
-        if "hardware" in wanted:
-            rows += hardware_keys(root, options.repeat)
-        if "stored" in wanted:
-            rows += stored_keys(root, big=options.big)
-        if options.soak:
-            rows += soaked(root, options.soak)
-        if "plans" in wanted:
-            rows += large_plans(folders, options.repeat, big=options.big)
+        parts: dict[str, Callable[[], list[Row]]] = {
+            "start": lambda: starting(root, options.repeat),
+            "terraform": lambda: against_terraform(folders, options.repeat),
+            "apply": lambda: large_apply(folders),
+            "serving": lambda: against_openbao(root, options.repeat),
+            "hardware": lambda: hardware_keys(root, options.repeat),
+            "stored": lambda: stored_keys(root, big=options.big),
+            "stores": lambda: state_stores(root, options.repeat),
+            "soak": lambda: soaked(root, options.soak),
+            "plans": lambda: large_plans(folders, options.repeat, big=options.big),
+            "adopt": lambda: adopting(folders),
+            "records": lambda: recorded(root, options.repeat),
+        }
+        wanted += ["soak"] if options.soak else []
+        rows = [row for name, part in parts.items() if name in wanted for row in part()]
     finally:
         shutil.rmtree(root, ignore_errors=True)
     sys.stdout.write("| work | kmsplan | peer | ratio | wanted |\n|---|---|---|---|---|\n")

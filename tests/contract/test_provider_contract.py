@@ -121,6 +121,24 @@ def kms(opened: Kms, monkeypatch: pytest.MonkeyPatch) -> Kms:
     return opened
 
 
+def test_the_newest_serial_of_every_state_is_told_to_whoever_reads(kms: Kms) -> None:
+    lineages = [f"{next(_NUMBERS):032x}" for _ in range(2)]
+    kms.provider.witness(lineages[0], 1, kms.instance)
+    kms.provider.witness(lineages[0], 12, kms.instance)
+    kms.provider.witness(lineages[1], 3, kms.key(tags={"team": "a"}))
+    observed = kms.provider.observe([])
+    assert [observed.states[lineage].serial for lineage in lineages] == [12, 3]
+    assert observed.ahead_of(lineages[0], 11) is not None
+    assert observed.ahead_of(lineages[0], 12) is None
+
+
+def test_what_a_provider_notes_of_a_state_is_no_tag_of_the_users(kms: Kms) -> None:
+    key = kms.key(tags={"team": "a"})
+    before = kms.attributes(key)
+    kms.provider.witness(f"{next(_NUMBERS):032x}", 1, key)
+    assert kms.attributes(key) == before
+
+
 def test_an_instance_is_observed_as_it_was_made(kms: Kms) -> None:
     made = kms.do(
         op.CreateInstance(type="software", spec=2000, key_quota=150, tags={OWNER_TAG: "l/instance.a/t", "team": "a b"})
@@ -163,6 +181,30 @@ def test_a_key_is_observed_as_it_was_made(kms: Kms) -> None:
     assert (found.kind, found.state) == ("key", "Enabled")
     assert found.owner is not None
     assert found.owner.startswith("lineage/key.k/")
+
+
+@pytest.mark.parametrize(
+    ("spec", "usage"),
+    [
+        ("Aliyun_AES_256", "ENCRYPT/DECRYPT"),
+        ("RSA_2048", "ENCRYPT/DECRYPT"),
+        ("EC_P256", "SIGN/VERIFY"),
+        ("HMAC_SHA_256", "GENERATE_MAC/VERIFY_MAC"),
+    ],
+)
+def test_a_key_that_works_passes_its_self_test_where_the_provider_has_one(kms: Kms, spec: str, usage: str) -> None:
+    made = kms.key(spec=spec, usage=usage)
+    assert kms.provider.self_test(made) is isinstance(kms.provider, EmbeddedProvider)
+
+
+def test_a_key_that_does_not_work_fails_its_self_test(kms: Kms) -> None:
+    made = kms.key()
+    kms.provider.execute(op.DisableKey(key=made))
+    if isinstance(kms.provider, EmbeddedProvider):
+        with pytest.raises(KmsError, match=r"Rejected\.Disabled"):
+            kms.provider.self_test(made)
+    else:
+        assert kms.provider.self_test(made) is False
 
 
 def test_what_only_the_kms_decides_is_told(kms: Kms) -> None:

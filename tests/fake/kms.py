@@ -13,7 +13,7 @@ from kmsplan.kms.lifecycle import KeyState, after, check
 from kmsplan.kms.naming import OWNER_TAG
 from kmsplan.provider.protocol import Executed
 from kmsplan.resource.offer import Offer
-from kmsplan.resource.value import ABSENT, Observed, Present, Unreadable
+from kmsplan.resource.value import ABSENT, Observed, Present, Unreadable, Witnessed
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -56,7 +56,12 @@ class ModelKms:
     calls: list[Operation] = field(default_factory=list)
     observed: int = 0
     closed: bool = False
+    tested: list[str] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
+    """Keys that fail their self-test."""
     offer: Offer = OFFER
+    states: dict[str, Witnessed] = field(default_factory=dict)
+    homes: list[str | None] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _made: int = 0
 
@@ -73,6 +78,7 @@ class ModelKms:
                     for identity in identities
                 },
                 others=tuple(found for identity, found in self.objects.items() if identity not in wanted),
+                states=dict(self.states),
             )
 
     def look_up(self, identity: str | None, owner: str | None) -> Observed:
@@ -81,6 +87,10 @@ class ModelKms:
 
     def prepare(self) -> str:
         return ENVIRONMENT
+
+    def witness(self, lineage: str, serial: int, home: str | None) -> None:
+        self.states[lineage] = Witnessed(serial=serial, by="ada@host", at="2026-01-01T12:00:00Z")
+        self.homes.append(home)
 
     def execute(self, operation: Operation) -> Executed:
         fault = self.fault(operation)
@@ -91,6 +101,12 @@ class ModelKms:
         if fault is not None:
             raise fault.error
         return Executed(made)
+
+    def self_test(self, identity: str) -> bool:
+        self.tested.append(identity)
+        if identity in self.broken:
+            raise KmsError("InternalFailure")
+        return True
 
     def close(self) -> None:
         self.closed = True

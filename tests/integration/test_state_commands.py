@@ -77,7 +77,7 @@ def test_list_show_and_history(applied: Project) -> None:
     applied.call("UpdateKeyDescription", "KeyId=alias/orders", "Description=x")
     applied.apply()
     serials = [line.split()[0] for line in applied.run("state", "history").out.splitlines()]
-    assert serials == ["0", "1"]
+    assert serials == ["serial", "0", "1", "2"]
     assert "key.orders" in applied.run("show").out
 
 

@@ -57,7 +57,13 @@ class World:
         """Read what is recorded, and see what else there is."""
         return self.model.observe([record.identity for record in self.recorded.records.values()], unreadable)
 
-    def plan(self, desired: Desired, unreadable: frozenset[str] = frozenset(), **options: Any) -> Plan:
+    def plan(
+        self,
+        desired: Desired,
+        unreadable: frozenset[str] = frozenset(),
+        staged: Mapping[Address, int | None] | None = None,
+        **options: Any,
+    ) -> Plan:
         """Plan with the brakes off; how many deletions there will be, nobody knows before."""
         brakes_off = Allowances(mass=True, in_use=(*desired, *self.recorded.records))
         plan = make_plan(
@@ -68,6 +74,7 @@ class World:
                 desired=desired,
                 variables={},
                 digest="d",
+                staged=staged or {},
             ),
             recorded=self.recorded,
             observed=self.observe(unreadable),

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,111 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmsplan.apply.outcome import exit_code
-from kmsplan.apply.run import Applied, Settings, Surroundings, apply
-from kmsplan.apply.settle import wanted
-from kmsplan.apply.stop import StopSignal
 from kmsplan.kms.error import KmsError
-from kmsplan.resource.address import Address, kind_of
-from kmsplan.resource.kinds import KINDS
-from kmsplan.resource.step import Status
+from kmsplan.kms.operation import ScheduleKeyDeletion
 from kmsplan.state.local import LocalStore
-from kmsplan.state.writer import JournalWriter
 from tests.fake import plans
-from tests.fake.kms import Fault, ModelKms
+from tests.fake.kms import Fault
+from tests.property.apply_world import RSA, Desired, Died, World, desired, dying, fault_of, faults, settled_down
 
 if TYPE_CHECKING:
     import pytest
 
     from kmsplan.kms.operation import Operation
-
-Desired = Mapping[Address, Mapping[str, Any]]
-AES, RSA = "Aliyun_AES_256", "RSA_2048"
-
-
-class Died(BaseException):
-    """The process ends here."""
-
-
-@st.composite
-def desired(draw: st.DrawFn) -> Desired:
-    """An instance, one to three keys, and some of two aliases."""
-    objects: dict[str, Any] = {"instance__core": plans.core(spec=draw(st.sampled_from([1000, 2000])))}
-    names = ["a", *draw(st.lists(st.sampled_from("bc"), unique=True, max_size=2))]
-    for name in names:
-        # Only a key that is never dropped may ask for new material, and only an enabled one for rotation: the planner
-        # refuses the rest, rightly.
-        spec = draw(st.sampled_from([AES, RSA])) if name == "a" else AES
-        enabled = draw(st.booleans())
-        objects[f"key__{name}"] = plans.key(
-            spec=spec,
-            on_replace="succeed",
-            enabled=enabled,
-            description=draw(st.sampled_from(["", "x"])),
-            rotation=draw(st.sampled_from([None, 2_592_000])) if spec == AES and enabled else None,
-            tags=draw(st.dictionaries(st.sampled_from(["t", "u"]), st.sampled_from(["1", "2"]), max_size=2)),
-        )
-    for name in draw(st.lists(st.sampled_from("xy"), unique=True, max_size=2)):
-        objects[f"alias__{name}"] = {"key": f"key.{draw(st.sampled_from(names))}"}
-    return plans.desired(**objects)
-
-
-@dataclass
-class World:
-    """A KMS and a state folder that outlive processes."""
-
-    folder: Path
-    kms: ModelKms = field(default_factory=ModelKms)
-    parallelism: int = 1
-
-    def apply(self, objects: Desired) -> Applied:
-        """Apply in a new process: everything is read from disk."""
-        stop = StopSignal()
-        return apply(
-            LocalStore(self.folder / "state"),
-            Settings(owner="ada@host", command="kmsplan apply", parallelism=self.parallelism),
-            Surroundings(
-                connect=lambda: self.kms,
-                decide=lambda _, recorded, observed: plans.plan_for(objects, recorded, observed),
-                digest=lambda _: "",
-                events=lambda _: None,
-                waiting=lambda _: None,
-                clock=lambda: datetime.now(UTC),
-                entropy=os.urandom,
-                sleep=lambda _: None,
-                stop=stop,
-            ),
-        )
-
-    def check(self, objects: Desired) -> None:
-        """What is desired is there, once, recorded as it is, and nothing is left to do."""
-        recorded = LocalStore(self.folder / "state").load()
-        observed = self.kms.observe(wanted(recorded))
-        plan = plans.plan_for(objects, recorded, observed)
-        assert plan.empty, plan.changes
-        assert recorded.pending == ()
-        records = recorded.records
-        live = {address for address, record in records.items() if record.status is Status.READY}
-        assert live == set(objects)
-        assert {record.identity for record in records.values()} == set(self.kms.objects)
-        assert len({record.identity for record in records.values()}) == len(records)
-        for address in live:
-            assert records[address].attributes == objects[address]
-            present, kind = self.kms.objects[records[address].identity], KINDS[kind_of(address)]
-            references = {name for name in kind.compared if name in ("key", "instance")}
-            for name in set(kind.compared) - references:
-                assert present.attributes[name] == objects[address][name], (address, name)
-            for name in references:
-                assert present.attributes[name] == records[objects[address][name]].identity
-
-
-def settled_down(world: World, objects: Desired) -> None:
-    """Apply until nothing is left; a first apply after trouble may only get part of the way."""
-    for _ in range(3):
-        applied = world.apply(objects)
-        if applied.plan is not None and applied.plan.empty:
-            break
-    assert exit_code(applied.outcome) == 0
-    world.check(objects)
 
 
 @settings(max_examples=60, deadline=None)
@@ -130,27 +32,6 @@ def test_applying_brings_about_what_is_desired(steps: list[Desired], parallelism
         for objects in steps:
             assert exit_code(world.apply(objects).outcome) == 0
             world.check(objects)
-
-
-faults = st.sampled_from(
-    [
-        None,
-        None,
-        ("Rejected.Throttling", False),
-        ("InternalFailure", False),
-        ("InternalFailure", True),
-        ("Forbidden.NoPermission", False),
-        (None, False),
-        (None, True),
-    ]
-)
-
-
-def fault_of(kind: tuple[str | None, bool] | None) -> Fault | None:
-    if kind is None:
-        return None
-    code, happens = kind
-    return Fault(KmsError(code) if code else RuntimeError("worker died"), happens)
 
 
 @settings(max_examples=80, deadline=None)
@@ -170,39 +51,31 @@ def test_after_any_faults_a_later_apply_converges_with_every_object_once(
         settled_down(world, after)
 
 
-def dying(point: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], bool]:
-    """Let the process die at the `point`-th place where it can: around every call of the KMS and every flush."""
-    places = itertools.count()
-    died = [False]
+def seen(world: World) -> dict[str, Any]:
+    """Return every object as it is at the KMS."""
+    return {identity: (found.state, dict(found.attributes)) for identity, found in world.kms.objects.items()}
 
-    def place() -> None:
-        if next(places) == point:
-            died[0] = True
-        if died[0]:
-            raise Died
 
-    execute, write, save = ModelKms.execute, JournalWriter._write, os.replace
-
-    def dying_execute(self: ModelKms, operation: Operation) -> Any:
-        place()
-        answer = execute(self, operation)
-        place()
-        return answer
-
-    def dying_write(self: JournalWriter, bodies: list[bytes]) -> None:
-        place()
-        write(self, bodies)
-        place()
-
-    def dying_replace(*arguments: Any) -> None:
-        place()
-        save(*arguments)
-        place()
-
-    monkeypatch.setattr(ModelKms, "execute", dying_execute)
-    monkeypatch.setattr(JournalWriter, "_write", dying_write)
-    monkeypatch.setattr(os, "replace", dying_replace)
-    return lambda: died[0]
+@settings(max_examples=50, deadline=None)
+@given(desired(), desired(), st.integers(0, 30), st.sampled_from([1, 4]))
+def test_a_run_that_fails_anywhere_and_is_reverted_leaves_what_was_there_as_it_was(
+    before: Desired, after: Desired, point: int, parallelism: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder), parallelism=parallelism)
+        world.apply(before)
+        found, numbers = seen(world), itertools.count()
+        refused = KmsError("Forbidden.NoPermission")
+        world.kms.fault = lambda _: Fault(refused) if next(numbers) == point else None
+        outcome = world.apply(after, revert=True).outcome
+        world.kms.fault = lambda _: None
+        if outcome.failed:
+            left = seen(world)
+            assert {identity: left.get(identity) for identity in found} == found
+            made = {str(result.identity) for result in outcome.results if result.left}
+            assert left.keys() - found.keys() <= made
+            assert exit_code(outcome) == (8 if outcome.operations else 1)
+        settled_down(world, after)
 
 
 BEFORE = plans.desired(
@@ -239,3 +112,28 @@ def test_a_crash_at_any_point_is_finished_by_the_next_apply_with_every_object_on
         if not has_died():
             break
     assert point >= 40
+
+
+FEW = plans.desired(instance__core=plans.core(), key__a=plans.key(), key__gone=plans.key(), alias__x={"key": "key.a"})
+FEW_AFTER = plans.desired(instance__core=plans.core(), key__a=plans.key(tags={"t": "1"}, enabled=False))
+
+
+def test_a_crash_while_reverting_is_settled_by_the_next_apply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse_last(operation: Operation) -> Fault | None:
+        return Fault(KmsError("Forbidden.NoPermission")) if isinstance(operation, ScheduleKeyDeletion) else None
+
+    for point in itertools.count():
+        world = World(tmp_path / str(point))
+        world.apply(FEW)
+        world.kms.fault = refuse_last
+        with monkeypatch.context() as patch:
+            has_died = dying(point, patch)
+            try:
+                world.apply(FEW_AFTER, revert=True)
+            except Died:
+                assert has_died()
+        world.kms.fault = lambda _: None
+        settled_down(world, FEW_AFTER)
+        if not has_died():
+            break
+    assert point >= 20

@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kmsplan.drift.drift import find_drift
+from kmsplan.kms.operation import name_of
 from kmsplan.plan.diff import differences
 from kmsplan.plan.plan import Action
 from kmsplan.plan.planfile import PlanFileError, dump, load
@@ -81,6 +82,30 @@ def test_what_cannot_be_read_is_never_made_deleted_or_forgotten(
     assert not plan.complete
     if not plan.violations:
         world.apply(plan)  # whatever else is planned can be carried out
+
+
+@settings(max_examples=25, deadline=None)
+@given(HISTORIES, configurations())
+def test_a_staged_end_takes_one_step_an_apply_and_leaves_none_out(history: History, desired: Desired) -> None:
+    world = live(history)
+    plan = world.plan(desired)
+    assume(not plan.violations)
+    world.apply(plan)
+    staged = {address: None for address in desired if kind_of(address) == "key"}
+    rest = {address: found for address, found in desired.items() if kind_of(address) == "instance"}
+    for _ in range(3):
+        plan = world.plan(rest, staged=staged)
+        assert plan.violations == ()
+        for change in plan.effective:
+            taken = [name_of(step.operation) for step in change.steps]
+            if change.address in staged and change.before:
+                assert len(taken) <= 1, taken
+                assert taken != ["DisableKey"] or not change.before["deletion_protection"]
+                assert taken != ["ScheduleKeyDeletion"] or not change.before["enabled"]
+        world.apply(plan)
+    pending = {address for address, one in world.recorded.records.items() if one.status is Status.PENDING_DELETION}
+    assert staged.keys() <= pending
+    assert [change.address for change in world.plan(rest, staged=staged).effective] == []
 
 
 @settings(max_examples=30, deadline=None)

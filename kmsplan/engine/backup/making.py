@@ -18,7 +18,7 @@ from kmsplan.engine.backup.checking import Report
 from kmsplan.engine.error import BackupError
 from kmsplan.engine.execution import admitted, commit
 from kmsplan.engine.keystore import schema, setting
-from kmsplan.engine.keystore.folder import flush_folder
+from kmsplan.engine.keystore.folder import DRAFT, flush_folder
 from kmsplan.engine.keystore.sqlite import scratch
 from kmsplan.engine.sealing import open_root, token_of
 from kmsplan.engine.unsealing import SEAL
@@ -71,7 +71,7 @@ def _draft(path: Path) -> Iterator[Path]:
     Raises:
         BackupError: the backup is there already, or cannot be written.
     """
-    draft = path.with_name(f"{path.name}.new-{get_native_id()}")
+    draft = path.with_name(f"{path.name}{DRAFT}{get_native_id()}")
     try:
         if path.exists() or path.is_symlink():
             raise _exists(path)

@@ -14,7 +14,7 @@ from kmsplan.engine.error import EngineExistsError, EngineVersionError, Keystore
 from kmsplan.engine.keystore import schema
 from kmsplan.engine.keystore.connection import Crowd, missing
 from kmsplan.engine.keystore.fault import translate
-from kmsplan.engine.keystore.folder import flush, flush_folder
+from kmsplan.engine.keystore.folder import DRAFT, flush, flush_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ class SqliteDatabase:
 
     def create(self, fill: Callable[[Connection], None]) -> None:
         """Make a keystore; see `Database.create`."""
-        draft = self._path.with_name(f"{FILE}.new-{threading.get_native_id()}")
+        draft = self._path.with_name(f"{FILE}{DRAFT}{threading.get_native_id()}")
         draft.unlink(missing_ok=True)
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         try:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.kms.capability import Origin
 from kmsplan.kms.lifecycle import KeyState
-from kmsplan.kms.naming import OWNER_TAG, parse_duration
+from kmsplan.kms.naming import OWNER_TAG, RESERVED_TAGS, STATE_TAG, parse_duration
 from kmsplan.kms.policy import default_policy
 from kmsplan.resource.kinds import KINDS
 from kmsplan.resource.material import observed as imported
-from kmsplan.resource.value import Observation, Present
+from kmsplan.resource.value import Observation, Present, Witnessed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,6 +46,16 @@ def observations(surveyed: Surveyed, account: str) -> Iterator[tuple[str, Observ
         yield identity, alias(row) if isinstance(row, dict) else row
 
 
+def states(surveyed: Surveyed) -> dict[str, Witnessed]:
+    """Return the newest serial of every state that the tags tell of, whichever objects carry them."""
+    newest: dict[str, int] = {}
+    for tags in surveyed.tags.values():
+        lineage, _, serial = tags.get(STATE_TAG, "").partition("/")
+        if serial.isdecimal():
+            newest[lineage] = max(newest.get(lineage, 0), int(serial))
+    return {lineage: Witnessed(serial=serial, by="", at="") for lineage, serial in newest.items()}
+
+
 def key(row: Row, tags: Tags, account: str) -> Present:
     """Return a key from its KeyMetadata, Policy and Versions. What the answer does not tell is not compared."""
     kind = _kind(row)
@@ -58,7 +68,7 @@ def key(row: Row, tags: Tags, account: str) -> Present:
         "enabled": row["KeyState"] != KeyState.DISABLED,
         "rotation": rotation(row),
         "versions": row["Versions"],
-        "tags": {name: value for name, value in tags.items() if name != OWNER_TAG},
+        "tags": {name: value for name, value in tags.items() if name not in RESERVED_TAGS},
         "deletion_protection": row.get("DeletionProtection") == "Enabled",
         **_told(row, account),
     }
@@ -124,7 +134,7 @@ def instance(row: Row, tags: Tags) -> Present:
             **{name: value for name, value in told.items() if value is not None},
             "spec": int(row.get("Spec") or 0),
             "key_quota": int(row.get("KeyNum") or 0),
-            "tags": {name: value for name, value in tags.items() if name != OWNER_TAG},
+            "tags": {name: value for name, value in tags.items() if name not in RESERVED_TAGS},
             "deletion_protection": bool(row.get("DeletionProtection")),
         },
     )

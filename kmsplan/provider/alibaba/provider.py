@@ -6,19 +6,19 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from kmsplan.kms.error import KmsError
-from kmsplan.kms.naming import OWNER_TAG
-from kmsplan.kms.operation import ImportKeyMaterial, name_of
+from kmsplan.kms.naming import OWNER_TAG, STATE_TAG
+from kmsplan.kms.operation import ImportKeyMaterial, TagResources, name_of
 from kmsplan.provider.alibaba.channel import SdkChannel
 from kmsplan.provider.alibaba.failure import CallError, unreadable
 from kmsplan.provider.alibaba.identity import account, require_account
 from kmsplan.provider.alibaba.importing import ApiTarget
 from kmsplan.provider.alibaba.limiter import RATES, Limiter
 from kmsplan.provider.alibaba.nonce import Nonces
-from kmsplan.provider.alibaba.normal import observations
+from kmsplan.provider.alibaba.normal import observations, states
 from kmsplan.provider.alibaba.offer import OFFER
 from kmsplan.provider.alibaba.reads import Reads
 from kmsplan.provider.alibaba.request import ACTIONS, MADE, request
-from kmsplan.provider.alibaba.survey import look_up, survey
+from kmsplan.provider.alibaba.survey import kind_of, look_up, survey
 from kmsplan.provider.protocol import Executed
 from kmsplan.resource.value import ABSENT, Observation, Observed, Present, Unreadable
 
@@ -88,7 +88,7 @@ class AlibabaReader:
             elif isinstance(found, Unreadable):
                 _require_foreign(identity, found, surveyed)
                 objects[identity] = found
-        return Observed(environment=self._environment(), objects=objects, others=tuple(others))
+        return Observed(environment=self._environment(), objects=objects, others=tuple(others), states=states(surveyed))
 
     def _require_account(self) -> str:
         if self._account is None:
@@ -145,6 +145,17 @@ class AlibabaProvider(AlibabaReader):
             return Executed(str(made(answer)))
         except (KeyError, TypeError) as error:
             raise unreadable(action, self._settings.endpoint) from error
+
+    def self_test(self, identity: str) -> bool:
+        """Nothing: who may manage keys in the cloud is not thereby allowed to use them."""
+        del identity
+        return False
+
+    def witness(self, lineage: str, serial: int, home: str | None) -> None:
+        """Tag one of the state's objects; one call for a whole run."""
+        if home is not None:
+            tags = {STATE_TAG: f"{lineage}/{serial}"}
+            self.execute(TagResources(resource=home, resource_type=kind_of(home), tags=tags))
 
     def _import(self, operation: ImportKeyMaterial) -> Executed:
         """Find, wrap and send key material; what is sent once is the material."""

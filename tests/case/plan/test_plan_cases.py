@@ -164,6 +164,7 @@ class Case:
             digest="c0ffee",
             moved={Address(old): Address(new) for old, new in said.get("moved", {}).items()},
             removed=frozenset(map(Address, said.get("removed", []))),
+            staged={Address(address): seconds for address, seconds in said.get("staged", {}).items()},
             imports=tuple(
                 Import(address=Address(where), identity=identity) for where, identity in said.get("imports", {}).items()
             ),
@@ -194,7 +195,7 @@ class Case:
             observed=observed,
             offer=replace(OFFER, **offered),
             options=self.options,
-            drift=find_drift(recorded, observed, self.desired),
+            drift=find_drift(recorded, observed, self.desired, self.configuration.staged),
         )
 
 

@@ -207,3 +207,9 @@ def test_interrupted_deletions_and_restorations_are_no_drift() -> None:
 def test_drift_is_sorted() -> None:
     found = find_drift(recorded(), observed(orders=present(ORDERS, enabled=False), alias=ABSENT, core=ABSENT))
     assert [drift.address for drift in found] == ["alias.orders", "instance.core", "key.orders"]
+
+
+def test_a_key_that_is_destroyed_in_stages_drifts_only_where_somebody_else_changed_it() -> None:
+    assert find_drift(recorded(), observed(), None, {ORDERS}) == ()
+    found = one(find_drift(recorded(), observed(orders=present(ORDERS, enabled=False)), None, {ORDERS}))
+    assert found.detail == "it is being destroyed in stages; kmsplan plan shows the next"

@@ -54,3 +54,15 @@ def test_a_mark_that_was_taken_for_a_dead_ones_while_it_was_made_is_made_again(t
     assert other.alive(chosen.hex())
     other.close()
     presence.close()
+
+
+def test_whoever_opens_the_engine_removes_the_files_of_the_killed_and_leaves_those_of_the_living(
+    tmp_path: Path,
+) -> None:
+    living = FolderPresence(tmp_path, os.urandom)
+    (tmp_path / "node-0123456789abcdef.lock").touch()
+    mine = FolderPresence(tmp_path, os.urandom)
+    assert _files(tmp_path) == sorted(f"node-{presence.node_id}.lock" for presence in (living, mine))
+    assert mine.alive(living.node_id)
+    mine.close()
+    living.close()

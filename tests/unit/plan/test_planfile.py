@@ -28,7 +28,7 @@ def test_unchanged_objects_are_left_out(small: Small) -> None:
     plan = small.plan()
     assert len(plan.unchanged) == 3
     assert load(dump(plan)) == dataclasses.replace(plan, unchanged=())
-    assert len(dump(plan)) < 600
+    assert len(dump(plan)) < 720
 
 
 def test_equal_plans_have_equal_bytes_and_digests(fresh: Small) -> None:
@@ -36,7 +36,27 @@ def test_equal_plans_have_equal_bytes_and_digests(fresh: Small) -> None:
     assert digest(fresh.plan()) == json.loads(dump(fresh.plan()))["digest"]
 
 
-def test_the_file_says_who_made_it(fresh: Small) -> None:
+def test_who_saved_a_plan_is_in_the_file_and_not_in_the_digest(fresh: Small) -> None:
+    plan = fresh.plan()
+    ada, bob = (dataclasses.replace(plan, author=author) for author in ("ada@laptop", "bob@desk"))
+    assert load(dump(ada)).author == "ada@laptop"
+    assert dump(ada) != dump(bob)
+    assert digest(ada) == digest(bob) == digest(plan) == digest(load(dump(ada)))
+
+
+def test_an_edited_author_is_refused(fresh: Small) -> None:
+    data = dump(dataclasses.replace(fresh.plan(), author="ada@laptop"))
+    for edited in (data.replace(b"ada@", b"bob@"), rewritten(data, author=None), rewritten(data, checksum=None)):
+        with pytest.raises(PlanFileError, match="edited or damaged"):
+            load(edited)
+
+
+def test_a_field_that_nobody_knows_is_refused(fresh: Small) -> None:
+    with pytest.raises(PlanFileError, match="edited or damaged"):
+        load(rewritten(dump(fresh.plan()), note="looks good"))
+
+
+def test_the_file_says_what_made_it(fresh: Small) -> None:
     document = json.loads(dump(fresh.plan()))
     assert (document["format_version"], document["kmsplan_version"]) == (1, __version__)
     assert document["variables"] == {"env": "dev"}
@@ -77,8 +97,12 @@ def test_a_newer_format_is_refused_by_name(fresh: Small) -> None:
 def test_an_unknown_operation_with_a_right_digest_is_refused(fresh: Small) -> None:
     body = json.loads(dump(fresh.plan()))
     body["changes"][0]["steps"][0]["operation"] = "DropTable"
-    del body["digest"]
-    forged = orjson.dumps({**body, "digest": _sha256(body)}, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+    author = body.pop("author")
+    del body["digest"], body["checksum"]
+    document = {**body, "author": author, "digest": _sha256(body)}
+    forged = orjson.dumps(
+        {**document, "checksum": _sha256(document)}, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    )
     with pytest.raises(PlanFileError, match="DropTable"):
         load(forged)
 

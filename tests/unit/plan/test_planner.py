@@ -236,3 +236,39 @@ def test_what_another_configuration_took_over_is_not_deleted(small: Small) -> No
     del small.desired[Address("key.orders")]
     del small.desired[Address("alias.orders")]
     assert [violation.code for violation in small.plan().violations] == ["P106"]
+
+
+def test_a_record_that_an_older_kmsplan_wrote_takes_settings_that_it_does_not_have(small: Small) -> None:
+    record = small.records[Address("key.orders")]
+    older = {name: value for name, value in record.attributes.items() if name not in ("used_by", "grace")}
+    small.records[Address("key.orders")] = replace(record, attributes=older)
+    assert small.plan().empty
+    small.declare("key.orders", instance="instance.core", tags={"team": "payments"}, used_by=["billing"])
+    (change,) = small.plan().effective
+    assert (change.reason, change.effect) == (Reason.SETTING, Effect(attributes={"used_by": ["billing"]}))
+
+
+def test_predecessors_are_numbered_in_the_order_of_their_ends_whichever_of_them_are_gone(small: Small) -> None:
+    second = Address("key.orders~2")
+    record = small.records[Address("key.orders")]
+    attributes = {**record.attributes, "enabled": False}
+    small.records[second] = replace(
+        record, address=second, identity="key-0", status=Status.RETIRED, attributes=attributes
+    )
+    small.see(second)
+    small.declare(
+        "key.orders", instance="instance.core", tags={"team": "payments"}, spec="EC_P256", on_replace="succeed"
+    )
+    assert "key.orders~3" in {change.address for change in small.plan().changes}
+
+
+def test_an_alias_that_moves_to_a_successor_that_is_not_to_work_asks_for_no_test(small: Small) -> None:
+    small.declare(
+        "key.orders",
+        instance="instance.core",
+        tags={"team": "payments"},
+        spec="EC_P256",
+        on_replace="succeed",
+        enabled=False,
+    )
+    assert {change.tests for change in small.plan().changes} == {None}

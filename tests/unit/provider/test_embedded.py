@@ -7,7 +7,7 @@ import pytest
 from kmsplan.kms.operation import CreateKey
 from kmsplan.provider.embedded import OFFER, EmbeddedReader
 from kmsplan.resource.kinds import KINDS
-from kmsplan.resource.value import Present
+from kmsplan.resource.value import Present, Unreadable
 from tests.engines import Lab, new_instance, new_key
 
 if TYPE_CHECKING:
@@ -49,3 +49,12 @@ def test_every_key_is_observed_as_its_kind_with_the_attributes_of_that(lab: Lab)
         identity for identity, found in observed.objects.items() if isinstance(found, Present) and found.migrated
     }
     assert migrated == {OLD}
+
+
+def test_a_key_that_nobody_asked_for_and_that_cannot_be_read_is_told_all_the_same(lab: Lab) -> None:
+    engine = lab.open()
+    key = new_key(engine, new_instance(engine, "hardware"))
+    lab.hsm.away = True
+    observed = EmbeddedReader(engine).observe(())
+    assert observed.objects == {key: Unreadable("Rejected.Unavailable", "the token does not answer")}
+    assert key not in {present.identity for present in observed.others}

@@ -137,3 +137,28 @@ def test_the_summary_counts_what_was_not_done_too() -> None:
 def test_an_error_outside_of_any_change_is_a_diagnostic() -> None:
     line = json.loads(diagnostic_line(NOW, "The lock is held", "by somebody"))
     assert (line["type"], line["diagnostic"]["summary"]) == ("diagnostic", "The lock is held")
+
+
+def test_what_was_reverted_and_what_stays_is_told_per_address() -> None:
+    undone = result(Action.UPDATE, ResultStatus.REVERTED, undone=2)
+    failed = result(status=ResultStatus.FAILED, done=1, undone=1, error="no", left="not undone: why")
+    kept = result(identity="key-1", left="it was made and stays: undoing that would schedule its deletion")
+    text = outcome_text(outcome(undone, failed, kept), Style())
+    assert "update was reverted: key.orders after 2 of 2 operations\n" in text
+    assert "  no\n  1 of its operations was undone.\n  not undone: why\n" in text
+    assert "create stays: key.orders (key-1): it was made and stays: undoing that would schedule its deletion\n" in text
+    assert "Apply incomplete. Resources: 1 added, 0 changed, 0 destroyed.\n" in text
+
+
+def test_why_nothing_was_reverted_is_told() -> None:
+    doubt = outcome(result(status=ResultStatus.IN_DOUBT), unreverted="an operation is in doubt")
+    assert "Nothing was reverted: an operation is in doubt.\n" in outcome_text(doubt, Style())
+
+
+@pytest.mark.parametrize(("undone", "type_"), [(2, "apply_reverted"), (0, "apply_kept")])
+def test_a_way_back_is_an_event_of_its_own(undone: int, type_: str) -> None:
+    change = Change(address=ORDERS, action=Action.UPDATE, reason=Reason.CHANGED)
+    ended = result(Action.UPDATE, ResultStatus.REVERTED, undone=undone, left=None if undone else "why")
+    line = json.loads(event_line(Event(kind=EventKind.REVERTED, change=change, result=ended), NOW))
+    assert (line["type"], line["@level"], line["hook"]["operations"]["undone"]) == (type_, "warn", undone)
+    assert line["hook"]["left"] == ended.left

@@ -12,6 +12,7 @@ from kmsplan.kms.spec import KeySpec
 from kmsplan.report.configuration_page import EXAMPLE
 from kmsplan.report.reference import PAGES, kms_page
 from kmsplan.resource.kinds import KINDS
+from tests.unit.approval.conftest import ADA, BOB
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -47,6 +48,9 @@ def test_every_setting_of_the_engine_and_the_state_is_on_the_page() -> None:
 def test_the_example_on_the_page_is_a_valid_configuration(tmp_path: Path) -> None:
     (tmp_path / "kmsplan.yaml").write_text(EXAMPLE)
     (tmp_path / "material.bin").write_bytes(bytes(32))
+    (tmp_path / "ops.trusted.yaml").write_text(
+        f"signers: {{ada: {{key: {ADA.key.public.text}}}, bob: {{key: {BOB.key.public.text}}}}}\n"
+    )
     configuration = load(tmp_path, variables={}, variable_files=(), environ={})
     assert configuration.warnings == ()
     kinds = {address.partition(".")[0] for address in configuration.desired}

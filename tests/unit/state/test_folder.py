@@ -67,8 +67,8 @@ def test_a_damaged_snapshot_is_never_a_missing_state(applied: LocalStore, conten
 
 
 def test_a_newer_snapshot_is_refused(applied: LocalStore) -> None:
-    snapshot(applied).write_bytes(b'{"format_version": 2}')
-    with pytest.raises(StateVersionError, match="format version 2"):
+    snapshot(applied).write_bytes(b'{"format_version": 3}')
+    with pytest.raises(StateVersionError, match="format version 3"):
         applied.load()
 
 

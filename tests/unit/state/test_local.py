@@ -108,14 +108,14 @@ def test_unlock_takes_the_snapshot_away_that_its_holder_was_about_to_put_in_plac
         lock.check()
 
 
-def test_history_lists_the_earlier_serials(applied: LocalStore, lock: Lock) -> None:
+def test_history_lists_every_serial(applied: LocalStore, lock: Lock) -> None:
     for number in range(3):
         with applied.open(lock) as writing:
             writing.journal.run(command="kmsplan apply")
             writing.journal.record(Address("key.orders"), Effect(attributes={"rotation": number}))
             writing.save()
     (applied.path / "history" / "notes.txt").touch()
-    assert [kept.serial for kept in applied.history()] == [0, 1, 2, 3]
+    assert [serial.number for serial in applied.history()] == [0, 1, 2, 3, 4]
     rotations = [
         applied.load_serial(serial).records[Address("key.orders")].attributes.get("rotation") for serial in (1, 2, 3, 4)
     ]
@@ -125,4 +125,4 @@ def test_history_lists_the_earlier_serials(applied: LocalStore, lock: Lock) -> N
 def test_a_serial_that_was_never_kept_is_told_with_those_that_were(applied: LocalStore) -> None:
     with pytest.raises(StateMissingError, match="there is no serial 9") as caught:
         applied.load_serial(9)
-    assert "Earlier serials there: 0." in caught.value.remedy
+    assert "These are there: 0, 1." in caught.value.remedy

@@ -14,7 +14,7 @@ from kmsplan.resource.kinds import KINDS
 from kmsplan.state.schema import state_schema
 
 ROOT = Path(__file__).parents[3]
-CASE = ROOT / "tests" / "case" / "state" / "version-1.out.json"
+CASE = ROOT / "tests" / "case" / "state" / "version-2.in.json"
 
 
 @pytest.fixture
@@ -50,7 +50,8 @@ def test_every_kind_has_records(kind: str) -> None:
     [
         (("serial",), -1),
         (("lineage",), ""),
-        (("format_version",), 2),
+        (("format_version",), 3),
+        (("made", "by"), 7),
         (("records", "key.orders", "status"), "lost"),
         (("records", "key.orders", "attributes", "pin"), "4711"),
         (("records", "thing.x"), {}),

@@ -138,7 +138,7 @@ def test_another_layout_of_the_same_content_is_accepted() -> None:
 
 
 def test_a_newer_format_is_refused_by_its_version_whatever_else_it_holds() -> None:
-    with pytest.raises(StateVersionError, match=r"has format version 99.*knows versions up to 1"):
+    with pytest.raises(StateVersionError, match=r"has format version 99.*knows versions up to 2"):
         reread(b'{"format_version": 99}')
 
 

@@ -17,10 +17,13 @@ from kmsplan.resource.step import Effect
 from kmsplan.state.entry import Ending
 from kmsplan.state.error import FenceError, StateAccessError
 from kmsplan.state.folding import fold
+from kmsplan.state.holder import Holder
 from kmsplan.state.journal import Reading, read
 from kmsplan.state.record import Pending, Recorded
 from kmsplan.state.writer import JournalWriter
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+HOLDER = Holder(id="1", owner="ada@host", pid=1, command="apply", acquired=NOW, heartbeat=NOW, fence=3)
 BASE = Recorded(lineage="l", serial=1, environment="fake/1")
 
 
@@ -29,6 +32,7 @@ class Held:
 
     fence = 3
     broken = False
+    holder = HOLDER
 
     def check(self) -> None:
         if self.broken:

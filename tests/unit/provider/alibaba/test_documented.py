@@ -20,6 +20,8 @@ PAGE = (ROOT / "docs" / "providers.md").read_text()
 PROVIDER = ROOT / "kmsplan" / "provider" / "alibaba"
 ASKING = ("identity", "importing", "survey")
 """The modules that name the actions they call; `request` makes the others of operations."""
+SIGNING = "signing"
+"""The module that uses a key, for whoever approves a plan with it."""
 NEEDS_NO_PERMISSION = {"GetCallerIdentity"}
 FOR_IMPORTS = {"GetParametersForImport", "ImportKeyMaterial"}
 
@@ -56,7 +58,15 @@ def test_only_the_modules_that_ask_and_the_table_of_requests_call_an_action() ->
     calling = {
         path.stem for path in PROVIDER.glob("*.py") if re.search(r"\.ask\(|\.pages\(|\.call\(", path.read_text())
     }
-    assert calling - {"reads", "provider"} <= set(ASKING)
+    assert calling - {"reads", "provider"} <= {*ASKING, SIGNING}
+
+
+def test_a_signature_needs_exactly_the_permissions_that_are_said_of_it() -> None:
+    said = PAGE.partition("`kmsplan plan sign --kms-key`")[2].partition("\n\n")[0]
+    text = (PROVIDER / f"{SIGNING}.py").read_text()
+    called = {*re.findall(r'_answer\("(\w+)"', text), *re.findall(r'\.ask\("(\w+)"', text)}
+    called |= set(re.findall(r'\.pages\(\s*"(\w+)"', text))
+    assert sorted(re.findall(r"`kms:(\w+)`", said)) == sorted(called)
 
 
 def test_a_plan_needs_exactly_the_permissions_of_the_first_policy() -> None:

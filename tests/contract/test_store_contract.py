@@ -1,0 +1,353 @@
+"""What every state store does alike: a folder, a database, a state server and an object store."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kmsplan.kms.secret import SecretBytes
+from kmsplan.resource.address import Address
+from kmsplan.resource.step import Effect
+from kmsplan.state import protocol
+from kmsplan.state.cipher import PLAIN, Cipher
+from kmsplan.state.entry import Ending
+from kmsplan.state.error import (
+    FenceError,
+    LockHeldError,
+    StateAccessError,
+    StateCorruptError,
+    StateKeyError,
+    StateMissingError,
+    StateMovedError,
+    UnlockError,
+)
+from kmsplan.state.record import NO_STATE
+from tests import stores
+from tests.state_server import StateServer
+from tests.stores import LINEAGE, Place, apply, begin_key, make_key, names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from kmsplan.state.holder import Holder
+
+
+@pytest.fixture(params=["local", "postgres", "http", "gitlab", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """A place without a state."""
+    match request.param:
+        case "local":
+            yield stores.local(tmp_path)
+        case "postgres":
+            yield stores.postgres(tmp_path, request.getfixturevalue("postgres"))
+        case "s3":
+            yield stores.s3(tmp_path, request.getfixturevalue("objects"), monkeypatch)
+        case _:
+            server = StateServer(gitlab=request.param == "gitlab")
+            yield stores.http(tmp_path, server)
+            server.close()
+
+
+@pytest.fixture
+def applied(place: Place) -> Place:
+    """A state with key.orders, serial 1."""
+    apply(place.machine(), "orders")
+    return place
+
+
+def test_a_store_has_every_part_of_the_protocol(applied: Place) -> None:
+    store = applied.machine()
+    with store.lock(owner="a", command="c") as lock, store.open(lock) as writing:
+        parts = {protocol.Store: store, protocol.Held: lock, protocol.Writing: writing}
+        missing = [
+            f"{kind.__name__}.{name}"
+            for kind, part in parts.items()
+            for name in vars(kind)
+            if not name.startswith("_") and not hasattr(part, name)
+        ]
+    assert missing == []
+
+
+def test_there_is_no_state_before_the_first(place: Place) -> None:
+    store = place.machine()
+    assert store.load() == NO_STATE
+    assert store.history() == []
+    with store.lock(owner="a", command="c") as lock, store.open(lock) as writing:
+        assert writing.recorded == NO_STATE
+        with pytest.raises(StateMissingError):
+            writing.journal.run(command="x")
+
+
+def test_of_many_who_make_a_state_at_once_one_wins(place: Place) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        made = list(pool.map(lambda number: place.machine(f"m{number}").init(f"{number:032x}"), range(6)))
+    assert {recorded.lineage for recorded in made} == {place.machine().load().lineage}
+    assert {recorded.serial for recorded in made} == {0}
+
+
+def test_a_run_is_seen_by_every_machine(applied: Place) -> None:
+    seen = applied.machine("two").load()
+    assert (seen.lineage, seen.serial, seen.environment) == (LINEAGE, 1, "fake/1")
+    assert seen.records[Address("key.orders")].identity == "key-orders"
+    apply(applied.machine("two"), "signer")
+    assert names(applied.machine("one")) == {"key.orders", "key.signer"}
+    assert applied.machine("one").load().serial == 2
+
+
+def test_a_run_that_changes_nothing_leaves_no_serial(applied: Place) -> None:
+    store = applied.machine()
+    with store.lock(owner="a", command="c") as lock, store.open(lock) as writing:
+        assert writing.save().serial == 1
+    assert store.load().serial == 1
+
+
+def test_an_interrupted_run_is_finished_on_its_own_machine(applied: Place) -> None:
+    _interrupt(applied)
+    store = applied.machine()
+    found = store.load()
+    assert set(found.records) == {"key.orders", "key.made"}
+    assert [pending.address for pending in found.pending] == ["key.begun"]
+    apply(store, "later")
+    assert names(applied.machine("two")) == {"key.orders", "key.made", "key.later"}
+    assert [pending.address for pending in applied.machine("two").load().pending] == ["key.begun"]
+
+
+def _interrupt(place: Place) -> None:
+    """Make a key, begin another, and give the lock back with nothing saved."""
+    store = place.machine()
+    with store.lock(owner="ada@one", command="apply") as lock:
+        writing = store.open(lock).__enter__()
+        writing.journal.run(command="apply", environment="fake/1")
+        make_key(writing.journal, "made")
+        begin_key(writing.journal, "begun")
+
+
+def test_an_interrupted_run_is_finished_by_another_machine(applied: Place) -> None:
+    if not applied.mirrors:
+        pytest.skip("told in a test of its own")
+    _interrupt(applied)
+    other = applied.machine("two")
+    assert set(other.load().records) == {"key.orders", "key.made"}
+    apply(other, "later")
+    assert names(applied.machine("one")) == {"key.orders", "key.made", "key.later"}
+
+
+def test_history_has_every_serial_and_each_can_be_read(applied: Place) -> None:
+    store = applied.machine()
+    for number in range(3):
+        with store.lock(owner="a", command="c") as lock, store.open(lock) as writing:
+            writing.journal.run(command="apply", by="ada@one", plan=f"plan-{number}")
+            writing.journal.record(Address("key.orders"), Effect(attributes={"rotation": number}))
+            writing.save()
+    other = applied.machine("two")
+    listed = other.history()
+    assert [serial.number for serial in listed] == [0, 1, 2, 3, 4]
+    assert [serial.made.plan for serial in listed if serial.made] == ["digest", "plan-0", "plan-1", "plan-2"]
+    rotations = [
+        other.load_serial(serial).records[Address("key.orders")].attributes.get("rotation") for serial in (1, 2, 3, 4)
+    ]
+    assert rotations == [None, 0, 1, 2]
+    with pytest.raises(StateMissingError, match="no serial 9"):
+        other.load_serial(9)
+
+
+def test_reading_needs_no_lock(applied: Place) -> None:
+    store = applied.machine()
+    with store.lock(owner="a", command="c") as lock, store.open(lock) as writing:
+        writing.journal.run(command="apply")
+        make_key(writing.journal, "second")
+        assert "key.orders" in names(applied.machine("two"))
+        assert next(serial.number for serial in applied.machine("two").history()) == 0
+
+
+def test_one_holds_the_lock_and_the_other_is_told_who(applied: Place) -> None:
+    with applied.machine().lock(owner="ada@one", command="apply"):
+        with pytest.raises(LockHeldError, match=r"ada@one|root") as caught:
+            applied.machine("two").lock(owner="bob@two", command="apply")
+        assert caught.value.holder is not None
+        assert caught.value.holder.command == "apply"
+        assert f"kmsplan unlock {caught.value.holder.id}" in caught.value.remedy
+    with applied.machine("two").lock(owner="bob@two", command="apply"):
+        pass
+
+
+def test_who_waits_is_told_for_whom_once_and_gets_the_lock(applied: Place) -> None:
+    told: list[Holder | None] = []
+    first = applied.machine().lock(owner="ada@one", command="apply").__enter__()
+
+    def waiting(holder: Holder | None) -> None:
+        told.append(holder)
+        first.release()
+
+    with applied.machine("two").lock(owner="bob@two", command="apply", timeout=20, waiting=waiting) as second:
+        second.check()
+        assert second.fence > first.fence
+    assert [holder.id for holder in told if holder] == [first.holder.id]
+
+
+def test_the_fence_number_grows_from_holding_to_holding(applied: Place) -> None:
+    fences = []
+    for number in range(3):
+        with applied.machine(f"m{number}").lock(owner="a", command="c") as lock:
+            fences.append(lock.fence)
+    assert fences == sorted(set(fences))
+
+
+def test_a_lock_is_broken_with_its_exact_id_alone(applied: Place) -> None:
+    store = applied.machine("two")
+    with pytest.raises(UnlockError, match="nobody holds"):
+        store.unlock("0" * 16)
+    with applied.machine().lock(owner="ada@one", command="apply") as lock:
+        with pytest.raises(UnlockError, match="another id") as caught:
+            store.unlock("0" * 16)
+        assert lock.holder.id in caught.value.summary
+        if applied.beats:
+            with pytest.raises(UnlockError, match="is alive"):
+                store.unlock(lock.holder.id)
+
+
+def test_whoever_lost_the_lease_writes_nothing_more(applied: Place) -> None:
+    if not applied.shared:
+        pytest.skip("tests/unit/state/test_lock.py has the folder's lock")
+    asleep = applied.machine()
+    lock = asleep.lock(owner="ada@one", command="apply").__enter__()
+    lock._ended.set()  # type: ignore[attr-defined]  # its heart stops, as under SIGSTOP
+    writing = asleep.open(lock).__enter__()
+    writing.journal.run(command="apply")
+    make_key(writing.journal, "before")
+    taken = _take(applied, lock.holder.id)
+    before = names(applied.machine("two"))
+    with pytest.raises(FenceError):
+        begin_key(writing.journal, "after")
+    with pytest.raises(FenceError):
+        writing.save()
+    assert names(applied.machine("two")) == before
+    taken.release()
+    writing.close()
+    lock._ended.clear()  # type: ignore[attr-defined]
+    lock.release()
+
+
+def _take(place: Place, identifier: str) -> protocol.Held:
+    """Get the lease of a holder that is silent."""
+    other = place.machine("two")
+    if not place.beats:
+        other.unlock(identifier)
+        time.sleep(stores.LEASE)
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return other.lock(owner="bob@two", command="apply").__enter__()
+        except LockHeldError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_a_snapshot_that_was_changed_without_the_lock_is_left_alone(applied: Place) -> None:
+    store = applied.machine()
+    with store.lock(owner="a", command="c") as lock, store.open(lock) as writing:
+        writing.journal.run(command="apply")
+        make_key(writing.journal, "second")
+        applied.change()
+        with pytest.raises((StateMovedError, FenceError)):
+            writing.save()
+
+
+def test_a_damaged_snapshot_is_told_and_never_taken_for_none(applied: Place) -> None:
+    applied.damage()
+    for store in (applied.machine(), applied.machine("two")):
+        with pytest.raises(StateCorruptError):
+            store.load()
+        with store.lock(owner="a", command="c") as lock, pytest.raises(StateCorruptError):
+            store.open(lock)
+
+
+def test_a_place_that_fails_in_the_middle_of_a_run_loses_nothing(applied: Place) -> None:
+    if not applied.shared:
+        pytest.skip("a folder fails as tests/unit/state/test_writer.py shows")
+    store = applied.machine()
+    with store.lock(owner="ada@one", command="apply") as lock:
+        writing = store.open(lock).__enter__()
+        writing.journal.run(command="apply")
+        make_key(writing.journal, "before")
+        writing.journal.flush()
+        make_key_end = begin_key(writing.journal, "during")
+        applied.cut()
+        try:
+            writing.journal.end(make_key_end, Ending.DONE, identity="key-during")
+            with pytest.raises(StateAccessError):
+                writing.save()
+        finally:
+            applied.heal()
+    found = applied.machine()
+    assert names(found) == {"key.orders", "key.before", "key.during"}
+    apply(found, "after")
+    seen = applied.machine("two").load()
+    assert set(seen.records) == {"key.orders", "key.before", "key.during", "key.after"}
+    assert seen.pending == ()
+
+
+def test_an_operation_is_not_begun_where_the_place_cannot_be_told(applied: Place) -> None:
+    if not applied.shared or not applied.mirrors:
+        pytest.skip("the journal is on this machine alone")
+    store = applied.machine()
+    with store.lock(owner="ada@one", command="apply") as lock:
+        writing = store.open(lock).__enter__()
+        writing.journal.run(command="apply")
+        applied.cut()
+        try:
+            with pytest.raises(StateAccessError):
+                begin_key(writing.journal, "never")
+        finally:
+            applied.heal()
+    assert applied.machine("two").load().pending == ()
+    apply(applied.machine("two"), "other")
+    apply(applied.machine(), "mine")
+    seen = applied.machine().load()
+    assert set(seen.records) == {"key.orders", "key.other", "key.mine"}
+    assert seen.pending == ()
+    assert list((applied.folder / "one" / "superseded").iterdir())
+
+
+ONE, TWO = (Cipher(SecretBytes(key * 32)) for key in (b"1", b"2"))
+
+
+def test_an_encrypted_state_is_the_same_to_whoever_has_the_key(place: Place) -> None:
+    apply(place.machine("one", ONE), "orders")
+    apply(place.machine("two", ONE), "signer")
+    assert names(place.machine("three", ONE)) == {"key.orders", "key.signer"}
+    assert [serial.number for serial in place.machine("three", ONE).history()] == [0, 1, 2]
+    assert place.machine("three", ONE).load_serial(1).records.keys() == {Address("key.orders")}
+    for codec in (PLAIN, TWO):
+        with pytest.raises(StateKeyError, match=f"is encrypted with the key {ONE.key_id}"):
+            place.machine("two", codec).load()
+
+
+def test_a_state_follows_to_another_key_and_goes_on_there(applied: Place) -> None:
+    story = [(serial.number, serial.made) for serial in applied.machine().history()]
+    for before, after in ((PLAIN, ONE), (ONE, TWO), (TWO, PLAIN)):
+        store = applied.machine("two", after)
+        with store.lock(owner="a", command="state rekey") as lock:
+            assert store.rekey(before, lock) > 0
+            assert store.rekey(before, lock) == 0
+        assert names(applied.machine("one", after)) == {"key.orders"}
+        assert [serial.number for serial in store.history()] == [number for number, _ in story]
+        with pytest.raises(StateKeyError):
+            applied.machine("one", before).load()
+    apply(applied.machine("one"), "signer")
+    assert names(applied.machine("two")) == {"key.orders", "key.signer"}
+    made = applied.machine().history()[-2].made
+    assert (1, made) in story, "serial 1 is still the one that was made then"
+
+
+def test_what_an_interrupted_run_has_left_comes_along_to_another_key(applied: Place) -> None:
+    _interrupt(applied)
+    before = applied.machine().load()
+    store = applied.machine("one", ONE)
+    with store.lock(owner="a", command="state rekey") as lock:
+        store.rekey(PLAIN, lock)
+    assert store.load() == before

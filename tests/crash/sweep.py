@@ -1,0 +1,205 @@
+"""Runs a scenario's command once for every crash point and fault, and finds out what the next run makes of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from tests.crash.forked import side_by_side
+from tests.crash.holdings import Holdings, encrypt_witnesses, left_behind, take_stock
+from tests.crash.tracer import Fault, Tracer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tests.crash.forked import Place
+    from tests.crash.scenario import Scenario
+    from tests.crash.tracer import Point, Traced
+
+PLAN: Final = ("plan", "--detailed-exitcode")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One thing to go wrong at one point."""
+
+    number: int
+    fault: Fault
+
+    @classmethod
+    def parse(cls, text: str) -> Trial:
+        """Read NUMBER:FAULT."""
+        number, _, fault = text.partition(":")
+        return cls(int(number), Fault[fault])
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.fault.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How that went."""
+
+    trial: Trial
+    point: Point | None
+    """Where the fault was; None where the command ended before it came so far."""
+    status: int | None
+    """Exit code of the command, or a signal's number below 0."""
+    lost: tuple[str, ...] = ()
+    doubled: tuple[str, ...] = ()
+    stuck: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+    @property
+    def recovered(self) -> bool:
+        """Whether the next run brought about all that was wanted."""
+        return not self.findings
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Return what was wrong."""
+        return (*self.lost, *self.doubled, *self.stuck, *self.left)
+
+
+@dataclass
+class Sweep:
+    """A scenario with its folder, and how it goes without faults."""
+
+    scenario: Scenario
+    folder: Path
+    parallelism: int = 1
+    points: list[Point] = field(default_factory=list)
+    _witnesses: dict[str, bytes] = field(default_factory=dict)
+    _wanted: Holdings | None = None
+    _plan: int = 0
+
+    @property
+    def _prepared(self) -> Path:
+        return self.folder / "prepared"
+
+    @property
+    def _command(self) -> tuple[str, ...]:
+        return self.scenario.interrupted(self.parallelism)
+
+    def __enter__(self) -> Self:
+        self.scenario.site.open()
+        try:
+            self._prepare()
+        except BaseException:
+            self.scenario.site.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.scenario.site.close()
+
+    def _prepare(self) -> None:
+        """Make the folder, and find the crash points."""
+        self.folder.mkdir(parents=True)
+        place = self.scenario.found(self._prepared)
+        self._witnesses = place.ask(encrypt_witnesses)
+        place = self.scenario.copy(self._prepared, self.folder / "wanted")
+        traced = _traced(Tracer(place.root), place, self._command)
+        assert traced.status == 0, place.said()
+        self.points = traced.points
+        self._wanted, self._plan = self._stock(place), place.run(*PLAN).code
+
+    def _stock(self, place: Place) -> Holdings:
+        return place.ask(lambda: take_stock(self._witnesses, tokens=self.scenario.site.tokens))
+
+    def trials(self, most: int | None) -> list[Trial]:
+        """Return every fault at every point; or so many of these, evenly over the points, one fault each."""
+        if most is None:
+            return [Trial(point.number, fault) for point in self.points for fault in point.faults]
+        count = min(most, len(self.points))
+        chosen = [self.points[number * len(self.points) // count] for number in range(count)]
+        return [Trial(point.number, point.faults[turn % len(point.faults)]) for turn, point in enumerate(chosen)]
+
+    def carry_out(self, trials: Sequence[Trial], processes: int) -> Iterator[Tried]:
+        """Carry out trials side by side; what came of each, in no order. Where a server is killed, none is beside."""
+        alone = [trial for trial in trials if trial.fault is Fault.SERVER or self.scenario.site.alone]
+        yield from side_by_side([trial for trial in trials if trial not in alone], self._carry_out_one, processes)
+        yield from side_by_side(alone, self._carry_out_one, 1)
+
+    def _carry_out_one(self, trial: Trial) -> Tried:
+        scenario, root = self.scenario, self.folder / f"{trial.number}-{trial.fault.name}"
+        place = scenario.copy(self._prepared, root)
+        tracer = Tracer(root, trial.fault, trial.number, lambda: scenario.site.kill(root))
+        traced = _traced(tracer, place, self._command)
+        if trial.fault is Fault.SERVER and traced.hit is not None:
+            scenario.site.revive(root)
+        tried = Tried(trial, traced.hit, traced.status)
+        if traced.status is None:
+            return replace(tried, stuck=("it does not end",))
+        if "Traceback" in place.said():
+            return replace(tried, stuck=(place.said(),))
+        tried = self._judge(tried, place)
+        if tried.recovered:
+            scenario.remove(place)
+        elif scenario.site.alone:
+            scenario.site.kill(root)
+        return tried
+
+    def _judge(self, tried: Tried, place: Place) -> Tried:
+        """Run the command once more, and compare."""
+        again = place.run(*self._command)
+        if "P201" in again.text:
+            # The brake wants the number of deletions that are left: the interrupted run has made them.
+            again = place.run(*_without_deletions(self._command))
+        stuck = [] if again.code == 0 else [f"the next run ended with {again.code}: {again.text}"]
+        plan = place.run(*PLAN)
+        if plan.code != self._plan:
+            stuck.append(f"the plan after it ended with {plan.code}: {plan.text}")
+        try:
+            held = self._stock(place)
+        except RuntimeError as error:
+            return replace(tried, stuck=(*stuck, str(error)))
+        assert self._wanted is not None
+        lost, doubled, differs = compare(self._wanted, held)
+        return replace(
+            tried,
+            lost=tuple(lost),
+            doubled=tuple(doubled),
+            stuck=(*stuck, *differs),
+            left=tuple(left_behind(place.root, self.scenario.hidden)),
+        )
+
+
+def _without_deletions(command: Sequence[str]) -> Sequence[str]:
+    place = command.index("--allow-delete")
+    return (*command[:place], *command[place + 2 :])
+
+
+def _traced(tracer: Tracer, place: Place, command: Sequence[str]) -> Traced:
+    """Run a command under the tracer, in a process that has no other children."""
+    (traced,) = side_by_side([None], lambda _: tracer.run(place.program(*command)), 1)
+    return traced
+
+
+def compare(wanted: Holdings, held: Holdings) -> tuple[list[str], list[str], list[str]]:
+    """Return what was lost, what is there too often, and what else differs."""
+    lost = [f"{identity} is recorded, and cannot be used" for identity in held.missing]
+    doubled = [f"{identity} is recorded nowhere" for identity in held.unrecorded if identity not in wanted.unrecorded]
+    differs = list(held.unsettled)
+    for address in {**wanted.objects, **held.objects}:
+        expected, found = wanted.objects.get(address, []), held.objects.get(address, [])
+        if len(found) < len(expected):
+            lost.append(f"{address}: {len(found)} of {len(expected)} objects")
+        elif len(found) > len(expected):
+            doubled.append(f"{address}: {len(found)} objects, not {len(expected)}")
+        elif found != expected:
+            differs.append(f"{address} is {found}, not {expected}")
+    lost += [f"{text}, not {other}" for text, other in zip(held.opened, wanted.opened, strict=True) if text != other]
+    differs += [f"{name}: {held_}, not {wanted_}" for name, held_, wanted_ in _others(wanted, held) if held_ != wanted_]
+    in_token = Counter(held.in_token)
+    in_token.subtract(wanted.in_token)
+    doubled += [f"{count} x {kind} more in the token" for kind, count in in_token.items() if count > 0]
+    lost += [f"{-count} x {kind} less in the token" for kind, count in in_token.items() if count < 0]
+    return lost, doubled, differs
+
+
+def _others(wanted: Holdings, held: Holdings) -> Iterator[tuple[str, object, object]]:
+    yield "aliases", held.aliases, wanted.aliases
+    yield "records", held.records, wanted.records

@@ -1,0 +1,56 @@
+"""A sample of what tests/crash/run does; docs/crashes.md says how to see all of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[2]
+
+
+def _sweep(*options: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.crash.run", "--jobs", "1", *options],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _sums(table: str) -> list[int]:
+    """Return what the last line counts: tried, recovered, lost, doubled, stuck, left."""
+    return [int(cell) for cell in table.splitlines()[-1].split("|")[4:-1]]
+
+
+@pytest.mark.parametrize(("scenario", "points"), [("create", 8), ("change", 10), ("import", 3)])
+def test_a_crash_or_fault_anywhere_is_mended_by_the_next_run(scenario: str, points: int) -> None:
+    tried, recovered, *wrong = _sums(_sweep("--only", scenario, "--points", str(points)))
+    assert points - 2 < tried == recovered
+    assert wrong == [0, 0, 0, 0]
+
+
+@pytest.mark.hsm
+def test_a_crash_of_kmsplan_or_of_its_hsm_worker_leaves_every_hardware_key_once() -> None:
+    tried, recovered, *wrong = _sums(_sweep("--only", "hardware change", "--points", "4"))
+    assert 2 < tried == recovered
+    assert wrong == [0, 0, 0, 0]
+
+
+def test_a_database_server_that_is_killed_loses_no_key() -> None:
+    tried, recovered, *wrong = _sums(_sweep("--only", "database create", "--trial", "60:SERVER", "--trial", "90:CUT"))
+    assert 0 < tried == recovered
+    assert wrong == [0, 0, 0, 0]
+
+
+def test_a_soak_draws_its_faults_and_ends_when_its_time_is_over() -> None:
+    table = _sweep("--only", "change", "--soak", "0.01", "--seed", "7", "--points", "4")
+    tried, recovered, *wrong = _sums(table)
+    assert 2 < tried == recovered
+    assert wrong == [0, 0, 0, 0]

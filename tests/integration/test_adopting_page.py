@@ -1,0 +1,45 @@
+"""The page on adopting: what it tells people to run is run, in its order."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.project import KMSPLAN
+
+if TYPE_CHECKING:
+    from tests.project import Project
+
+PAGE = (Path(__file__).parents[2] / "docs" / "adopting.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+
+
+def test_every_command_of_the_page_works_in_its_order(project: Project) -> None:
+    project.environ["PATH"] = f"{Path(KMSPLAN).parent}:/usr/bin:/bin"
+    said = ""
+    for kind, text in BLOCKS:
+        if kind == "yaml":
+            (project.root / text.partition("\n")[0].removeprefix("# ")).write_text(text)
+            continue
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", text],
+            cwd=project.root,
+            env=project.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, text + done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        said += done.stdout
+    assert said.count("Plan: 0 to add, 0 to change, 0 to destroy.\nAlso: 3 to adopt.") == 2  # by plan and by apply
+    assert said.count("Also: 4 to adopt.") == 1
+    assert "~ rotation" in said
+    assert said.count("No changes.") == PAGE.count("--detailed-exitcode") == 4
+
+
+def test_blocks_are_of_the_two_kinds_that_are_used() -> None:
+    assert {kind for kind, _ in BLOCKS} == {"sh", "yaml"}
+    assert PAGE.count("```") == 2 * len(BLOCKS)
