@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -97,11 +98,22 @@ def ended(pid: int, within: float = 5.0) -> bool:
     return True
 
 
-def _running(pid: int) -> bool:
+def pause(pid: int) -> None:
+    """Stop a process, and return once each of its threads stands: a signal takes its time, a call may be quicker."""
+    os.kill(pid, signal.SIGSTOP)
+    while any(_state(path) not in "TZ" for path in Path(f"/proc/{pid}/task").glob("*/stat")):
+        time.sleep(0.001)
+
+
+def _state(stat: Path) -> str:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return stat.read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return "Z"
+
+
+def _running(pid: int) -> bool:
+    return _state(Path(f"/proc/{pid}/stat")) != "Z"
 
 
 def random_reference() -> bytes:

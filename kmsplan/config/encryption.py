@@ -32,7 +32,8 @@ KEY_SIZE: Final = 32
 def check_stores(expanded: Expanded, problems: Problems) -> None:
     """Want one store; how it is encrypted stands beside it."""
     entry = expanded.one.get("state")
-    stores = [name for name in entry.written if name != ENCRYPTION] if entry is not None and entry.written else []
+    written = entry.written if entry is not None and isinstance(entry.written, dict) else {}
+    stores = [name for name in written if name != ENCRYPTION]
     if entry is not None and len(stores) > 1:
         problems.add("K208", f"`state` names {' and '.join(stores)}. Keep one.", entry.node.locate((stores[1],)))
 

@@ -207,7 +207,7 @@ def test_a_store_that_fails_in_the_middle_loses_nothing(team: Team) -> None:
         code, printed = finish(one, first)
     finally:
         team.heal()
-    assert code in {1, 8}
+    assert code in {1, 8, 10}  # nothing, a part, or a part with an operation whose end could not be written down
     assert "S101" in printed
     one.apply("--lock-timeout", "60")
     complete(two)

@@ -14,7 +14,7 @@ from kmsplan.engine.hsm.client import LANES, TokenName, Worker, environment
 from kmsplan.engine.hsm.error import HsmError, WorkerDiedError, WorkerTimeoutError
 from kmsplan.engine.hsm.message import Fault, Op, TokenFaultError
 from kmsplan.kms.secret import SecretBytes
-from tests.softhsm import LABEL, MODULE, PIN, ended, random_reference
+from tests.softhsm import LABEL, MODULE, PIN, ended, pause, random_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +84,7 @@ def test_the_worker_is_in_no_process_group_of_the_clients_terminal(worker: Worke
 
 
 def test_a_worker_killed_in_the_middle_of_a_call_is_reported_with_the_signal(worker: Worker) -> None:
-    os.kill(worker.pid, signal.SIGSTOP)
+    pause(worker.pid)
     threading.Timer(0.1, os.kill, (worker.pid, signal.SIGKILL)).start()
     with pytest.raises(WorkerDiedError, match=r"killed by SIGKILL.*starts it again"):
         worker.call(Op.PREPARE)
@@ -95,7 +95,7 @@ def test_a_worker_that_does_not_answer_is_stopped_when_the_time_is_over(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "_SECONDS", {Op.PREPARE: 0.1})
-    os.kill(worker.pid, signal.SIGSTOP)
+    pause(worker.pid)
     with pytest.raises(WorkerTimeoutError, match="did not answer PREPARE within"):
         worker.call(Op.PREPARE)
     assert ended(worker.pid)
@@ -112,7 +112,7 @@ def test_more_callers_than_lanes_wait_and_are_told_when_none_comes_free(
         except HsmError as error:
             errors.append(error)
 
-    os.kill(worker.pid, signal.SIGSTOP)
+    pause(worker.pid)
     callers = [threading.Thread(target=call) for _ in range(LANES)]
     for caller in callers:
         caller.start()

@@ -12,7 +12,7 @@ from kmsplan.engine.hsm.error import PinRefusedError, TokenMissingError, WorkerD
 from kmsplan.engine.hsm.message import Op
 from kmsplan.engine.hsm.supervisor import REST, Supervisor
 from kmsplan.kms.secret import SecretBytes
-from tests.softhsm import LABEL, MODULE, PIN, SoftHsm
+from tests.softhsm import LABEL, MODULE, PIN, SoftHsm, pause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,7 +149,7 @@ def _kill(pid: int) -> None:
 
 def _die_in_a_call(rig: _Rig) -> None:
     pid = rig.supervisor.worker().pid
-    os.kill(pid, signal.SIGSTOP)
+    pause(pid)
     threading.Timer(0.1, os.kill, (pid, signal.SIGKILL)).start()
     with pytest.raises(WorkerDiedError):
         rig.supervisor.call(Op.PREPARE)
