@@ -17,6 +17,8 @@ from kmsplan.apply.outcome import Result, ResultStatus
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.operation import facts_of, name_of, parameters, references, resolve
 from kmsplan.plan.inverse import INVERSES
+from kmsplan.resource.address import RETIRED_MARK, Address, kind_of
+from kmsplan.resource.kinds import REFERENCES
 from kmsplan.state.entry import Ending
 from kmsplan.state.error import StateError
 
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
     from kmsplan.apply.change import Context
     from kmsplan.plan.inverse import Done
     from kmsplan.plan.plan import Change
-    from kmsplan.resource.address import Address
-    from kmsplan.resource.step import Step
+    from kmsplan.resource.step import Effect, Step
 
 _STOPPED: Final = "somebody asked to stop"
 
@@ -114,7 +115,7 @@ class _WayBack:
 
     def _operate(self, done: Done, step: Step) -> Attempted:
         context = self._context
-        identities = {address: context.identities.get(address, address) for address in references(step.operation)}
+        identities = {address: self._identity(Address(address)) for address in references(step.operation)}
         operation = resolve(step.operation, identities)
         pending = context.journal.begin(
             address=done.address,
@@ -122,7 +123,7 @@ class _WayBack:
             parameters=parameters(operation),
             token=None,
             identity=done.identity,
-            effect=step.effect,
+            effect=self._effect(done, step),
         )
         attempted = context.attempts.carry_out(operation, pending, lambda _: None)
         if attempted.ending is not None:
@@ -137,6 +138,21 @@ class _WayBack:
         if attempted.ending is Ending.DONE and facts_of(operation).makes_object:
             context.identities[done.address] = done.identity
         return attempted
+
+    def _effect(self, done: Done, step: Step) -> Effect:
+        """Return what is recorded of a step, with references to what is there now."""
+        attributes, names = step.effect.attributes, REFERENCES[kind_of(done.address)]
+        found = {name: self._standing(attributes[name]) for name in names if name in attributes}
+        return dataclasses.replace(step.effect, attributes={**attributes, **found})
+
+    def _standing(self, address: Address) -> Address:
+        """Return the address of what a plan calls a predecessor: its own, unless it never came to be replaced."""
+        current = Address(address.partition(RETIRED_MARK)[0])
+        known = self._context.identities
+        return current if address not in known and current in known else address
+
+    def _identity(self, address: Address) -> str:
+        return self._context.identities.get(self._standing(address), address)
 
     def _after(self, result: Result) -> Result:
         found = self._found.get(result.address)

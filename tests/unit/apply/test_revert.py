@@ -185,3 +185,15 @@ def test_progress_tells_of_what_was_reverted(bench: Bench) -> None:
     outcome = reverted(bench, AFTER, refuse("DisableKey", identity))
     told = {event.change.address for event in bench.events if event.kind is EventKind.REVERTED}
     assert told == {result.address for result in outcome.results if result.undone or result.left}
+
+
+def test_an_alias_comes_back_on_the_key_that_never_came_to_be_replaced(bench: Bench) -> None:
+    kept = plans.desired(instance__core=plans.core(), key__a=plans.key(on_replace="succeed"))
+    bench.apply({**kept, Address("alias.x"): {"key": "key.a"}})
+    before = seen(bench)
+    after = plans.desired(
+        instance__core=plans.core(), key__a=plans.key(on_replace="succeed", spec="RSA_2048", usage="SIGN/VERIFY")
+    )
+    assert exit_code(reverted(bench, after, refuse("CreateKey"))) == 8
+    assert seen(bench) == before
+    assert bench.store.load().records[Address("alias.x")].attributes == {"key": "key.a"}
