@@ -32,7 +32,19 @@ ENVIRON = {
 }
 
 
-PARTS: Final = ("start", "terraform", "apply", "plans", "adopt", "serving", "hardware", "stored", "stores", "records")
+PARTS: Final = (
+    "start",
+    "terraform",
+    "apply",
+    "plans",
+    "adopt",
+    "serving",
+    "hardware",
+    "stored",
+    "stores",
+    "records",
+    "journal",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +248,16 @@ def state_stores(root: Path, times: int) -> list[Row]:
     ]
 
 
+def journal_cost(root: Path, times: int) -> list[Row]:
+    """Apply 10,000 keys and aliases with a state on disk, and with one in memory alone."""
+    from tests.benchmark.journal import compare  # noqa: PLC0415 - beside what it is used for
+
+    kept, remembered = compare(root, 10_000, times)
+    figure = f"{kept:.1f} s on disk, {remembered:.1f} s in memory alone"
+    cost = f"{(kept - remembered) / kept:.2f} of the apply"
+    return [Row("journal, lock and snapshot, 10,000 keys", figure, "-", cost, "0.15 at most")]
+
+
 def soaked(root: Path, minutes: float) -> list[Row]:
     """Load a served engine for minutes."""
     from tests.benchmark.lasting import soak  # noqa: PLC0415 - beside what it is used for
@@ -284,6 +306,7 @@ def main() -> None:
             "plans": lambda: large_plans(folders, options.repeat, big=options.big),
             "adopt": lambda: adopting(folders),
             "records": lambda: recorded(root, options.repeat),
+            "journal": lambda: journal_cost(root, options.repeat),
         }
         wanted += ["soak"] if options.soak else []
         rows = [row for name, part in parts.items() if name in wanted for row in part()]
