@@ -146,8 +146,7 @@ class LocalStore:
         Raises:
             StateError: one of them cannot be read as it should.
         """
-        archive = self._archive()
-        return past.serials(archive) if archive else []
+        return past.serials(self._archive())
 
     def load_serial(self, serial: int) -> Recorded:
         """Read an earlier serial, or the current one by its number.
@@ -156,10 +155,7 @@ class LocalStore:
             StateMissingError: there is none with this number.
             StateError: it cannot be read as it should.
         """
-        archive = self._archive()
-        if archive is None:
-            raise StateMissingError(f"there is no state in {self.path}", "Run `kmsplan apply` to make one.")
-        return past.load_serial(archive, serial)
+        return past.load_serial(self._archive(), serial, self.path)
 
     def rekey(self, before: Codec, lock: Held) -> int:
         """Put everything under this store's codec; return how many files that has changed.

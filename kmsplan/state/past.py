@@ -66,12 +66,14 @@ class Archive:
     """The journal that led away from a kept snapshot."""
 
 
-def serials(archive: Archive) -> list[Serial]:
-    """Return every serial, the current one last.
+def serials(archive: Archive | None) -> list[Serial]:
+    """Return every serial, the current one last; none where there is no state.
 
     Raises:
         StateError: one of them cannot be read as it should.
     """
+    if archive is None:
+        return []
     current = archive.current()
     saved = _saved(archive, current)
     last = saved.recorded.serial
@@ -95,13 +97,15 @@ def _kept(archive: Archive, number: int, following: int) -> Iterator[Serial]:
         yield Serial(number=number, made=None, readable=False)
 
 
-def load_serial(archive: Archive, serial: int) -> Recorded:
+def load_serial(archive: Archive | None, serial: int, place: object) -> Recorded:
     """Read one serial, the current one among them.
 
     Raises:
-        StateMissingError: there is none with this number.
+        StateMissingError: there is none with this number, or no state in `place` at all.
         StateError: it cannot be read as it should.
     """
+    if archive is None:
+        raise StateMissingError(f"there is no state in {place}", "Run `kmsplan apply` to make one.")
     if serial in archive.numbers:
         return _earlier(archive, serial).recorded
     current = archive.current()

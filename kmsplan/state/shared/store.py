@@ -179,8 +179,7 @@ class SharedStore:
         Raises:
             StateError: one of them cannot be read as it should.
         """
-        archive = self._archive()
-        return past.serials(archive) if archive else []
+        return past.serials(self._archive())
 
     def load_serial(self, serial: int) -> Recorded:
         """Read an earlier serial, or the current one by its number.
@@ -189,10 +188,7 @@ class SharedStore:
             StateMissingError: there is none with this number.
             StateError: it cannot be read as it should.
         """
-        archive = self._archive()
-        if archive is None:
-            raise StateMissingError(f"there is no state in {self.place}", "Run `kmsplan apply` to make one.")
-        return past.load_serial(archive, serial)
+        return past.load_serial(self._archive(), serial, self.place)
 
     def rekey(self, before: Codec, lock: Held) -> int:
         """Put what is recorded now under this store's codec; earlier serials stay as the place keeps them.
