@@ -149,7 +149,7 @@ class _Run:
         with reading(self._session, self._configuration) as reader:
             read = observe(reader, self._configuration, recorded)
             made = make(self._configuration, read, reader, plan_options(self._planning))
-        show_plan(self._session, made, as_json=False)
+        show_plan(self._session, made)
         return made
 
     def _ask(self) -> None:
@@ -193,7 +193,7 @@ class _Run:
             if self._as_json:
                 heard.planned(plan)
             elif decision.shown is None and (decision.saved is None or plan.violations):
-                show_plan(self._session, plan, as_json=False)
+                show_plan(self._session, plan)
             heard.expect(len(plan.effective))
 
         return announce

@@ -201,9 +201,12 @@ class _Import:
                 self._show(change)
         else:
             from kmsplan.report.outcome_text import outcome_text  # noqa: PLC0415
+            from kmsplan.report.scene import Scene  # noqa: PLC0415
             from kmsplan.report.style import Style  # noqa: PLC0415
 
-            self._session.note(outcome_text(applied.outcome, Style(color=self._session.terminal.error_color)).rstrip())
+            self._session.note(
+                outcome_text(applied.outcome, Scene(style=Style(color=self._session.terminal.error_color))).rstrip()
+            )
         return code
 
     def _carry_out(self, stop: StopSignal) -> Applied:

@@ -265,10 +265,13 @@ class _Between:
 
     def _report(self, outcome: Outcome, gone: Sequence[Address]) -> None:
         from kmsplan.report.outcome_text import outcome_text  # noqa: PLC0415
+        from kmsplan.report.scene import Scene  # noqa: PLC0415
         from kmsplan.report.style import Style  # noqa: PLC0415
 
         for address in gone:
             self._session.say(f"{address}: moved to {self._folder}")
         if len(gone) < len(outcome.results) or outcome.error is not None:
-            self._session.note(outcome_text(outcome, Style(color=self._session.terminal.error_color)).rstrip())
+            self._session.note(
+                outcome_text(outcome, Scene(style=Style(color=self._session.terminal.error_color))).rstrip()
+            )
             self._session.note("What was not moved is still recorded here: run the same command again.")

@@ -11,9 +11,11 @@ import click
 from kmsplan.cli import kms
 from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.lazy import LazyGroup
-from kmsplan.cli.options import Planning, destroy_option, json_option, planning_options
+from kmsplan.cli.options import Planning, destroy_option, planning_options
 from kmsplan.cli.planning import make, observe, plan_options, reading
+from kmsplan.cli.reporting import TEXT, Reports, report_options, scene_of
 from kmsplan.cli.session import Session, entropy, pass_session
+from kmsplan.report.form import Subject
 
 if TYPE_CHECKING:
     from kmsplan.config.configuration import Configuration
@@ -27,7 +29,7 @@ _APPROVING: Final = dict.fromkeys(("sign", "verify", "keygen"), "kmsplan.cli.app
 @click.group(cls=LazyGroup, modules=_APPROVING, invoke_without_command=True, subcommand_metavar="[COMMAND]")
 @click.option("-o", "--out", "target", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan for apply.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes.")
-@json_option
+@report_options(Subject.PLAN)
 @destroy_option
 @planning_options
 @click.pass_context
@@ -36,10 +38,10 @@ def plan(
     session: Session,
     ctx: click.Context,
     planning: Planning,
+    reports: Reports,
     target: Path | None,
     *,
     detailed_exitcode: bool,
-    as_json: bool,
 ) -> ExitCode:
     """Show what apply would do. Changes nothing; takes no lock.
 
@@ -63,12 +65,13 @@ def plan(
         made = replace(made, author=kms.actor())
         content, named = dump_with_digest(made)
         session.write(target, content)
-    show_plan(session, made, as_json=as_json)
-    if made.applyable and not as_json:
+    reports.deliver(session, made, scene_of(session, configuration, made.environment))
+    people = reports.form == TEXT and reports.output is None
+    if made.applyable and people:
         from kmsplan.plan.planfile import digest  # noqa: PLC0415
 
         session.say(f"Digest: sha256:{named or digest(made)}")
-    if target is not None and not as_json and not made.violations:
+    if target is not None and people and not made.violations:
         session.hint(f"Saved the plan to {target}. To carry out exactly this: kmsplan apply {target}")
     return exit_code(made, detailed=detailed_exitcode)
 
@@ -84,17 +87,9 @@ def _make(session: Session, configuration: Configuration, planning: Planning, re
         return make(configuration, observe(reader, configuration, recorded), reader, plan_options(planning))
 
 
-def show_plan(session: Session, made: Plan, *, as_json: bool) -> None:
-    """Print a plan."""
-    if as_json:
-        from kmsplan.report.plan_json import plan_json  # noqa: PLC0415
-
-        session.print(plan_json(made))
-        return
-    from kmsplan.report.plan_text import plan_text  # noqa: PLC0415
-    from kmsplan.report.style import Style  # noqa: PLC0415
-
-    session.print(plan_text(made, Style(color=session.terminal.color)))
+def show_plan(session: Session, made: Plan) -> None:
+    """Print a plan for people."""
+    session.print(session.render(Subject.PLAN, TEXT, made, scene_of(session, None, made.environment)))
 
 
 def exit_code(made: Plan, *, detailed: bool) -> ExitCode:

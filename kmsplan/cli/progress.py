@@ -12,6 +12,7 @@ from kmsplan.apply.outcome import ResultStatus
 from kmsplan.report.escape import escape
 from kmsplan.report.event_json import diagnostic_line, event_line, planned_lines, summary_line, version_line
 from kmsplan.report.outcome_text import outcome_text
+from kmsplan.report.scene import Scene
 from kmsplan.report.style import Style
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class _JsonLines:
 def _say_outcome(outcome: Outcome, terminal: Terminal) -> None:
     complete = all(result.status is ResultStatus.DONE for result in outcome.results) and outcome.error is None
     color = terminal.color if complete else terminal.error_color
-    click.echo(outcome_text(outcome, Style(color=color)), nl=False, err=not complete, color=True)
+    click.echo(outcome_text(outcome, Scene(style=Style(color=color))), nl=False, err=not complete, color=True)
 
 
 _DONE = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kmsplan.cli.options import Variables
     from kmsplan.cli.terminal import Terminal
     from kmsplan.config.configuration import Configuration
+    from kmsplan.report.form import Subject
+    from kmsplan.report.scene import Scene
     from kmsplan.state.holder import Holder
     from kmsplan.state.protocol import Store
 
@@ -46,6 +48,13 @@ class Session:
     def print(self, text: str) -> None:
         """Print a report, which ends its own lines."""
         click.echo(text, nl=False, color=True)
+
+    def render(self, subject: Subject, form: str, value: Any, scene: Scene, *, printed: bool = True) -> str:
+        """Return a report, with colours where it is printed and they are wanted."""
+        from kmsplan.report.form import render  # noqa: PLC0415 - most commands report nothing
+        from kmsplan.report.style import Style  # noqa: PLC0415
+
+        return render(subject, form, value, replace(scene, style=Style(color=printed and self.terminal.color)))
 
     def note(self, text: str) -> None:
         """Print a line beside the answer, on standard error."""

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from kmsplan.cli.options import Variables, json_option, variable_options
-from kmsplan.cli.plan import show_plan
+from kmsplan.cli.reporting import Reports, scene_of
 from kmsplan.cli.session import Session, pass_session
+from kmsplan.report.form import Subject
 
 
 @click.command()
@@ -22,7 +23,8 @@ def show(session: Session, variables: Variables, planfile: Path | None, *, as_js
         from kmsplan.plan.planfile import digest, load  # noqa: PLC0415
 
         saved = load(planfile.read_bytes())
-        show_plan(session, saved, as_json=as_json)
+        reports = Reports(subject=Subject.PLAN, form="json" if as_json else "text")
+        reports.deliver(session, saved, scene_of(session, None, saved.environment))
         if not as_json:
             from kmsplan.report.escape import escape  # noqa: PLC0415
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -86,6 +87,23 @@ class Import:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """One `waivers:` entry: somebody answers for a difference or a broken rule until a day."""
+
+    address: str
+    """An address, an unmanaged object's identity, or a glob of either."""
+    owner: str
+    reason: str
+    expires: date
+    """The last day on which it counts."""
+    span: Span
+    rule: str | None = None
+    """The policy rule that it lets pass; None in a waiver of drift."""
+    attribute: str | None = None
+    """The drifted attribute; None for all of them, or in a waiver of a rule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
     """A valid configuration folder."""
 
@@ -116,4 +134,5 @@ class Configuration:
     """None where the state is in `state_path`."""
     encryption: SecretReference | None = None
     """The key that the state is encrypted with; None where it is plain."""
+    waivers: tuple[Waiver, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()

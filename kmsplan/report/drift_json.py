@@ -10,23 +10,19 @@ from kmsplan.plan.schema import KINDS_OF_DRIFT
 from kmsplan.report.document import document
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from kmsplan.drift.report import DriftReport
     from kmsplan.plan.plan import Drift
+    from kmsplan.report.scene import Scene
 
 
-def drift_json(drift: Sequence[Drift], *, checked: int) -> str:
-    """Return drift as one JSON document.
-
-    Args:
-        drift: as it was found.
-        checked: how many recorded objects were compared.
-    """
+def drift_json(report: DriftReport, _: Scene) -> str:
+    """Return drift as one JSON document."""
+    drift = [finding.drift for finding in report.findings]
     found = Counter(one.kind for one in drift)
     return document(
         FORMAT_VERSION,
         {
-            "checked": checked,
+            "checked": report.checked,
             "drift": [drift_entry(one) for one in drift],
             "summary": {kind: found[kind] for kind in KINDS_OF_DRIFT},
         },

@@ -12,9 +12,11 @@ from kmsplan.report.value_text import value_text
 from kmsplan.resource.address import Address, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from kmsplan.drift.report import DriftReport
     from kmsplan.plan.plan import Drift, DriftedAttribute
+    from kmsplan.report.scene import Scene
     from kmsplan.report.style import Style
 
 NO_DRIFT: Final = "No drift. The KMS holds what the last apply left."
@@ -30,8 +32,10 @@ _WORDS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def drift_text(drift: Sequence[Drift], style: Style) -> str:
+def drift_text(report: DriftReport, scene: Scene) -> str:
     """Return drift as text; the last line counts it."""
+    style = scene.style
+    drift = [finding.drift for finding in report.findings]
     if not drift:
         return f"{style.bold(style.green(NO_DRIFT))}\n"
     found = Counter(one.kind for one in drift)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from kmsplan.apply.outcome import Outcome, Result
+    from kmsplan.report.scene import Scene
     from kmsplan.report.style import Style
 
 _TITLES: Final[Mapping[ResultStatus, str]] = MappingProxyType(
@@ -36,9 +37,9 @@ _NEXT: Final[Mapping[ResultStatus, str]] = MappingProxyType(
 )
 
 
-def outcome_text(outcome: Outcome, style: Style) -> str:
+def outcome_text(outcome: Outcome, scene: Scene) -> str:
     """Return what was done, what was not and why, and what to do next."""
-    return "".join(f"{line}\n" for line in _lines(outcome, style))
+    return "".join(f"{line}\n" for line in _lines(outcome, scene.style))
 
 
 def done_counts(outcome: Outcome) -> dict[str, int]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kmsplan.plan.plan import Blast, Change, Plan, Unchanged, Violation
+    from kmsplan.report.scene import Scene
 
 ACTIONS: Final[Mapping[Action, tuple[str, ...]]] = MappingProxyType(
     {
@@ -37,7 +38,7 @@ ACTIONS: Final[Mapping[Action, tuple[str, ...]]] = MappingProxyType(
 """Terraform's words. A predecessor is forgotten at its address, never destroyed."""
 
 
-def plan_json(plan: Plan) -> str:
+def plan_json(plan: Plan, _: Scene) -> str:
     """Return a plan as one JSON document."""
     return document(
         FORMAT_VERSION,

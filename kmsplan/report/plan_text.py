@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from kmsplan.plan.plan import Plan
+    from kmsplan.report.scene import Scene
     from kmsplan.report.style import Style
 
 _WHOLE: Final = (Action.CREATE, Action.DELETE, Action.FORGET)
@@ -96,9 +97,9 @@ _USUAL: Final[Mapping[Action, str]] = MappingProxyType(
 )
 
 
-def plan_text(plan: Plan, style: Style) -> str:
+def plan_text(plan: Plan, scene: Scene) -> str:
     """Return a plan as text: drift, changes, counts, then whatever forbids it."""
-    return "".join(f"{line}\n" for line in _lines(plan, style))
+    return "".join(f"{line}\n" for line in _lines(plan, scene.style))
 
 
 def summary_line(plan: Plan) -> str:

@@ -29,7 +29,7 @@ from kmsplan.plan.planner import make_plan
 from kmsplan.plan.schema import plan_schema
 from kmsplan.report.plan_json import plan_json
 from kmsplan.report.plan_text import plan_text
-from kmsplan.report.style import Style
+from kmsplan.report.scene import Scene
 from kmsplan.resource.address import Address, kind_of
 from kmsplan.resource.key import default_usage
 from kmsplan.resource.kinds import KINDS, REFERENCES
@@ -208,7 +208,7 @@ def settled(text: str) -> Any:
 def test_a_plan_says_what_the_case_says(name: str) -> None:
     folder = Path(__file__).parent / name
     plan = Case(yaml.safe_load((folder / "input.yaml").read_text())).plan()
-    text, document = plan_text(plan, Style()), settled(plan_json(plan))
+    text, document = plan_text(plan, Scene()), settled(plan_json(plan, Scene()))
     validator().validate(document)
     if os.environ.get("KMSPLAN_UPDATE"):
         (folder / "plan.txt").write_text(text)
@@ -221,7 +221,7 @@ def test_a_plan_says_what_the_case_says(name: str) -> None:
 def test_a_plan_survives_its_file(name: str) -> None:
     plan = Case(yaml.safe_load((Path(__file__).parent / name / "input.yaml").read_text())).plan()
     assert dump(load(dump(plan))) == dump(plan)
-    assert plan_text(load(dump(plan)), Style()) == plan_text(plan, Style())
+    assert plan_text(load(dump(plan)), Scene()) == plan_text(plan, Scene())
 
 
 def test_every_case_says_what_it_is_about() -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import jsonschema
 
+from kmsplan.drift.report import DriftReport, Finding
 from kmsplan.plan.plan import Drift, DriftedAttribute
 from kmsplan.report.drift_json import drift_json
 from kmsplan.report.drift_text import NO_DRIFT, drift_text
-from kmsplan.report.style import Style
+from kmsplan.report.scene import Scene
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "schemas" / "drift.json").read_text())
 DRIFT = (
@@ -30,8 +31,12 @@ DRIFT = (
 )
 
 
+def report(drift: tuple[Drift, ...], checked: int = 0) -> DriftReport:
+    return DriftReport(findings=tuple(Finding(drift=one, fingerprint="") for one in drift), checked=checked)
+
+
 def test_drift_reads_as_what_was_and_what_is() -> None:
-    assert drift_text(DRIFT, Style()) == (
+    assert drift_text(report(DRIFT), Scene()) == (
         "The KMS differs from what the last apply left:\n"
         "\n"
         "  # key-9 is not managed\n"
@@ -62,11 +67,11 @@ def test_drift_reads_as_what_was_and_what_is() -> None:
 
 
 def test_no_drift_says_so() -> None:
-    assert drift_text((), Style()) == f"{NO_DRIFT}\n"
+    assert drift_text(report(()), Scene()) == f"{NO_DRIFT}\n"
 
 
 def test_the_document_is_what_the_schema_says() -> None:
-    document = json.loads(drift_json(DRIFT, checked=4))
+    document = json.loads(drift_json(report(DRIFT, checked=4), Scene()))
     jsonschema.Draft202012Validator(SCHEMA).validate(document)
     assert (document["checked"], document["summary"]["changed"], document["summary"]["unmanaged"]) == (4, 1, 1)
     assert document["drift"][0]["address"] is None
@@ -79,6 +84,6 @@ def test_the_document_is_what_the_schema_says() -> None:
 
 
 def test_an_empty_document_is_a_document_too() -> None:
-    document = json.loads(drift_json((), checked=0))
+    document = json.loads(drift_json(report(()), Scene()))
     jsonschema.Draft202012Validator(SCHEMA).validate(document)
     assert set(document["summary"].values()) == {0}

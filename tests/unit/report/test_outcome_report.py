@@ -11,7 +11,7 @@ from kmsplan.apply.settle import Found, Settled
 from kmsplan.plan.plan import Action, Change, Plan, Reason
 from kmsplan.report.event_json import diagnostic_line, event_line, planned_lines, summary_line, version_line
 from kmsplan.report.outcome_text import outcome_text
-from kmsplan.report.style import Style
+from kmsplan.report.scene import Scene
 from kmsplan.resource.address import Address
 from kmsplan.resource.step import Effect
 from kmsplan.state.error import StateError
@@ -32,7 +32,7 @@ def outcome(*results: Result, **said: object) -> Outcome:
 
 def test_a_complete_apply_says_so_in_terraforms_words() -> None:
     done = outcome(result(), result(Action.REPLACE), result(Action.UPDATE), result(Action.DELETE), result(Action.ADOPT))
-    assert outcome_text(done, Style()) == (
+    assert outcome_text(done, Scene()) == (
         "Apply complete! Resources: 2 added, 1 changed, 1 destroyed.\nAlso: 1 adopted.\n"
     )
 
@@ -40,7 +40,7 @@ def test_a_complete_apply_says_so_in_terraforms_words() -> None:
 def test_what_failed_is_listed_with_its_error_and_what_to_do() -> None:
     failed = result(status=ResultStatus.FAILED, done=1, error="Throttled\x1b (Rejected.Throttling)")
     skipped = result(status=ResultStatus.SKIPPED, done=0, error="key.orders, which it depends on, was not done")
-    text = outcome_text(outcome(failed, skipped), Style())
+    text = outcome_text(outcome(failed, skipped), Scene())
     assert "create failed: key.orders after 1 of 2 operations\n  Throttled\\x1b (Rejected.Throttling)\n" in text
     assert "create was skipped: key.orders\n" in text
     assert "Apply incomplete. Resources: 0 added, 0 changed, 0 destroyed.\n" in text
@@ -51,7 +51,7 @@ def test_what_failed_is_listed_with_its_error_and_what_to_do() -> None:
     ("status", "words"), [(ResultStatus.CANCELLED, "for the rest"), (ResultStatus.IN_DOUBT, "it asks the KMS")]
 )
 def test_every_unfinished_end_says_how_to_go_on(status: ResultStatus, words: str) -> None:
-    assert words in outcome_text(outcome(result(status=status)), Style())
+    assert words in outcome_text(outcome(result(status=status)), Scene())
 
 
 def test_operations_of_earlier_runs_that_are_in_doubt_are_named() -> None:
@@ -65,13 +65,13 @@ def test_operations_of_earlier_runs_that_are_in_doubt_are_named() -> None:
         effect=Effect(),
     )
     unsettled = Settled(pending=pending, found=Found.IN_DOUBT, note="two objects carry the token")
-    text = outcome_text(outcome(result(), unsettled=(unsettled,)), Style())
+    text = outcome_text(outcome(result(), unsettled=(unsettled,)), Scene())
     assert "In doubt: CreateKey of key.orders, from an earlier run\n  two objects carry the token\n" in text
     assert "Apply incomplete" in text
 
 
 def test_a_state_that_could_not_be_written_is_no_complete_apply() -> None:
-    text = outcome_text(outcome(result(), error=StateError("disk full", "Make room.")), Style())
+    text = outcome_text(outcome(result(), error=StateError("disk full", "Make room.")), Scene())
     assert "Error: disk full" in text
     assert "journal" in text
     assert "Apply incomplete" in text
@@ -143,7 +143,7 @@ def test_what_was_reverted_and_what_stays_is_told_per_address() -> None:
     undone = result(Action.UPDATE, ResultStatus.REVERTED, undone=2)
     failed = result(status=ResultStatus.FAILED, done=1, undone=1, error="no", left="not undone: why")
     kept = result(identity="key-1", left="it was made and stays: undoing that would schedule its deletion")
-    text = outcome_text(outcome(undone, failed, kept), Style())
+    text = outcome_text(outcome(undone, failed, kept), Scene())
     assert "update was reverted: key.orders after 2 of 2 operations\n" in text
     assert "  no\n  1 of its operations was undone.\n  not undone: why\n" in text
     assert "create stays: key.orders (key-1): it was made and stays: undoing that would schedule its deletion\n" in text
@@ -152,7 +152,7 @@ def test_what_was_reverted_and_what_stays_is_told_per_address() -> None:
 
 def test_why_nothing_was_reverted_is_told() -> None:
     doubt = outcome(result(status=ResultStatus.IN_DOUBT), unreverted="an operation is in doubt")
-    assert "Nothing was reverted: an operation is in doubt.\n" in outcome_text(doubt, Style())
+    assert "Nothing was reverted: an operation is in doubt.\n" in outcome_text(doubt, Scene())
 
 
 @pytest.mark.parametrize(("undone", "type_"), [(2, "apply_reverted"), (0, "apply_kept")])

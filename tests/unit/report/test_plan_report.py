@@ -11,6 +11,7 @@ from kmsplan.plan.plan import Action, Change, Drift, Plan, Reason, Unchanged, Vi
 from kmsplan.report.counts import counts
 from kmsplan.report.plan_json import ACTIONS, plan_json
 from kmsplan.report.plan_text import plan_text, summary_line
+from kmsplan.report.scene import Scene
 from kmsplan.report.style import Style
 from kmsplan.resource.address import Address
 
@@ -27,7 +28,7 @@ def plan(*changes: Change, **said: object) -> Plan:
 
 
 def test_no_changes_is_said_in_the_words_that_pipelines_look_for() -> None:
-    assert plan_text(BLANK, Style()) == "No changes. Your keys match the configuration.\n"
+    assert plan_text(BLANK, Scene()) == "No changes. Your keys match the configuration.\n"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_only_keys_are_scheduled_for_deletion() -> None:
 
 
 def test_the_legend_has_only_the_symbols_in_use() -> None:
-    text = plan_text(plan(change(Action.FORGET), change(Action.CREATE, 2, after={}, blocked="no")), Style())
+    text = plan_text(plan(change(Action.FORGET), change(Action.CREATE, 2, after={}, blocked="no")), Scene())
     legend = text.split("\n\n")[0]
     assert ". forget" in legend
     assert "+ create" not in legend
@@ -74,7 +75,7 @@ def test_colour_is_all_that_colour_adds() -> None:
         drift=(Drift(address="key.k2", identity="id", kind="vanished"),),
         violations=(Violation(code="P109", address=Address("key.k3"), summary="s", detail="d"),),
     )
-    plain, coloured = plan_text(full, Style()), plan_text(full, Style(color=True))
+    plain, coloured = plan_text(full, Scene()), plan_text(full, Scene(style=Style(color=True)))
     assert "\x1b" not in plain
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
     assert "\x1b[1;31mError:\x1b[0m" in coloured
@@ -82,13 +83,13 @@ def test_colour_is_all_that_colour_adds() -> None:
 
 def test_unmanaged_objects_are_no_news_for_a_plan() -> None:
     noise = Drift(address="", identity="key-9", kind="unmanaged")
-    assert "outside of kmsplan" not in plan_text(plan(drift=(noise,)), Style())
+    assert "outside of kmsplan" not in plan_text(plan(drift=(noise,)), Scene())
 
 
 def test_policies_show_only_where_they_differ() -> None:
     before = {"policy": {"Statement": [{"Effect": "Allow", "Action": ["a", "b"]}], "Version": "1"}}
     after = {"policy": {"Statement": [{"Effect": "Deny", "Action": ["a"]}], "Version": "1", "Id\x1b": "x"}}
-    text = plan_text(plan(change(Action.UPDATE, before=before, after=after, attributes=("policy",))), Style())
+    text = plan_text(plan(change(Action.UPDATE, before=before, after=after, attributes=("policy",))), Scene())
     assert '          + Id\\x1b = "x"\n' in text
     assert '          - Statement[0].Action[1] = "b"\n' in text
     assert '          ~ Statement[0].Effect = "Allow" -> "Deny"\n' in text
@@ -98,7 +99,7 @@ def test_policies_show_only_where_they_differ() -> None:
 def test_a_policy_against_none_shows_whole() -> None:
     after = {"policy": {"Version": "1"}}
     changed = change(Action.UPDATE, before={"policy": None}, after=after, attributes=("policy",))
-    assert '~ policy   = null -> {"Version": "1"}' in plan_text(plan(changed), Style())
+    assert '~ policy   = null -> {"Version": "1"}' in plan_text(plan(changed), Scene())
 
 
 def test_every_action_has_terraforms_words() -> None:
@@ -109,7 +110,8 @@ def test_every_action_has_terraforms_words() -> None:
 
 def test_the_document_lists_unchanged_objects_among_the_changes() -> None:
     same = Unchanged(Address("key.a"), "key-1", {"enabled": True})
-    document = json.loads(plan_json(plan(change(Action.CREATE, after={}, unknown=("identity",)), unchanged=(same,))))
+    made = plan(change(Action.CREATE, after={}, unknown=("identity",)), unchanged=(same,))
+    document = json.loads(plan_json(made, Scene()))
     assert [entry["address"] for entry in document["resource_changes"]] == ["key.a", "key.k1"]
     assert document["resource_changes"][0]["change"]["actions"] == ["no-op"]
     assert document["resource_changes"][0]["change"]["after"] == {"enabled": True}
