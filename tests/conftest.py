@@ -21,6 +21,7 @@ _LEAKY = (
     "NO_COLOR",
     "FORCE_COLOR",
     "CLICOLOR",
+    "COLUMNS",
     "CI",
     "HSM_PIN",
     "SOFTHSM2_CONF",

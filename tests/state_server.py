@@ -49,7 +49,7 @@ class StateServer:
                 with server._guard:
                     server.answer(self, body)
 
-            do_GET = do_POST = do_DELETE = do_LOCK = do_UNLOCK = _serve  # noqa: N815 - the library's names
+            do_GET = do_POST = do_PUT = do_DELETE = do_LOCK = do_UNLOCK = _serve  # noqa: N815 - the library's names
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kmsplan.kms.secret import SecretBytes
@@ -19,8 +20,6 @@ from tests.objects import CREDENTIALS
 from tests.state_server import PASSWORD
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pytest
 
     from kmsplan.state.cipher import Codec
@@ -49,6 +48,10 @@ class Place:
     cut: Callable[[], None] = lambda: None
     """Makes the place unreachable."""
     heal: Callable[[], None] = lambda: None
+    contents: Callable[[], list[bytes]] = list
+    """All that the place keeps, where that is not in the folder."""
+    sends: tuple[type, tuple[str, ...]] = (Path, ())
+    """What writes there: a class, and methods of it."""
     mirrors: bool = True
     """Whether another machine sees the journal of a run that has not ended."""
     beats: bool = True
@@ -57,6 +60,11 @@ class Place:
     @property
     def shared(self) -> bool:
         return self.remote is not None
+
+    def kept(self) -> bytes:
+        """Everything that the place and all machines keep."""
+        files = (path.read_bytes() for path in sorted(self.folder.rglob("*")) if path.is_file())
+        return b"\n".join([*files, *self.contents()])
 
     def machine(self, name: str = "one", codec: Codec = PLAIN) -> Store:
         """A store as one machine opens it."""
@@ -76,10 +84,12 @@ def local(folder: Path) -> Place:
         snapshot.unlink()
         snapshot.write_bytes(content)
 
-    return Place(folder, None, damage, change)
+    return Place(folder, None, damage, change, sends=(Path, ("replace", "rename", "unlink")))
 
 
 def postgres(folder: Path, server: PostgresServer) -> Place:
+    import psycopg  # noqa: PLC0415 - the extra
+
     from kmsplan.state.shared.postgres import PostgresRemote  # noqa: PLC0415 - as the product imports it
 
     schema = server.new_schema()
@@ -88,6 +98,15 @@ def postgres(folder: Path, server: PostgresServer) -> Place:
         with server.connect(schema) as db:
             db.execute(statement.encode())
 
+    def contents() -> list[bytes]:
+        with server.connect(schema) as db:
+            rows = [
+                row
+                for table in (b"kmsplan_state", b"kmsplan_state_journal", b"kmsplan_state_history")
+                for row in db.execute(b"SELECT * FROM %b" % table).fetchall()
+            ]
+        return [value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row]
+
     return Place(
         folder,
         lambda: PostgresRemote(server.secret(schema), "team", LEASE),
@@ -95,12 +114,16 @@ def postgres(folder: Path, server: PostgresServer) -> Place:
         lambda: run("UPDATE kmsplan_state SET version = version + 1"),
         server.stop,
         server.start,
+        contents,
+        (psycopg.Connection, ("execute",)),
     )
 
 
 def http(folder: Path, server: StateServer) -> Place:
     from kmsplan.state.shared.client import Client  # noqa: PLC0415 - as the product imports it
-    from kmsplan.state.shared.http import Addresses, HttpRemote  # noqa: PLC0415 - as above
+    from kmsplan.state.shared.document import unpacked  # noqa: PLC0415 - as above
+    from kmsplan.state.shared.http import HttpRemote  # noqa: PLC0415 - as above
+    from kmsplan.state.shared.server import Addresses  # noqa: PLC0415 - as above
 
     settings = {"lock_address": server.address, "unlock_address": server.address, **server.settings}
     client = Client(secure=False, username=settings.pop("username"), password=SecretBytes(PASSWORD.encode()))
@@ -116,6 +139,10 @@ def http(folder: Path, server: StateServer) -> Place:
     def change(values: dict[str, Any]) -> None:
         values["serial"] += 1
 
+    def contents() -> list[bytes]:
+        past = json.loads(server.content or b"")["kmsplan"]["past"]
+        return [server.content or b"", *(unpacked(each[part]) for each in past for part in ("snapshot", "journal"))]
+
     return Place(
         folder,
         lambda: HttpRemote(Addresses(**settings), client, "1", sleep=lambda _: time.sleep(0.01)),
@@ -123,13 +150,16 @@ def http(folder: Path, server: StateServer) -> Place:
         lambda: edit(change),
         lambda: setattr(server, "down", True),
         lambda: setattr(server, "down", False),
+        contents,
+        (Client, ("send",)),
         mirrors=False,
         beats=False,
     )
 
 
 def s3(folder: Path, server: ObjectServer, monkeypatch: pytest.MonkeyPatch, *, attempts: int = 1) -> Place:
-    from kmsplan.state.shared.s3 import S3Remote  # noqa: PLC0415 - as the product imports it
+    from kmsplan.state.shared.bucket import Bucket  # noqa: PLC0415 - as the product imports it
+    from kmsplan.state.shared.s3 import S3Remote  # noqa: PLC0415 - as above
 
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
@@ -148,7 +178,14 @@ def s3(folder: Path, server: ObjectServer, monkeypatch: pytest.MonkeyPatch, *, a
         changed = json.dumps({**head(), "version": "0" * 16, "mark": "another"})
         client.put_object(Bucket=bucket, Key=options["key"], Body=changed.encode())
 
-    return Place(folder, lambda: S3Remote(options, attempts=attempts), damage, change, server.down, server.up)
+    def contents() -> list[bytes]:
+        listed = client.list_objects_v2(Bucket=bucket)["Contents"]
+        return [client.get_object(Bucket=bucket, Key=found["Key"])["Body"].read() for found in listed]
+
+    return Place(
+        folder, lambda: S3Remote(options, attempts=attempts), damage, change, server.down, server.up, contents,
+        (Bucket, ("put", "delete")),
+    )  # fmt: skip
 
 
 def make_key(journal: Journal, name: str = "orders") -> None:
@@ -158,7 +195,7 @@ def make_key(journal: Journal, name: str = "orders") -> None:
 
 
 def begin_key(journal: Journal, name: str = "orders") -> int:
-    return journal.begin(
+    begun = journal.begin(
         address=Address(f"key.{name}"),
         operation="CreateKey",
         parameters={"KeySpec": "Aliyun_AES_256"},
@@ -166,6 +203,8 @@ def begin_key(journal: Journal, name: str = "orders") -> int:
         identity=None,
         effect=Effect(attributes={"description": name}),
     ).sequence
+    journal.flush(begun)
+    return begun
 
 
 def apply(store: Store, *names: str) -> None:

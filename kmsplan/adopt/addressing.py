@@ -9,7 +9,7 @@ from kmsplan.kms.naming import ALIAS_PREFIX, Owner
 from kmsplan.resource.address import Address, address, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from kmsplan.adopt.relation import Relations
     from kmsplan.resource.value import Present
@@ -17,18 +17,29 @@ if TYPE_CHECKING:
 _NAMED = ("instance", "key")
 
 
-def addresses_of(kept: Sequence[Present], relations: Relations, *, lineages: Collection[str]) -> dict[str, Address]:
+def addresses_of(
+    kept: Sequence[Present], relations: Relations, *, lineages: Collection[str], names: Mapping[str, str]
+) -> dict[str, Address]:
     """Return the address of each object, by identity; aliases, which have theirs, are not among them.
 
-    A key is called after its first alias, else after its description, else after its id; an instance after its type.
+    Args:
+        kept: the objects.
+        relations: between them and all others.
+        lineages: of other configurations, whose objects are to be adopted.
+        names: by identity, those that are given.
+
+    Where no name is given, a key is called after its first alias, else after its description, else after its id; an
+    instance after its type.
     What another configuration gives up keeps the name that it has there.
     """
     found: dict[str, Address] = {}
     known = frozenset(present.identity for present in kept)
     for kind in _NAMED:
         named = [present for present in kept if present.kind == kind]
-        names = unique({one.identity: tuple(_candidates(one, relations, lineages, known)) for one in named})
-        found |= {identity: address(kind, name) for identity, name in names.items()}
+        candidates = {
+            one.identity: (names.get(one.identity, ""), *_candidates(one, relations, lineages, known)) for one in named
+        }
+        found |= {identity: address(kind, name) for identity, name in unique(candidates).items()}
     for present in kept:
         if present.kind == "default_key":
             found[present.identity] = address("default_key", "default")

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 DEFAULTS: Final = {"key": {"deletion_window": "30d"}}
 """A key's window is kmsplan's own rule, which no KMS tells."""
-_HEAD: Final = (
-    "Written by kmsplan import --all: what the KMS held then.",
+FROM_KMS: Final = "Written by kmsplan import --all: what the KMS held then."
+FROM_TERRAFORM: Final = "Written by kmsplan import --terraform: what Terraform's state held then."
+_NEXT: Final = (
     "The next steps: read it, fill in what is missing, then kmsplan plan and kmsplan apply. Afterwards import.yaml",
     "has done its work and may be deleted.",
 )
@@ -32,14 +33,16 @@ _TURNING: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Bidirectional controls make a line read otherwise than it is, so that no configuration may hold one as it stands."""
 
 
-def files(inventory: Inventory, engine: Mapping[str, Any]) -> dict[str, str]:
+def files(inventory: Inventory, engine: Mapping[str, Any], source: str = FROM_KMS) -> dict[str, str]:
     """Return the text of each file, by name.
 
     Args:
         inventory: what to declare, and what to say of the rest.
         engine: the configuration's section of this name.
+        source: a sentence on what it was made of.
     """
-    head = [*_HEAD, *_listed("To be filled in:", inventory.todo)]
+    told = (*_listed("To be filled in:", inventory.todo), *_listed("Not taken over:", inventory.notes))
+    head = [source, *_NEXT, *told]
     texts = {
         "kmsplan.yaml": "".join((_comment(head), _section({"kmsplan": 1, "engine": engine, "defaults": DEFAULTS})))
     }
@@ -90,6 +93,20 @@ def _section(value: Mapping[str, Any]) -> str:
         return ""
     text = _dump(value, readable=True)
     return _dump(value, readable=False) if _TURNING.search(text) else text
+
+
+def inline(value: Any) -> str:
+    """Return a value as YAML on one line, as it may stand within brackets, too."""
+    written = _flow(value, readable=True)
+    return _flow(value, readable=False) if _TURNING.search(written) else written
+
+
+def _flow(value: Any, *, readable: bool) -> str:
+    # In a list the emitter quotes what brackets and commas would end.
+    text: str = yaml.dump(
+        [value], Dumper=_Dumper, sort_keys=False, default_flow_style=True, allow_unicode=readable, width=1_000_000
+    )
+    return text.strip()[1:-1]
 
 
 def _dump(value: Mapping[str, Any], *, readable: bool) -> str:

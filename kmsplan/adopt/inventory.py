@@ -50,6 +50,8 @@ class Inventory:
     left_out: tuple[LeftOut, ...]
     todo: tuple[str, ...] = ()
     """What is to be filled in by hand."""
+    notes: tuple[str, ...] = ()
+    """What was known of the objects and is not taken over, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,10 @@ class Wanted:
     """Whether a configuration for this KMS says how it reaches its HSMs."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """By identity: what was found to be impossible to declare, and why."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """By identity: what it is to be called, where somebody has called it something."""
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By identity: attributes that no KMS knows, as they are written."""
 
 
 def take(observed: Observed, wanted: Wanted) -> Inventory:
@@ -75,7 +81,7 @@ def take(observed: Observed, wanted: Wanted) -> Inventory:
     }
     left_out = reasons(relations, lineages=wanted.lineages, known={**unread, **wanted.refused})
     kept = [present for present in relations.presents if present.identity not in left_out]
-    addresses = addresses_of(kept, relations, lineages=wanted.lineages)
+    addresses = addresses_of(kept, relations, lineages=wanted.lineages, names=wanted.names)
     objects, todo = [], list[str]()
     for present in (one for one in kept if one.identity in addresses):
         written = _written(present, relations, addresses, left_out)
@@ -86,7 +92,7 @@ def take(observed: Observed, wanted: Wanted) -> Inventory:
             Adoptable(
                 address=addresses[present.identity],
                 identity=present.identity,
-                written=written,
+                written={**written, **wanted.settings.get(present.identity, {})},
                 owner=_lineage(present),
             )
         )

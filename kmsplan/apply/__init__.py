@@ -1,4 +1,4 @@
-"""Carries out a plan, and nothing else: per operation journal.begin, provider.execute, journal.end.
+"""Carries out a plan, and nothing else: per operation journal.begin, provider.execute (it flushes), journal.end.
 
 1. An intent is on disk before its effect. What a crash leaves open is settled by reading the KMS, never by guessing.
 2. A created object carries an owner tag with lineage, address and token, so that an interrupted creation is found.

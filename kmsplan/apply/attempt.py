@@ -12,6 +12,7 @@ from kmsplan.kms.error import KmsError
 from kmsplan.kms.operation import OperationFacts, facts_of
 from kmsplan.provider.protocol import Executed
 from kmsplan.state.entry import Ending
+from kmsplan.state.error import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,15 +65,20 @@ class Attempts:
         self._sleep = sleep
         self._stop = stop
 
-    def carry_out(self, operation: Operation, pending: Pending, retrying: Callable[[str], None]) -> Attempted:
-        """Carry out an operation that the journal has as begun.
+    def carry_out(
+        self, operation: Operation, pending: Pending, intent: Callable[[], None], retrying: Callable[[str], None]
+    ) -> Attempted:
+        """Carry out an operation that the journal has as begun, and has durably once `intent` has returned.
 
         An error that leaves open whether it happened is followed by another attempt only where a repeat is harmless,
         or where the KMS shows that it did not happen.
+
+        Raises:
+            StateError: the journal cannot be written, so that nothing was done.
         """
         facts = facts_of(operation)
         for attempt in itertools.count():
-            answer = self._execute(operation, facts)
+            answer = self._execute(operation, facts, intent)
             if isinstance(answer, Executed):
                 return Attempted(Ending.DONE, answer.identity)
             if not isinstance(answer, KmsError):
@@ -86,9 +92,11 @@ class Attempts:
                 return Attempted(Ending.FAILED, error=answer)
         raise AssertionError("the last attempt returns")
 
-    def _execute(self, operation: Operation, facts: OperationFacts) -> Executed | Exception:
+    def _execute(self, operation: Operation, facts: OperationFacts, intent: Callable[[], None]) -> Executed | Exception:
         try:
-            executed = self._provider.execute(operation)
+            executed = self._provider.execute(operation, intent)
+        except StateError:
+            raise  # the intent's: providers know no state
         except Exception as error:  # noqa: BLE001 - a bug or a crashed engine: reported as in doubt, never swallowed
             return error
         if not facts.makes_object:

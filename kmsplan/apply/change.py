@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -129,7 +130,12 @@ class ChangeRun:
             identity=None if token else _acted_on(operation),
             effect=step.effect,
         )
-        attempted = context.attempts.carry_out(operation, pending, self._retrying)
+        intent = functools.partial(context.journal.flush, pending.sequence)
+        try:
+            attempted = context.attempts.carry_out(operation, pending, intent, self._retrying)
+        except StateError:
+            self._open = None  # it never began
+            raise
         if attempted.ending is not None:
             error = attempted.error
             context.journal.end(

@@ -6,8 +6,8 @@ Each worker takes the next change itself, so that a change costs no hand-over be
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Final
 
 from kmsplan.apply.attempt import Attempts
 from kmsplan.apply.change import ChangeRun, Context
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from kmsplan.state.error import StateError
     from kmsplan.state.protocol import Journal
     from kmsplan.state.record import Recorded
+
+
+_LOOKS_UP: Final = 0.5
+"""Seconds after which the main thread, the only one that hears signals, looks whether another one was woken by one."""
 
 
 def blocked_results(plan: Plan) -> tuple[Result, ...]:
@@ -128,6 +132,8 @@ class _Crew:
         with ThreadPoolExecutor(max(1, workers), thread_name_prefix="kmsplan-apply") as pool:
             try:
                 for worker in [pool.submit(self._work) for _ in range(max(1, workers))]:
+                    while not wait((worker,), timeout=_LOOKS_UP).done:
+                        pass
                     worker.result()
             except BaseException:
                 self._context.stop.set()

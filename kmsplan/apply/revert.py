@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -125,7 +126,8 @@ class _WayBack:
             identity=done.identity,
             effect=self._effect(done, step),
         )
-        attempted = context.attempts.carry_out(operation, pending, lambda _: None)
+        intent = functools.partial(context.journal.flush, pending.sequence)
+        attempted = context.attempts.carry_out(operation, pending, intent, lambda _: None)
         if attempted.ending is not None:
             error = attempted.error
             context.journal.end(

@@ -9,6 +9,7 @@ import click
 
 from kmsplan.cli import kms
 from kmsplan.cli.failure import UserError
+from kmsplan.cli.lazy import LazyGroup
 from kmsplan.cli.options import Variables, json_option, variable_options
 from kmsplan.cli.session import Session, pass_session
 
@@ -21,7 +22,7 @@ _COLUMNS: Final = ("access_key_id", "status", "role", "account", "user", "create
 _KEEP: Final = "Keep the secret now: nothing shows it again."
 
 
-@click.group("access-key")
+@click.group("access-key", cls=LazyGroup, path="engine access-key")
 def access_key() -> None:
     """Access keys: who may call a served engine, and what they may do."""
 
@@ -58,12 +59,16 @@ def list_command(session: Session, variables: Variables, *, as_json: bool) -> No
     if as_json:
         session.say(json.dumps({"format_version": "1.0", "access_keys": rows}, indent=2))
         return
-    table = [tuple(name.replace("_", " ") for name in _COLUMNS)]
-    table += [tuple(row[name] or "-" for name in _COLUMNS) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for cells in table if rows else ():
-        session.say("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
-    session.hint("" if rows else "There is none. kmsplan engine access-key create makes one.")
+    if not rows:
+        session.hint("There is none. kmsplan engine access-key create makes one.")
+        return
+    from kmsplan.report.style import Style  # noqa: PLC0415
+    from kmsplan.report.table import table  # noqa: PLC0415
+
+    head = [name.replace("_", " ") for name in _COLUMNS]
+    cells = [[str(row[name] or "-") for name in _COLUMNS] for row in rows]
+    for line in table(head, cells, session.columns, Style(color=session.terminal.color)):
+        session.say(line)
 
 
 @access_key.command()

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kmsplan.adopt.checking import changed, unreadable
 from kmsplan.adopt.engine import engine_section, known_secrets
-from kmsplan.adopt.files import files, snippet
-from kmsplan.adopt.inventory import Inventory, Wanted, declaration, take
+from kmsplan.adopt.files import FROM_KMS, snippet
+from kmsplan.adopt.inventory import Wanted, declaration, take
+from kmsplan.cli.drafting import Drafts, drafted, require_empty, written
 from kmsplan.cli.failure import UserError
-from kmsplan.cli.init import IGNORE
 from kmsplan.cli.planning import reading
-from kmsplan.cli.session import entropy, now
-from kmsplan.config.diagnostic import ConfigurationError
-from kmsplan.config.load import load
 from kmsplan.resource.address import kind_of
 from kmsplan.resource.value import Present
 
@@ -23,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
+    from kmsplan.adopt.inventory import Inventory
     from kmsplan.cli.session import Session
     from kmsplan.config.configuration import Configuration
-    from kmsplan.provider.protocol import Reader
     from kmsplan.resource.address import Address
     from kmsplan.resource.value import Observed
     from kmsplan.state.record import Recorded
@@ -37,81 +32,23 @@ def write_everything(session: Session, configuration: Configuration, out: Path, 
     Raises:
         UserError: the folder holds something, or cannot be written.
     """
-    _require_empty(out)
-    draft = out.absolute().with_name(f".{out.absolute().name}.{entropy(4).hex()}")
+    require_empty(out)
+    secrets, tells_hsm = known_secrets(configuration), configuration.engine.provider == "embedded"
+    wanted = Wanted(lineages=lineages, secrets=secrets, tells_hsm=tells_hsm)
     with reading(session, configuration) as reader:
-        observed = reader.observe(())
-        try:
-            inventory = _Drafts(configuration, reader, observed, draft).settle(lineages)
-            draft.rename(out.absolute())
-        except OSError as error:
-            raise UserError(
-                f"{out} cannot be written: {error.strerror}", "Name a new or empty folder that you can write."
-            ) from error
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+        observed, offer = reader.observe(()), reader.offer
+    with drafted(out) as folder, session.phase("Writing the configuration", total=len(observed.others)):
+        engine = engine_section(configuration.engine)
+        drafts = Drafts(engine=engine, offer=offer, observed=observed, source=FROM_KMS, folder=folder)
+        inventory = drafts.settle(lambda refused: take(observed, replace(wanted, refused=refused)))
     taken = {one.identity for one in inventory.objects}
     owned = any(present.owner and present.identity not in taken for present in observed.others)
     _report(session, inventory, out, owned=owned)
     return 0
 
 
-def _require_empty(out: Path) -> None:
-    if out.is_dir() and not any(out.iterdir()):
-        return
-    if out.exists() or out.is_symlink():
-        raise UserError(f"{out} holds something already", "import never overwrites a file. Name a new or empty folder.")
-
-
-class _Drafts:
-    """Drafts of the configuration, each of which leaves out what the one before could not adopt."""
-
-    def __init__(self, configuration: Configuration, reader: Reader, observed: Observed, folder: Path) -> None:
-        self._engine = engine_section(configuration.engine)
-        self._secrets = known_secrets(configuration)
-        self._tells_hsm = configuration.engine.provider == "embedded"
-        self._offer = reader.offer
-        self._observed = observed
-        self._folder = folder
-
-    def settle(self, lineages: Collection[str]) -> Inventory:
-        """Write drafts until a plan of one adopts everything in it, and does nothing else; return what is in it."""
-        wanted = Wanted(lineages=lineages, secrets=self._secrets, tells_hsm=self._tells_hsm)
-        while True:
-            inventory = take(self._observed, wanted)
-            refused = self._write(inventory)
-            if not refused:
-                return inventory
-            if refused.keys() <= wanted.refused.keys():
-                raise AssertionError(f"{refused} was left out already; this is a bug in kmsplan")
-            wanted = replace(wanted, refused={**wanted.refused, **refused})
-
-    def _write(self, inventory: Inventory) -> dict[str, str]:
-        """Write one draft, read it and plan; return what keeps objects out of it, by identity."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        texts = files(inventory, self._engine)
-        for path in self._folder.glob("*.yaml"):
-            path.unlink()
-        for name, text in {**texts, ".gitignore": IGNORE}.items():
-            (self._folder / name).write_text(text, encoding="utf-8")
-        try:
-            configuration = load(self._folder, variables={}, variable_files=(), environ={})
-        except ConfigurationError as error:
-            refused = unreadable(error.diagnostics, inventory)
-            if not refused:
-                raise
-            return refused
-        return changed(configuration, inventory, self._observed, self._offer, now())
-
-
 def _report(session: Session, inventory: Inventory, out: Path, *, owned: bool) -> None:
-    counts = {kind: sum(kind_of(one.address) == kind for one in inventory.objects) for kind in ("instance", "key")}
-    aliases = sum(len(one.written.get("aliases", ())) for one in inventory.objects)
-    others = len(inventory.objects) - sum(counts.values())
-    session.say(
-        f"Wrote {counts['instance']} instances, {counts['key']} keys, {others} default and service keys and "
-        f"{aliases} aliases to {out}."
-    )
+    session.say(written(inventory, out))
     if inventory.left_out:
         session.note(f"Left out: {len(inventory.left_out)}. {out / 'import.yaml'} says which, and why.")
     for line in inventory.todo:

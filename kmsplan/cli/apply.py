@@ -18,14 +18,17 @@ from kmsplan.cli.approval import (
     refuse_unsigned,
     review_options,
 )
+from kmsplan.cli.asking import approve
 from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.failure import UserError
 from kmsplan.cli.options import Planning, destroy_option, json_option, planning_options
 from kmsplan.cli.plan import show_plan
 from kmsplan.cli.planning import make, observe, plan_options, reading
 from kmsplan.cli.progress import Listener, listener
+from kmsplan.cli.reporting import Reports, report_options, scene_of
 from kmsplan.cli.session import Session, entropy, now, pass_session
 from kmsplan.cli.signals import stopping
+from kmsplan.report.form import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from kmsplan.apply.stop import StopSignal
     from kmsplan.config.configuration import Configuration
     from kmsplan.plan.plan import Plan
+    from kmsplan.provider.protocol import Provider
 
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,6 +46,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         planning_options,
         json_option,
+        report_options(Subject.OUTCOME, printed=False),
         click.option(
             "--lock-timeout", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS", help="Wait for the lock."
         ),
@@ -72,18 +77,20 @@ def apply(session: Session, planning: Planning, planfile: Path | None, review: R
 
     With --digest it plans anew, and carries that out without asking if it is the plan that was reviewed.
     """
-    if planfile is None:
-        configuration = session.configuration(planning.variables, to_apply=not planning.destroy)
-        refuse_unsigned(review.policies(configuration))
-        return _Run(session, configuration, planning, **how).fresh(review.digest)
-    from kmsplan.plan.planfile import load  # noqa: PLC0415
+    operation = "destroy" if planning.destroy else "apply"
+    with listener(session.terminal, as_json=how["as_json"], clock=now, operation=operation) as heard:
+        if planfile is None:
+            configuration = session.configuration(planning.variables, to_apply=not planning.destroy)
+            refuse_unsigned(review.policies(configuration))
+            return _Run(session, heard, configuration, planning, **how).fresh(review.digest)
+        from kmsplan.plan.planfile import load  # noqa: PLC0415
 
-    saved = load(planfile.read_bytes())
-    refuse_other_digest(saved, review.digest)
-    refuse_changed_variables(planning, saved)
-    configuration = saved_configuration(session, saved)
-    approval = Approval(planfile, saved, review.policies(configuration))
-    return _Run(session, configuration, planning, **how).saved(saved, approval)
+        saved = load(planfile.read_bytes())
+        refuse_other_digest(saved, review.digest)
+        refuse_changed_variables(planning, saved)
+        configuration = saved_configuration(session, saved)
+        approval = Approval(planfile, saved, review.policies(configuration))
+        return _Run(session, heard, configuration, planning, **how).saved(saved, approval)
 
 
 @click.command()
@@ -92,9 +99,10 @@ def apply(session: Session, planning: Planning, planfile: Path | None, review: R
 def destroy(session: Session, planning: Planning, **how: Any) -> int:
     """End everything that is recorded: apply --destroy. Keys are scheduled for deletion, not destroyed at once."""
     planning = replace(planning, destroy=True)
-    configuration = session.configuration(planning.variables)
-    refuse_unsigned(Review().policies(configuration))
-    return _Run(session, configuration, planning, **how).fresh()
+    with listener(session.terminal, as_json=how["as_json"], clock=now, operation="destroy") as heard:
+        configuration = session.configuration(planning.variables)
+        refuse_unsigned(Review().policies(configuration))
+        return _Run(session, heard, configuration, planning, **how).fresh()
 
 
 class _Run:
@@ -103,6 +111,7 @@ class _Run:
     def __init__(
         self,
         session: Session,
+        heard: Listener,
         configuration: Configuration,
         planning: Planning,
         *,
@@ -111,8 +120,10 @@ class _Run:
         lock_timeout: float,
         on_error: str,
         as_json: bool,
+        reports: Reports,
     ) -> None:
         self._session = session
+        self._heard = heard
         self._configuration = configuration
         self._planning = planning
         self._auto_approve = auto_approve
@@ -120,6 +131,7 @@ class _Run:
         self._lock_timeout = lock_timeout
         self._on_error = on_error
         self._as_json = as_json
+        self._reports = reports
 
     def fresh(self, reviewed: str | None = None) -> int:
         """Plan; show and ask unless that is waived, or the plan's digest says that it was reviewed; carry out."""
@@ -148,44 +160,45 @@ class _Run:
         recorded = self._session.store(self._configuration).load()
         with reading(self._session, self._configuration) as reader:
             read = observe(reader, self._configuration, recorded)
-            made = make(self._configuration, read, reader, plan_options(self._planning))
+            with self._session.phase("Planning", total=len(self._configuration.desired)):
+                made = make(self._configuration, read, reader, plan_options(self._planning))
         show_plan(self._session, made)
         return made
 
     def _ask(self) -> None:
         question = "There is no undo." if self._planning.destroy else "kmsplan will do what is shown above."
-        self._session.say(f"\nDo you want to perform these actions?\n  {question} Only 'yes' will be accepted.\n")
-        try:
-            answer = input("  Enter a value: ")
-        except EOFError as error:
-            raise UserError(
-                "nobody answered: approval is missing",
-                "Give --auto-approve, or save the plan with kmsplan plan -o FILE and apply that file.",
-                ExitCode.APPROVAL_MISSING,
-            ) from error
-        if answer.strip() != "yes":
-            raise UserError("apply cancelled", "Nothing was changed.", ExitCode.CANCELLED)
+        otherwise = "Give --auto-approve, or save the plan with kmsplan plan -o FILE and apply that file."
+        approve(self._session, "apply", question, otherwise=otherwise)
 
     def _apply(self, decision: Decision) -> int:
-        session = self._session
-        with listener(session.terminal, as_json=self._as_json, clock=now) as heard, stopping(session.note) as stop:
+        session, heard = self._session, self._heard
+        with stopping(session.note, heard.cut_off) as stop:
             decision.announce = self._announcing(heard, decision)
-            try:
-                applied = self._carry_out(decision, heard, stop)
-            except BaseException as error:
-                heard.failed(error)
-                raise
+            applied = self._carry_out(decision, heard, stop)
+            if applied.unwitnessed is not None:
+                heard.warn(
+                    f"The KMS could not be told of serial {applied.recorded.serial}: {applied.unwitnessed} Until the "
+                    "next apply it would not notice that an older state was put in this one's place."
+                )
             heard.ended(applied.outcome)
-        if applied.unwitnessed is not None:
-            session.note(
-                f"The KMS could not be told of serial {applied.recorded.serial}: {applied.unwitnessed} Until the next "
-                "apply it would not notice that an older state was put in this one's place."
-            )
+        written = self._report(applied)
         if applied.outcome.report_failure is not None:
             raise applied.outcome.report_failure
         from kmsplan.apply.outcome import exit_code  # noqa: PLC0415
 
-        return exit_code(applied.outcome)
+        return exit_code(applied.outcome) or (ExitCode.DONE if written else ExitCode.ERROR)
+
+    def _report(self, applied: Applied) -> bool:
+        """Write the reports, and return whether all could be; how the apply ended says more than one that could not."""
+        environment = applied.recorded.environment
+        try:
+            self._reports.keep(
+                self._session, applied.outcome, scene_of(self._session, self._configuration, environment)
+            )
+        except UserError as error:
+            self._session.warn(f"Error: {error}\n{error.remedy}")
+            return False
+        return True
 
     def _announcing(self, heard: Listener, decision: Decision) -> Callable[[Plan], None]:
         def announce(plan: Plan) -> None:
@@ -213,12 +226,17 @@ class _Run:
             lock_timeout=self._lock_timeout,
             identities=[block.identity for block in configuration.imports],
         )
+
+        def connect() -> Provider:
+            session.trace("lock: taken")
+            return kms.provider(session, configuration, importing)
+
         around = Surroundings(
-            connect=lambda: kms.provider(session, configuration, importing),
+            connect=connect,
             decide=decision.decide,
             digest=digest,
             events=heard.event,
-            waiting=lambda holder: session.note(f"Waiting for the lock, held by {holder or 'another process'}."),
+            waiting=session.waiting,
             clock=now,
             entropy=entropy,
             sleep=stop.wait,

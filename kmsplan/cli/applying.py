@@ -10,7 +10,7 @@ import orjson
 from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.failure import UserError
 from kmsplan.cli.options import Variables
-from kmsplan.cli.planning import Reading, make
+from kmsplan.cli.planning import Reading, guarded, make
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -107,7 +107,9 @@ class Decision:
             saved.changes, keys=saved.keys, observed=observed, now=self.options.now, allowances=allowances
         )
         kept = tuple(violation for violation in saved.violations if not violation.brake)
-        return replace(saved, violations=(*kept, *brakes))
+        held = replace(saved, violations=(*kept, *brakes))
+        # Judged anew: since then a waiver may have ended, or a key have grown too old.
+        return guarded(held, self.configuration, Reading(recorded=recorded, observed=observed), self.options)
 
     def _as_shown(self, plan: Plan) -> None:
         from kmsplan.plan.planfile import digest  # noqa: PLC0415

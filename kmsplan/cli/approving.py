@@ -65,8 +65,7 @@ def sign(
 ) -> None:
     """Approve the plan saved in PLANFILE: add a signature to PLANFILE.sig.
 
-    With --digest only a plan with the digest that you reviewed is signed. For example: kmsplan plan sign orders.plan
-    --key ~/.kmsplan/ada.pem --name ada
+    With --digest only a plan with the digest that you reviewed is signed.
     """
     if (key_file is None) == (kms_key is None):
         raise click.UsageError("give either --key FILE or --kms-key KEY: what to sign with")
@@ -90,10 +89,7 @@ def sign(
 @variable_options
 @pass_session
 def verify(session: Session, planfile: Path, review: Review, variables: Variables, *, as_json: bool) -> ExitCode:
-    """Show who signed the plan saved in PLANFILE and whether it counts; exit with 5 where it is not enough.
-
-    For example: kmsplan plan verify orders.plan --trusted ops.trusted.yaml --require-signatures 2
-    """
+    """Show who signed the plan saved in PLANFILE and whether it counts; exit with 5 where it is not enough."""
     from kmsplan.approval.judge import judge  # noqa: PLC0415
 
     plan = _load(planfile, None)
@@ -118,10 +114,7 @@ def verify(session: Session, planfile: Path, review: Review, variables: Variable
 @NAME_OPTION
 @pass_session
 def keygen(session: Session, target: Path, passphrase_env: str | None, name: str | None) -> None:
-    """Make an Ed25519 key to sign plans with: the private half in FILE (mode 0600), the public half to be trusted.
-
-    For example: kmsplan plan keygen ada.pem --name ada
-    """
+    """Make an Ed25519 key to sign plans with: the private half in FILE (mode 0600), the public half to be trusted."""
     from kmsplan.approval.privatekey import create  # noqa: PLC0415
 
     signer = _signer_name(name)

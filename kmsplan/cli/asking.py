@@ -23,6 +23,8 @@ def approve(session: Session, command: str, question: str, *, otherwise: str) ->
     Raises:
         UserError: nobody did.
     """
+    if not session.terminal.interactive:
+        raise UserError("in automation nobody is asked: approval is missing", otherwise, ExitCode.APPROVAL_MISSING)
     session.say(f"\nDo you want to perform these actions?\n  {question} Only 'yes' will be accepted.\n")
     try:
         answer = input("  Enter a value: ")

@@ -12,9 +12,9 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print a completion script.
+    """Print a shell's completion script: commands, options, files, and the addresses of the configuration.
 
-    For bash: kmsplan completion bash > ~/.local/share/bash-completion/completions/kmsplan
+    It belongs where the shell looks for such scripts; for zsh, in a folder of $fpath and under the name _kmsplan.
     """
     maker = get_completion_class(shell)
     if maker is None:

@@ -38,6 +38,7 @@ def editing(
     with reading(session, configuration) as reader:
         observed = reader.observe(())
     with store.lock(owner=kms.actor(), command=command) as lock, store.open(lock) as writing:
+        session.trace("lock: taken")
         if lineage is not None:
             writing.init(lineage)
         begin(writing, observed, command, behind=lineage is not None)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from kmsplan.cli import kms
+from kmsplan.cli import kms, suggest
 from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.failure import UserError
 from kmsplan.cli.lazy import LazyGroup
 from kmsplan.cli.options import Variables, json_option, variable_options
 from kmsplan.cli.session import Session, pass_session
+from kmsplan.kms.wording import counted
 
 if TYPE_CHECKING:
     from kmsplan.engine.service import Engine
@@ -36,7 +37,7 @@ _ELSEWHERE: Final = {
 }
 
 
-@click.group(cls=LazyGroup, modules=_ELSEWHERE)
+@click.group(cls=LazyGroup, modules=_ELSEWHERE, path="engine")
 def engine() -> None:
     """The embedded engine: make, seal and look at it, use its keys, verify its audit trail."""
 
@@ -139,15 +140,14 @@ def tick(session: Session, variables: Variables) -> None:
 
 
 @engine.command()
-@click.argument("operation")
+@click.argument("operation", shell_complete=suggest.operations)
 @click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
 @variable_options
 @pass_session
 def call(session: Session, operation: str, parameters: tuple[str, ...], variables: Variables) -> None:
     """Call one control-plane operation by its API name, past kmsplan's state.
 
-    For example: kmsplan engine call DisableKey KeyId=alias/orders. KeyId takes an id or an alias. What you change
-    here, drift reports.
+    KeyId takes an id or an alias. What you change here, drift reports.
     """
     from kmsplan.cli.call import parse_call  # noqa: PLC0415
 
@@ -197,7 +197,7 @@ VERSION = click.option("--key-version", "version", help="A key version id.  [def
 
 
 @engine.command()
-@click.argument("key")
+@click.argument("key", shell_complete=suggest.aliases)
 @INPUT
 @OUTPUT
 @CONTEXT
@@ -277,7 +277,7 @@ DIGEST = click.option("--digest", metavar="HEX", help="The SHA-256 digest itself
 
 
 @engine.command()
-@click.argument("key")
+@click.argument("key", shell_complete=suggest.aliases)
 @MESSAGE
 @DIGEST
 @OUTPUT
@@ -306,7 +306,7 @@ def sign(
 
 
 @engine.command()
-@click.argument("key")
+@click.argument("key", shell_complete=suggest.aliases)
 @MESSAGE
 @DIGEST
 @click.option("--signature", type=FILE, required=True, help="The file that `sign` wrote.")
@@ -335,7 +335,7 @@ def verify(
     return ExitCode.DONE if valid else ExitCode.ERROR
 
 
-@engine.group()
+@engine.group(cls=LazyGroup, path="engine audit")
 def audit() -> None:
     """The audit trail."""
 
@@ -350,7 +350,9 @@ def audit_verify(session: Session, variables: Variables) -> None:
         verified = opened.audit_verify()
     finally:
         opened.close()
-    session.say(f"{verified.entries} entries and {verified.checkpoints} checkpoints verified.")
+    session.say(
+        f"{counted(verified.entries, 'entry', 'entries')} and {counted(verified.checkpoints, 'checkpoint')} verified."
+    )
 
 
 @audit.command("export")

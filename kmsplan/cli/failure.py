@@ -22,6 +22,10 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "psycopg": "postgres",
     "boto3": "s3",
     "pkcs11": "hsm",
+    "cel_expr_python": "policy",
+    "icalendar": "calendar",
+    "jinja2": "html",
+    "graphviz": "graph",
 }
 """By module that may be missing: the extra that brings it."""
 
@@ -79,8 +83,11 @@ def _table() -> tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseExcep
 
 
 def _line(terminal: Terminal, summary: str, remedy: str = "") -> None:
+    from kmsplan.report.escape import escape  # noqa: PLC0415 - only on the error path
+
     mark = "\x1b[1;31mError:\x1b[0m" if terminal.error_color else "Error:"
-    click.echo(f"{mark} {summary}" + (f"\n{remedy}" if remedy else ""), err=True, color=True)
+    text = f"{summary}\n{remedy}" if remedy else summary
+    click.echo(f"{mark} " + "\n".join(map(escape, text.split("\n"))), err=True, color=True)
 
 
 def _diagnostics(error: BaseException, terminal: Terminal) -> int:
@@ -120,9 +127,18 @@ def _state(code: ExitCode) -> Callable[[BaseException, Terminal], int]:
 def _usage(error: BaseException, terminal: Terminal) -> int:
     assert isinstance(error, click.ClickException)  # noqa: S101 - the table says so
     context = getattr(error, "ctx", None)
-    remedy = f"See: {context.command_path} --help" if context else ""
-    _line(terminal, error.format_message(), remedy)
+    _line(terminal, error.format_message(), _misplaced(error, context) if context else "")
     return ExitCode.ERROR
+
+
+def _misplaced(error: click.ClickException, context: click.Context) -> str:
+    """Return what to do about wrong usage: an option of kmsplan itself stands before the command."""
+    wrong = getattr(error, "option_name", None)
+    for option in context.find_root().command.params:
+        if wrong in option.opts and context.parent is not None:
+            value = f" {option.metavar}" if option.metavar else ""
+            return f"It stands before the command: kmsplan {wrong}{value} {context.command_path.partition(' ')[2]}"
+    return f"See: {context.command_path} --help"
 
 
 def _cancelled(error: BaseException, terminal: Terminal) -> int:

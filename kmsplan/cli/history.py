@@ -24,7 +24,7 @@ def history(session: Session, variables: Variables, *, as_json: bool) -> None:
     if as_json:
         session.print(history_json(found))
     else:
-        session.print(history_text(found, Style(color=session.terminal.color)))
+        session.print(history_text(found, Style(color=session.terminal.color), session.columns))
 
 
 @click.command()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import click
 
-from kmsplan.cli import kms
+from kmsplan.cli import kms, suggest
 from kmsplan.cli.applying import refuse
 from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.failure import UserError
@@ -32,10 +32,18 @@ if TYPE_CHECKING:
 
 
 @click.command("import")
-@click.argument("address", required=False)
+@click.argument("address", required=False, shell_complete=suggest.unrecorded)
 @click.argument("identity", required=False)
 @click.option("--all", "everything", is_flag=True, help="Write YAML for everything that the KMS holds.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="With --all: a new or empty folder.")
+@click.option(
+    "--terraform",
+    "terraform",
+    type=click.File("rb"),
+    metavar="STATE",
+    help="Write YAML for the keys in a Terraform state: its file, or - for standard input.",
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write: a new or empty folder.")
+@click.option("--region", metavar="REGION", help="With --terraform: the region to manage, where the state has several.")
 @click.option(
     "--adopt-owned",
     "lineages",
@@ -51,7 +59,9 @@ def import_(
     variables: Variables,
     address: str | None,
     identity: str | None,
+    terraform: IO[bytes] | None,
     out: Path | None,
+    region: str | None,
     lineages: tuple[str, ...],
     lock_timeout: float,
     *,
@@ -64,13 +74,22 @@ def import_(
 
     With --all --out DIR nothing is adopted: files are written that declare and import everything that the KMS holds,
     for a configuration of its own: kmsplan import --all --out adopted
+
+    With --terraform STATE --out DIR such files are written for the keys, aliases and instances that a Terraform state
+    holds, without asking the KMS: terraform state pull | kmsplan import --terraform - --out keys
     """
+    if terraform is not None and out is not None and address is None and not everything:
+        from kmsplan.cli.converting import convert_state  # noqa: PLC0415
+
+        return convert_state(session, variables, terraform.read(), out, region=region, lineages=lineages)
+    if terraform is not None or region is not None:
+        raise click.UsageError("import --terraform STATE takes --out DIR, and --region REGION where it is needed")
     if everything and out is not None and address is None:
         from kmsplan.cli.adopting import write_everything  # noqa: PLC0415
 
         return write_everything(session, session.configuration(variables), out, lineages)
     if everything or out is not None or address is None or identity is None:
-        raise click.UsageError("import takes ADDRESS and IDENTITY, or --all and --out DIR")
+        raise click.UsageError("import takes ADDRESS and IDENTITY, or --out DIR with --all or --terraform STATE")
     configuration = session.configuration(variables)
     place = Address(address)
     if configuration.approval is not None:
@@ -156,7 +175,8 @@ class _Adoption:
 
         others = [block for block in self.configuration.imports if block.address != self.address]
         block = Import(address=self.address, identity=self.identity, owner=owner)
-        return replace(self.configuration, imports=(*others, block))
+        # Nothing of the key is changed, only recorded; whether it keeps to the policy is for the next plan to say.
+        return replace(self.configuration, imports=(*others, block), policy=None)
 
     def _check_records(self, recorded: Recorded, observed: Observed, owner: str | None) -> None:
         known = recorded.records.get(self.address)

@@ -11,8 +11,10 @@ import click
 
 from kmsplan.cli import kms
 from kmsplan.cli.failure import UserError
+from kmsplan.cli.lazy import LazyGroup
 from kmsplan.cli.options import Variables, json_option, variable_options
 from kmsplan.cli.session import Session, entropy, now, pass_session
+from kmsplan.kms.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +62,7 @@ def _variable(session: Session, name: str) -> SecretBytes:
     return SecretBytes(value.encode())
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=LazyGroup, path="engine backup", invoke_without_command=True)
 @click.option("--output", type=FILE, metavar="FILE", help="The backup; a new file.")
 @_lock_options
 @variable_options
@@ -82,8 +84,8 @@ def backup(
     if output is None:
         raise click.UsageError("name the backup: --output FILE", ctx)
     locked = lock(session)
-    with kms.opened(session, variables) as engine:
-        report = engine.keeping.backup(output, locked)
+    with kms.opened(session, variables) as engine, session.phase("Backing up", "rows") as meter:
+        report = engine.keeping.backup(output, locked, meter.tell)
     _tell(session, report, f"Backed up engine {report.engine_id} to {output}.", as_json=as_json)
     session.hint("Keep the passphrase or key file in another place: without it the backup opens to nobody.")
 
@@ -97,7 +99,8 @@ def backup_verify(session: Session, file: Path, lock: Callable[[Session], Seal],
     """Check that a backup is whole: what `restore` would check, with nothing left behind."""
     from kmsplan.engine.backup.making import verify  # noqa: PLC0415
 
-    report = verify(file, lock(session))
+    with session.phase("Checking the backup"):
+        report = verify(file, lock(session))
     _tell(session, report, f"{file} is whole: engine {report.engine_id}, as it was at {report.made}.", as_json=as_json)
 
 
@@ -133,16 +136,17 @@ def restore(
         seal = kms.seal(session, configuration)
     else:
         place, postgres, seal = folder, None, FileSeal(default_key_file(folder))
-    report = restore_engine(
-        file,
-        place,
-        lock=lock(session),
-        seal=seal,
-        clock=now,
-        entropy=entropy,
-        actor=kms.actor(),
-        postgres=postgres,
-    )
+    with session.phase("Restoring"):
+        report = restore_engine(
+            file,
+            place,
+            lock=lock(session),
+            seal=seal,
+            clock=now,
+            entropy=entropy,
+            actor=kms.actor(),
+            postgres=postgres,
+        )
     _tell(
         session, report, f"Restored engine {report.engine_id} as it was at {report.made} into {place}.", as_json=as_json
     )
@@ -165,11 +169,11 @@ def _tell(session: Session, report: Report, sentence: str, *, as_json: bool) -> 
         session.say(json.dumps({"format_version": "1.0", **facts}, indent=2))
         return
     session.say(sentence)
-    session.say(", ".join(f"{count} {name.replace('_', ' ')} rows" for name, count in report.rows.items()))
+    session.say(", ".join(counted(count, f"{name.replace('_', ' ')} row") for name, count in report.rows.items()))
     for at in report.hardware:
         session.say(
-            f"{at.keys} keys are in token {at.token!r} of {at.module}: their material is there, not in the backup. "
-            "They work where that token, or its own backup, is connected."
+            f"In token {at.token!r} of {at.module} there {'is' if at.keys == 1 else 'are'} {counted(at.keys, 'key')}, "
+            "whose material is there, not in the backup. It works where that token, or its own backup, is connected."
         )
     if report.sealed_by is not None:
         session.say(
@@ -236,10 +240,11 @@ def _new_seal(
 @pass_session
 def rotate_keyring(session: Session, variables: Variables) -> None:
     """Begin a new keyring key, and wrap the material of all keys under it; what is interrupted, `tick` finishes."""
-    with kms.opened(session, variables) as engine:
+    with kms.opened(session, variables) as engine, session.phase("Wrapping key versions anew"):
         renewed = engine.keeping.rotate_keyring()
     for key, reason in renewed.rewrapped.unopened.items():
         session.note(f"left {key}: {reason}")
     session.say(
-        f"The keyring is in term {renewed.term}; {renewed.rewrapped.versions} key versions were wrapped under it."
+        f"The keyring is in term {renewed.term}; wrapped under it: "
+        f"{counted(renewed.rewrapped.versions, 'key version')}."
     )

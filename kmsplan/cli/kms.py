@@ -175,16 +175,19 @@ def create_engine(session: Session, configuration: Configuration) -> None:
 
 def reader(session: Session, configuration: Configuration) -> Reader:
     """Open the KMS for reading; nothing that it returns can change anything."""
+    from kmsplan.cli.watching import Watching  # noqa: PLC0415
+
+    watch = Watching(session)
     if configuration.engine.provider == "alibaba":
         from kmsplan.provider.alibaba.provider import AlibabaReader  # noqa: PLC0415 - the SDK takes 0.3 s
 
-        return AlibabaReader(_cloud(configuration), entropy=entropy)
+        return AlibabaReader(_cloud(configuration), entropy=entropy, watch=watch)
     from kmsplan.provider.embedded import EmbeddedReader, EmptyReader  # noqa: PLC0415
 
     _require_pins(session, configuration)
     if not exists(session, configuration):
         return EmptyReader()
-    return EmbeddedReader(open_engine(session, configuration, read_only=True))
+    return EmbeddedReader(open_engine(session, configuration, read_only=True), watch)
 
 
 def importing(session: Session, configuration: Configuration) -> Importing:
@@ -202,10 +205,13 @@ def importing(session: Session, configuration: Configuration) -> Importing:
 
 def provider(session: Session, configuration: Configuration, importing: Importing) -> Provider:
     """Open the KMS for changes and carry out what is due; an embedded engine is made when it is first needed."""
+    from kmsplan.cli.watching import Watching  # noqa: PLC0415
+
+    watch = Watching(session)
     if configuration.engine.provider == "alibaba":
         from kmsplan.provider.alibaba.provider import AlibabaProvider  # noqa: PLC0415 - the SDK takes 0.3 s
 
-        return AlibabaProvider(_cloud(configuration), importing=importing, entropy=entropy)
+        return AlibabaProvider(_cloud(configuration), importing=importing, entropy=entropy, watch=watch)
     from kmsplan.provider.embedded import EmbeddedProvider  # noqa: PLC0415
 
     def make() -> Engine:
@@ -214,10 +220,10 @@ def provider(session: Session, configuration: Configuration, importing: Importin
 
     _require_pins(session, configuration)
     if not exists(session, configuration):
-        return EmbeddedProvider(None, make, importing)
+        return EmbeddedProvider(None, make, importing, watch)
     engine = open_engine(session, configuration, read_only=False)
     engine.tick()
-    return EmbeddedProvider(engine, make, importing)
+    return EmbeddedProvider(engine, make, importing, watch)
 
 
 def _cloud(configuration: Configuration) -> CloudSettings:

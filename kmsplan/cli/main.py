@@ -17,6 +17,8 @@ from kmsplan.cli.terminal import Terminal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_COMPLETING: Final = "_KMSPLAN_COMPLETE"
+"""The variable by which a shell asks for completions."""
 COMMANDS: Final = {
     "init": "kmsplan.cli.init",
     "validate": "kmsplan.cli.validate",
@@ -24,13 +26,18 @@ COMMANDS: Final = {
     "apply": "kmsplan.cli.apply",
     "destroy": "kmsplan.cli.apply",
     "drift": "kmsplan.cli.drift",
+    "inventory": "kmsplan.cli.inventory",
+    "due": "kmsplan.cli.due",
+    "policy": "kmsplan.cli.policy",
     "import": "kmsplan.cli.importing",
     "show": "kmsplan.cli.show",
+    "graph": "kmsplan.cli.graph",
     "state": "kmsplan.cli.state",
     "unlock": "kmsplan.cli.state",
     "engine": "kmsplan.cli.engine",
     "schema": "kmsplan.cli.schema",
     "completion": "kmsplan.cli.completion",
+    "man": "kmsplan.cli.man",
     "version": "kmsplan.cli.version",
 }
 """Command -> module; a module is imported when its command runs, so that the others cost nothing."""
@@ -48,14 +55,20 @@ COMMANDS: Final = {
     help="The configuration folder: its *.yaml and *.yml files.  [default: .]",
 )
 @click.option("--no-color", is_flag=True, help="No colours (NO_COLOR and a pipe do the same).")
+@click.option("--quiet", is_flag=True, help="Print the answer and errors only: no notes, hints or progress.")
+@click.option("--verbose", is_flag=True, help="Say on standard error what is read and how long each step takes.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
-def cli(ctx: click.Context, directory: Path, *, no_color: bool, debug: bool) -> None:
+def cli(ctx: click.Context, directory: Path, *, no_color: bool, quiet: bool, verbose: bool, debug: bool) -> None:
     """Declarative key management: YAML in; plan, apply and drift against a KMS and its HSMs.
 
     To begin: kmsplan init writes a first configuration; kmsplan plan shows what it means, kmsplan apply makes it so.
     """
-    terminal = Terminal.of(os.environ, no_color=no_color, stdout=sys.stdout, stderr=sys.stderr)
+    if quiet and verbose:
+        raise click.UsageError("--quiet and --verbose exclude each other: give one of them.", ctx)
+    terminal = Terminal.of(
+        os.environ, no_color=no_color, stdout=sys.stdout, stderr=sys.stderr, quiet=quiet, verbose=verbose
+    )
     ctx.obj = {"directory": directory, "terminal": terminal, "debug": debug}
 
 
@@ -75,7 +88,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         result: Any = cli.main(args=list(arguments), prog_name="kmsplan", standalone_mode=False)
         sys.stdout.flush()
+    except SystemExit as error:  # click's own end of a completion
+        return int(error.code or 0)
     except BaseException as error:  # noqa: BLE001 - the last place before the user
+        if _COMPLETING in os.environ:
+            return ExitCode.ERROR  # a word about it would stand in the middle of what somebody types
         from kmsplan.cli.failure import report  # noqa: PLC0415 - only on the error path
 
         return report(error, debug="--debug" in arguments)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kmsplan.apply.settle import ENDINGS, fold_settled, settle, wanted
-from kmsplan.cli import kms
+from kmsplan.cli import kms, suggest
 from kmsplan.cli.editing import begin, refuse_old
 from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.failure import UserError
@@ -18,6 +18,7 @@ from kmsplan.cli.options import Variables, variable_options
 from kmsplan.cli.planning import reading
 from kmsplan.cli.session import Session, entropy, now, pass_session
 from kmsplan.cli.signals import stopping
+from kmsplan.kms.wording import counted
 from kmsplan.resource.address import Address
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ _COMMAND = "state mv"
 
 
 @click.command()
-@click.argument("addresses", nargs=-1, required=True, metavar="SOURCE DEST | ADDRESS...")
+@click.argument(
+    "addresses", nargs=-1, required=True, metavar="SOURCE DEST | ADDRESS...", shell_complete=suggest.recorded
+)
 @click.option(
     "--to-dir", "target", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Another configuration."
 )
@@ -48,10 +51,7 @@ def mv(
 ) -> int:
     """Give a record another address; or, with --to-dir, give records to another configuration.
 
-    The YAML moves first, by hand. For example: kmsplan state mv key.orders key.purchases
-
-    To another configuration go also the keys of an instance and the aliases of a key:
-    kmsplan -C old state mv --to-dir new instance.core
+    The YAML moves first, by hand. To another configuration go also the keys of an instance and the aliases of a key.
     """
     places = tuple(map(Address, addresses))
     configuration = session.configuration(variables)
@@ -81,7 +81,7 @@ def _within(session: Session, configuration: Configuration, old: Address, new: A
         for change in changes:
             writing.journal.record(change.address, change.effect, moved_from=change.moved_from)
         writing.save()
-    session.say(f"Moved {old} to {new}. {len(changes)} records have changed.")
+    session.say(f"Moved {old} to {new}. Changed: {counted(len(changes), 'record')}.")
 
 
 def _move_problem(configuration: Configuration, recorded: Recorded, old: Address, new: Address) -> str | None:

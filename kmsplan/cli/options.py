@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kmsplan.cli import suggest
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -51,16 +53,32 @@ _VARIABLES = (
 )
 _PLANNING = (
     click.option(
-        "--target", "targets", multiple=True, metavar="ADDRESS", help="Plan only this and what it needs; globs too."
+        "--target",
+        "targets",
+        multiple=True,
+        metavar="ADDRESS",
+        shell_complete=suggest.addresses,
+        help="Plan only this and what it needs; globs too.",
     ),
-    click.option("--exclude", "excludes", multiple=True, metavar="ADDRESS", help="Leave this and what needs it out."),
+    click.option(
+        "--exclude",
+        "excludes",
+        multiple=True,
+        metavar="ADDRESS",
+        shell_complete=suggest.addresses,
+        help="Leave this and what needs it out.",
+    ),
     click.option(
         "--no-refresh", "refresh", flag_value=False, default=True, help="Trust the state; do not read the KMS."
     ),
     click.option("--allow-delete", type=int, metavar="N", help="Let exactly N deletions pass."),
     click.option("--allow-mass", is_flag=True, help="Let a change of more than 30 % of ten or more keys pass."),
     click.option(
-        "--allow-in-use", multiple=True, metavar="ADDRESS", help="Let this key be disabled or deleted although in use."
+        "--allow-in-use",
+        multiple=True,
+        metavar="ADDRESS",
+        shell_complete=suggest.recorded,
+        help="Let this key be disabled or deleted although in use.",
     ),
     click.option(
         "--accept-old-state", is_flag=True, help="Go on with this state although the KMS has seen a newer one."

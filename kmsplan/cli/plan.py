@@ -12,21 +12,28 @@ from kmsplan.cli import kms
 from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.lazy import LazyGroup
 from kmsplan.cli.options import Planning, destroy_option, planning_options
-from kmsplan.cli.planning import make, observe, plan_options, reading
+from kmsplan.cli.planning import due_of, make, note_of_rules, observe, plan_options, reading, warn_of_doubts
 from kmsplan.cli.reporting import TEXT, Reports, report_options, scene_of
 from kmsplan.cli.session import Session, entropy, pass_session
 from kmsplan.report.form import Subject
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kmsplan.cli.planning import Reading
     from kmsplan.config.configuration import Configuration
     from kmsplan.plan.plan import Plan
+    from kmsplan.policy.report import PolicyReport
+    from kmsplan.provider.protocol import Reader
     from kmsplan.state.record import Recorded
 
 
 _APPROVING: Final = dict.fromkeys(("sign", "verify", "keygen"), "kmsplan.cli.approving")
 
 
-@click.group(cls=LazyGroup, modules=_APPROVING, invoke_without_command=True, subcommand_metavar="[COMMAND]")
+@click.group(
+    cls=LazyGroup, modules=_APPROVING, path="plan", invoke_without_command=True, subcommand_metavar="[COMMAND]"
+)
 @click.option("-o", "--out", "target", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan for apply.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes.")
 @report_options(Subject.PLAN)
@@ -55,17 +62,21 @@ def plan(
     configuration = session.configuration(planning.variables, to_apply=not planning.destroy)
     store = session.store(configuration)
     named = ""
-    made = _make(session, configuration, planning, store.load())
+    found: list[PolicyReport] = []
+    made, read = make_plan(session, configuration, planning, store.load(), found.append)
     if target is not None and not made.lineage and not made.violations:
         # A saved plan is bound to one state, so that it is made now; not before it is sure that none was lost.
-        made = _make(session, configuration, planning, store.init(new_lineage(entropy)))
+        made, read = make_plan(session, configuration, planning, store.init(new_lineage(entropy)), found.append)
     if target is not None and made.lineage:
         from kmsplan.plan.planfile import dump_with_digest  # noqa: PLC0415
 
         made = replace(made, author=kms.actor())
         content, named = dump_with_digest(made)
         session.write(target, content)
-    reports.deliver(session, made, scene_of(session, configuration, made.environment))
+    due = due_of(configuration, read) if reports.dated else ()
+    reports.deliver(session, made, scene_of(session, configuration, made.environment, due))
+    for report in found[-1:]:
+        note_of_rules(session, report)
     people = reports.form == TEXT and reports.output is None
     if made.applyable and people:
         from kmsplan.plan.planfile import digest  # noqa: PLC0415
@@ -76,15 +87,29 @@ def plan(
     return exit_code(made, detailed=detailed_exitcode)
 
 
-def _make(session: Session, configuration: Configuration, planning: Planning, recorded: Recorded) -> Plan:
+def make_plan(
+    session: Session,
+    configuration: Configuration,
+    planning: Planning,
+    recorded: Recorded,
+    judged: Callable[[PolicyReport], None] = lambda _: None,
+) -> tuple[Plan, Reading]:
+    """Read the KMS, or where that is not wanted trust the state, and plan; say what was read, too.
+
+    `judged` hears what the policy says of the plan.
+    """
     with reading(session, configuration) as reader:
         if not planning.refresh:
             from kmsplan.provider.recorded import RecordedReader  # noqa: PLC0415
 
             session.note("The KMS is not read: this plan trusts the state.")
-            source = RecordedReader(recorded, reader.offer)
-            return make(configuration, observe(source, configuration, recorded), source, plan_options(planning))
-        return make(configuration, observe(reader, configuration, recorded), reader, plan_options(planning))
+            source: Reader = RecordedReader(recorded, reader.offer)
+            read = observe(source, configuration, recorded)
+        else:
+            source, read = reader, observe(reader, configuration, recorded)
+        warn_of_doubts(session, read)
+        with session.phase("Planning", total=len(configuration.desired)):
+            return make(configuration, read, source, plan_options(planning), judged), read
 
 
 def show_plan(session: Session, made: Plan) -> None:

@@ -1,16 +1,16 @@
-"""Showing an apply as it goes: a bar on a terminal, plain lines elsewhere, JSON lines for machines."""
+"""Showing an apply as it goes: a bar on a terminal, plain lines elsewhere, events for machines."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Protocol, Self
+import time
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import click
 
 from kmsplan.apply.event import EventKind
 from kmsplan.apply.outcome import ResultStatus
 from kmsplan.report.escape import escape
-from kmsplan.report.event_json import diagnostic_line, event_line, planned_lines, summary_line, version_line
 from kmsplan.report.outcome_text import outcome_text
 from kmsplan.report.scene import Scene
 from kmsplan.report.style import Style
@@ -25,8 +25,15 @@ if TYPE_CHECKING:
     from kmsplan.plan.plan import Plan
 
 
+_ROOM: Final = 60
+"""Columns that a bar needs beside its counts."""
+
+
 class Listener(Protocol):
     """Hears of everything that happens in an apply."""
+
+    def begin(self) -> None:
+        """It begins, and nothing was looked at yet."""
 
     def planned(self, plan: Plan) -> None:
         """What will be done is decided."""
@@ -37,23 +44,37 @@ class Listener(Protocol):
     def event(self, event: Event) -> None:
         """One piece of progress."""
 
+    def warn(self, text: str) -> None:
+        """Something stops nothing, and somebody should know it."""
+
     def ended(self, outcome: Outcome) -> None:
         """All is done that could be."""
 
     def failed(self, error: BaseException) -> None:
         """It was refused, or could not be begun."""
 
+    def cut_off(self) -> None:
+        """The process ends now, with things in flight; called by the handler of a signal."""
+
 
 @contextlib.contextmanager
-def listener(terminal: Terminal, *, as_json: bool, clock: Callable[[], datetime]) -> Iterator[Listener]:
-    """Choose how to show an apply."""
-    if as_json:
-        yield _JsonLines(clock)
-    elif terminal.progress:
-        with _Bar(terminal) as bar:
-            yield bar
-    else:
-        yield _Lines(terminal)
+def listener(terminal: Terminal, *, as_json: bool, clock: Callable[[], datetime], operation: str) -> Iterator[Listener]:
+    """Choose how to show an apply, from before its configuration is read: what stops it is told, too."""
+    with contextlib.ExitStack() as stack:
+        heard: Listener
+        if as_json:
+            from kmsplan.cli.stream import Stream, terminating  # noqa: PLC0415 - only for machines
+
+            stack.enter_context(terminating())
+            heard = Stream(clock, operation)
+        else:
+            heard = stack.enter_context(_Bar(terminal)) if terminal.progress else _Lines(terminal)
+        try:
+            heard.begin()
+            yield heard
+        except BaseException as error:
+            heard.failed(error)
+            raise
 
 
 class _Lines:
@@ -63,6 +84,9 @@ class _Lines:
         self._terminal = terminal
         self._total = 0
         self._finished = 0
+
+    def begin(self) -> None:
+        """There is nothing to show."""
 
     def planned(self, plan: Plan) -> None:
         """The plan has been shown."""
@@ -74,14 +98,20 @@ class _Lines:
         line = _words(event)
         if event.kind is EventKind.FINISHED:
             self._finished += 1
-        if line:
+        if line and not self._terminal.quiet:
             click.echo(f"{line} [{self._finished}/{self._total}]")
+
+    def warn(self, text: str) -> None:
+        click.echo(text, err=True)
 
     def ended(self, outcome: Outcome) -> None:
         _say_outcome(outcome, self._terminal)
 
     def failed(self, error: BaseException) -> None:
         """Whoever raised it says it."""
+
+    def cut_off(self) -> None:
+        """The handler says it."""
 
 
 class _Bar:
@@ -89,68 +119,77 @@ class _Bar:
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
+        self._progress: Any = None
+        self._task: Any = None
+        self._finished = 0
+        self._began = 0.0
 
     def __enter__(self) -> Self:
-        from rich.console import Console  # noqa: PLC0415 - only on a terminal
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-        console = Console(stderr=True, no_color=not self._terminal.error_color)
-        columns = (TextColumn("applying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress: Any = Progress(*columns, console=console, transient=True)
-        self._task: Any = None
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        self._stop()
+
+    def begin(self) -> None:
+        """There is nothing to show."""
 
     def planned(self, plan: Plan) -> None:
         """The plan has been shown."""
 
     def expect(self, changes: int) -> None:
         if changes:
+            self._progress = self._bar()
             self._progress.start()
-            self._task = self._progress.add_task("applying", total=changes)
+            self._task = self._progress.add_task("applying", total=changes, rate="")
+            self._began = time.monotonic()
 
     def event(self, event: Event) -> None:
+        if self._progress is None:
+            return
         if event.kind is EventKind.FINISHED:
-            self._progress.advance(self._task)
+            self._finished += 1
+            rate = self._finished / max(time.monotonic() - self._began, 0.001)
+            self._progress.update(self._task, advance=1, rate=f"{rate:,.0f}/s")
         if event.kind is EventKind.RETRYING:
             self._progress.console.print(_words(event), markup=False, highlight=False)
 
+    def warn(self, text: str) -> None:
+        self._stop()
+        click.echo(text, err=True)
+
     def ended(self, outcome: Outcome) -> None:
-        self._progress.stop()
+        self._stop()
         _say_outcome(outcome, self._terminal)
 
     def failed(self, error: BaseException) -> None:
         """Whoever raised it says it."""
         del error
-        self._progress.stop()
+        self._stop()
 
+    def cut_off(self) -> None:
+        """The handler says it."""
 
-class _JsonLines:
-    """Terraform's event stream; the last line is a change_summary, whatever happens."""
+    def _stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
-        click.echo(version_line(clock()), nl=False)
+    def _bar(self) -> Any:
+        from rich import progress  # noqa: PLC0415 - only on a terminal
+        from rich.console import Console  # noqa: PLC0415
 
-    def planned(self, plan: Plan) -> None:
-        click.echo(planned_lines(plan, self._clock()), nl=False)
-
-    def expect(self, changes: int) -> None:
-        """The planned lines say how many."""
-
-    def event(self, event: Event) -> None:
-        click.echo(event_line(event, self._clock()), nl=False)
-
-    def ended(self, outcome: Outcome) -> None:
-        click.echo(summary_line(outcome, self._clock()), nl=False)
-
-    def failed(self, error: BaseException) -> None:
-        summary, _, detail = str(error).partition("\n")
-        detail = detail or str(getattr(error, "remedy", ""))
-        click.echo(diagnostic_line(self._clock(), summary, detail), nl=False)
-        click.echo(summary_line(None, self._clock()), nl=False)
+        console = Console(stderr=True, no_color=not self._terminal.error_color)
+        counts = (progress.MofNCompleteColumn(), progress.TextColumn("{task.fields[rate]}"))
+        if (self._terminal.error_columns or _ROOM) < _ROOM:
+            return progress.Progress(*counts, console=console, transient=True)
+        return progress.Progress(
+            progress.TextColumn("applying"),
+            progress.BarColumn(),
+            *counts,
+            progress.TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
 
 
 def _say_outcome(outcome: Outcome, terminal: Terminal) -> None:

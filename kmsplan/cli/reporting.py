@@ -12,15 +12,25 @@ import click
 from kmsplan.cli.session import now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from click.shell_completion import CompletionItem
+
+    from kmsplan.cli.failure import UserError
     from kmsplan.cli.session import Session
     from kmsplan.config.configuration import Configuration
+    from kmsplan.inventory.due import Due
     from kmsplan.report.form import Subject
     from kmsplan.report.scene import Scene
 
 TEXT: Final = "text"
 JSON: Final = "json"
+_DATED: Final = frozenset({"html"})
+"""Forms that show a calendar."""
+_COLLECTED: Final = frozenset({"github-output", "github-summary"})
+"""Forms for `$GITHUB_OUTPUT` and `$GITHUB_STEP_SUMMARY`, to which every command of a step adds."""
+_TOPS: Final = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR", "BUILD_SOURCESDIRECTORY")
+"""Variables that name the repository's top in GitHub Actions, GitLab and Azure Pipelines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,18 +44,23 @@ class Reports:
     files: tuple[tuple[str, Path], ...] = ()
     """More of them: form and file."""
 
+    @property
+    def dated(self) -> bool:
+        """Whether one of them shows what falls due, so that somebody has to look it up."""
+        return not _DATED.isdisjoint((self.form, *(form for form, _ in self.files)))
+
     def deliver(self, session: Session, value: Any, scene: Scene) -> None:
         """Write every report that is wanted.
 
         Raises:
             UserError: one cannot be written; those that can are.
         """
-        self.keep(session, value, scene)
-        text = session.render(self.subject, self.form, value, scene, printed=self.output is None)
+        files = [*self.files] if self.output is None else [*self.files, (self.form, self.output)]
+        failed = self._written(session, files, value, scene)
         if self.output is None:
-            session.print(text)
-        else:
-            session.write(self.output, text.encode())
+            session.print(session.render(self.subject, self.form, value, scene))
+        if failed is not None:
+            raise failed
 
     def keep(self, session: Session, value: Any, scene: Scene) -> None:
         """Write those that are files.
@@ -53,17 +68,32 @@ class Reports:
         Raises:
             UserError: one cannot be written; the others are.
         """
-        from kmsplan.cli.failure import UserError  # noqa: PLC0415
-
-        failed: UserError | None = None
-        for form, path in self.files:
-            text = session.render(self.subject, form, value, scene, printed=False)
-            try:
-                session.write(path, text.encode())
-            except UserError as error:
-                failed = failed or error
+        failed = self._written(session, self.files, value, scene)
         if failed is not None:
             raise failed
+
+    def _written(
+        self, session: Session, files: Sequence[tuple[str, Path]], value: Any, scene: Scene
+    ) -> UserError | None:
+        """Write files, all that can be; return what is wrong with the others."""
+        from kmsplan.cli.failure import UserError  # noqa: PLC0415
+
+        failed: list[UserError] = []
+        for form, path in files:
+            text = session.render(self.subject, form, value, scene, printed=False)
+            try:
+                _write(session, form, path, text)
+            except UserError as error:
+                failed.append(error)
+        return UserError("; ".join(map(str, failed)), failed[0].remedy) if failed else None
+
+
+def _write(session: Session, form: str, path: Path, text: str) -> None:
+    """Write one report; a form that GitHub collects from several commands of a step goes behind what is there."""
+    if form in _COLLECTED:
+        session.append(path, text.encode())
+    else:
+        session.write(path, text.encode())
 
 
 class _FormAndFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic since click 8.2
@@ -73,6 +103,15 @@ class _FormAndFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]  #
 
     def __init__(self, subject: str) -> None:
         self._subject = subject
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Suggest the forms."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+        from kmsplan.report.form import Subject, forms  # noqa: PLC0415
+
+        del ctx, param
+        return [CompletionItem(f"{form}=") for form in forms(Subject(self._subject)) if form.startswith(incomplete)]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return form and path."""
@@ -116,7 +155,7 @@ def report_options(subject: Subject, *, printed: bool = True) -> Callable[[Calla
                 "report_files",
                 multiple=True,
                 type=_FormAndFile(subject),
-                help="Also write this report; repeatable.",
+                help=f"Also write this report; repeatable. FORM: {', '.join(forms(subject))}.",
             )
         ]
         if printed:
@@ -126,7 +165,8 @@ def report_options(subject: Subject, *, printed: bool = True) -> Callable[[Calla
                     "form",
                     type=click.Choice(forms(subject)),
                     default=TEXT,
-                    help="Of the report.  [default: text]",
+                    metavar="FORM",
+                    help=f"Of the report: {', '.join(forms(subject))}.  [default: text]",
                 ),
                 click.option(
                     "--output",
@@ -143,15 +183,32 @@ def report_options(subject: Subject, *, printed: bool = True) -> Callable[[Calla
     return add
 
 
-def scene_of(session: Session, configuration: Configuration | None, environment: str = "") -> Scene:
+def scene_of(
+    session: Session, configuration: Configuration | None, environment: str = "", due: tuple[Due, ...] = ()
+) -> Scene:
     """Return what reports say beside their subject; its text has no colours until it is printed."""
     from kmsplan.report.scene import Scene  # noqa: PLC0415
+    from kmsplan.resource.kinds import dependencies  # noqa: PLC0415
 
     desired = configuration.desired if configuration is not None else {}
-    folder = Path(os.path.relpath(session.directory)).as_posix()
     return Scene(
         now=now(),
         environment=environment,
         places={address: declared.span for address, declared in desired.items()},
-        folder="" if folder == "." else folder,
+        parents={
+            address: parent
+            for address, declared in desired.items()
+            for parent in dependencies(address, declared.attributes)
+        },
+        due=due,
+        folder=_folder(session),
     )
+
+
+def _folder(session: Session) -> str:
+    """Return the configuration folder as pipelines name files: from the repository's top, or else from here."""
+    directory = session.directory.resolve()
+    tops = (session.environ.get(name) for name in _TOPS)
+    top = next((top for top in tops if top and directory.is_relative_to(Path(top).resolve())), None)
+    folder = Path(os.path.relpath(directory, Path(top).resolve() if top else None)).as_posix()
+    return "" if folder == "." else folder

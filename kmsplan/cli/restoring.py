@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from kmsplan.cli import kms
+from kmsplan.cli import kms, suggest
 from kmsplan.cli.asking import approve
 from kmsplan.cli.editing import begin, refuse_old
 from kmsplan.cli.exitcode import ExitCode
@@ -30,7 +30,14 @@ _SHOWN: Final = 20
 
 @click.command()
 @click.argument("serial", type=click.IntRange(min=0))
-@click.option("--exclude", "excludes", multiple=True, metavar="ADDRESS", help="Leave this record as it is now.")
+@click.option(
+    "--exclude",
+    "excludes",
+    multiple=True,
+    metavar="ADDRESS",
+    shell_complete=suggest.recorded,
+    help="Leave this record as it is now.",
+)
 @click.option("--auto-approve", is_flag=True, help="Do not ask.")
 @click.option("--lock-timeout", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS", help="Wait for the lock.")
 @variable_options

@@ -18,10 +18,14 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def stopping(note: Callable[[str], None]) -> Iterator[StopSignal]:
+def stopping(note: Callable[[str], None], cut_off: Callable[[], None] = lambda: None) -> Iterator[StopSignal]:
     """Turn the first signal into a wish to stop, and the second into the end of the process.
 
     Ending at once is safe: the journal holds the begin of everything in flight, and the next run looks it up.
+
+    Args:
+        note: prints a line for people.
+        cut_off: called right before the process ends at once.
     """
     from kmsplan.apply.stop import StopSignal  # noqa: PLC0415
 
@@ -31,6 +35,7 @@ def stopping(note: Callable[[str], None]) -> Iterator[StopSignal]:
         del number, frame
         if stop.is_set:
             os.write(2, b"\nStopped at once. The journal keeps what was in flight; run kmsplan apply again.\n")
+            cut_off()
             os._exit(ExitCode.CANCELLED)
         stop.set()
         note("\nStopping: nothing new is started, what is in flight is finished. Once more to stop at once.")

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from kmsplan.cli import suggest
 from kmsplan.cli.editing import editing
 from kmsplan.cli.failure import UserError
 from kmsplan.cli.lazy import LazyGroup
 from kmsplan.cli.options import Variables, json_option, variable_options
 from kmsplan.cli.planning import reading
 from kmsplan.cli.session import Session, entropy, pass_session
+from kmsplan.kms.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +31,7 @@ _COMMANDS: Final = {
 }
 
 
-@click.group(cls=LazyGroup, modules=_COMMANDS)
+@click.group(cls=LazyGroup, modules=_COMMANDS, path="state")
 def state() -> None:
     """The recorded state: what the last apply left."""
 
@@ -44,7 +46,7 @@ def list_command(session: Session, variables: Variables) -> None:
 
 
 @state.command("show")
-@click.argument("address", required=False)
+@click.argument("address", required=False, shell_complete=suggest.recorded)
 @click.option("--serial", type=click.IntRange(min=0), metavar="N", help="An earlier serial; state history lists them.")
 @json_option
 @variable_options
@@ -90,7 +92,7 @@ def _record_json(recorded: Recorded, address: str) -> str:
 
 
 @state.command("rm")
-@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
+@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...", shell_complete=suggest.recorded)
 @variable_options
 @pass_session
 def rm_command(session: Session, variables: Variables, addresses: tuple[str, ...]) -> None:
@@ -105,7 +107,7 @@ def rm_command(session: Session, variables: Variables, addresses: tuple[str, ...
     with editing(session, configuration, "state rm") as journal:
         for address in addresses:
             journal.record(Address(address), Effect(removes=True))
-    session.say(f"Forgot {len(addresses)} records.")
+    session.say(f"Forgot {counted(len(addresses), 'record')}.")
 
 
 @state.command("init")
@@ -154,11 +156,15 @@ def rebuild_command(session: Session, variables: Variables, lineage: str | None)
     presents = tuple(_everything(session, configuration))
     chosen = _choose(lineages(presents), lineage)
     records = rebuild(chosen, presents)
-    with editing(session, configuration, "state rebuild", lineage=chosen) as journal:
-        for record in records:
+    with (
+        editing(session, configuration, "state rebuild", lineage=chosen) as journal,
+        session.phase("Writing the records", "records", total=len(records)) as meter,
+    ):
+        for number, record in enumerate(records):
+            meter.tell(number)
             effect = Effect(attributes=record.attributes, status=record.status)
             journal.record(record.address, effect, identity=record.identity)
-    session.say(f"Rebuilt {len(records)} records of lineage {chosen}.")
+    session.say(f"Rebuilt {counted(len(records), 'record')} of lineage {chosen}.")
     session.hint("Next: kmsplan plan shows what differs from the configuration.")
 
 
@@ -187,7 +193,7 @@ def _choose(found: dict[str, int], wanted: str | None) -> str:
         return next(iter(found))
     if wanted in found:
         return wanted
-    listed = ", ".join(f"{lineage} ({count} objects)" for lineage, count in sorted(found.items()))
+    listed = ", ".join(f"{lineage} ({counted(count, 'object')})" for lineage, count in sorted(found.items()))
     raise UserError(f"the KMS holds objects of these lineages: {listed}", "Name one with --lineage.")
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from kmsplan.kms.secret import SecretBytes
     from kmsplan.state.cipher import Codec
     from kmsplan.state.protocol import Store
-    from kmsplan.state.shared.http import Addresses
     from kmsplan.state.shared.remote import Remote
+    from kmsplan.state.shared.server import Addresses
 
 _Secrets: TypeAlias = "dict[str, SecretBytes]"
 
@@ -99,7 +99,7 @@ def _addresses(options: Mapping[str, Any], environ: Mapping[str, str]) -> Addres
     """
     from kmsplan.config.stores import ADDRESSES, address_problem  # noqa: PLC0415
     from kmsplan.state.error import StateAccessError  # noqa: PLC0415
-    from kmsplan.state.shared.http import Addresses  # noqa: PLC0415
+    from kmsplan.state.shared.server import Addresses  # noqa: PLC0415
 
     names = [field.name for field in dataclasses.fields(Addresses)]
     variables = {name: environ[f"TF_HTTP_{name.upper()}"] for name in names if environ.get(f"TF_HTTP_{name.upper()}")}

@@ -6,10 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from kmsplan.config.fixed import has_reference
 from kmsplan.config.secret import absolute
 from kmsplan.config.trusted import read_trusted
 from kmsplan.kms.naming import parse_duration
-from kmsplan.kms.wording import shown
 
 if TYPE_CHECKING:
     from kmsplan.approval.judge import Policy
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from kmsplan.config.problems import Problems
 
 MAX_AGE: Final = "24h"
+_WHY: Final = "Who must approve is not for whoever sets variables to say."
 _NEEDED: Final = {"signatures", "trusted"}
 
 
 def check_approval(expanded: Expanded, problems: Problems, root: Path) -> Policy | None:
     """Return what makes a plan approved; None where nothing need be, or something about it is wrong."""
     entry = expanded.one.get("approval")
-    if entry is None or not isinstance(entry.written, dict) or _has_reference(entry, problems):
+    if entry is None or not isinstance(entry.written, dict) or has_reference(entry.node, problems, _WHY):
         return None
     if not entry.written.keys() >= _NEEDED:
         return None
@@ -55,14 +56,3 @@ def _policy(entry: Entry, problems: Problems, root: Path) -> Policy | None:
         not_author=written.get("not_author", False),
         max_age=timedelta(seconds=seconds or 0),
     )
-
-
-def _has_reference(entry: Entry, problems: Problems) -> bool:
-    """Refuse variables: whoever runs a command sets them, and would set how many must approve what it does."""
-    node = entry.node
-    said = [(value, node.locate((name,))) for name, value in node.value.items()] if isinstance(node.value, dict) else []
-    found = [(value, place) for value, place in (*said, (node.value, node.locate())) if "${" in str(value)]
-    for value, place in found[:1]:
-        detail = f"{shown(value)} is a reference. Who must approve is not for whoever sets variables to say."
-        problems.add("K306", detail, place)
-    return bool(found)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kmsplan.approval.judge import Policy
+    from kmsplan.approval.judge import Policy as ApprovalPolicy
     from kmsplan.config.diagnostic import Diagnostic, Span
     from kmsplan.resource.address import Address
+    from kmsplan.rule.definition import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +129,13 @@ class Configuration:
     staged: Mapping[Address, int | None] = field(default_factory=dict)
     """Keys to destroy in stages, and the seconds for which each must not have been used; None: not said."""
     imports: tuple[Import, ...] = ()
-    approval: Policy | None = None
+    approval: ApprovalPolicy | None = None
     """Who must sign a plan before it is applied; None where nobody need."""
     shared: SharedState | None = None
     """None where the state is in `state_path`."""
     encryption: SecretReference | None = None
     """The key that the state is encrypted with; None where it is plain."""
+    policy: Policy | None = None
+    """The rules that a plan must not break; None where there are none."""
     waivers: tuple[Waiver, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()

@@ -42,6 +42,25 @@ class Diagnostic:
     severity: Severity = Severity.ERROR
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """How a check of a configuration came out."""
+
+    diagnostics: tuple[Diagnostic, ...] = ()
+    objects: int = 0
+    """How many are declared, where there is no error."""
+
+    @property
+    def errors(self) -> int:
+        """How many of them stop."""
+        return sum(one.severity is Severity.ERROR for one in self.diagnostics)
+
+    @property
+    def valid(self) -> bool:
+        """Whether there is no error."""
+        return self.errors == 0
+
+
 class ConfigurationError(Exception):
     """The configuration has errors; every one is in `diagnostics`."""
 

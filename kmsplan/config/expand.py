@@ -28,7 +28,8 @@ DEFAULT_KEY_NAME: Final = "default"
 """The default CMK has no name of its own; its address is default_key.default."""
 _NO_FAULT: Final[frozenset[str]] = frozenset()
 _INDIVISIBLE: Final = frozenset(
-    {"kmsplan", "engine", "state", "approval"} | {name for name, form in SECTIONS.items() if form is Form.LIST}
+    {"kmsplan", "engine", "state", "approval", "policy"}
+    | {name for name, form in SECTIONS.items() if form is Form.LIST}
 )
 """Sections whose entries mean nothing once a part is missing."""
 _EACH: Final = "${each.key}"

@@ -11,6 +11,7 @@ from kmsplan.config.place import SECRET_NAMES
 from kmsplan.config.problems import listed, near, repeated
 from kmsplan.config.schema import ADDRESS_PATTERN, NAME_PATTERN, REMOVED_PATTERN
 from kmsplan.config.template import VARIABLE_NAME
+from kmsplan.config.waivers import DAY_PATTERN
 from kmsplan.kms.external import (
     ACCESS_KEY_ID_PATTERN,
     EXTERNAL_KEY_PATTERN,
@@ -232,6 +233,10 @@ def _date(text: str) -> Told:
     return "K204", f"{quoted(text)} is no date. Write 2027-12-31 or 2027-12-31T12:00:00Z."
 
 
+def _day(text: str) -> Told:
+    return "K204", f"{quoted(text)} is no day. Write 2027-12-31."
+
+
 def _patterns() -> dict[str, Callable[[str], Told]]:
     """Return who explains which pattern; the patterns are the attribute tables' own."""
     key = KINDS["key"].by_name
@@ -253,6 +258,7 @@ def _patterns() -> dict[str, Callable[[str], Told]]:
         ACCESS_KEY_ID_PATTERN: _access_key_id,
         EXTERNAL_KEY_PATTERN: _external_key,
         key["material"].schema["properties"]["expires"]["pattern"]: _date,
+        DAY_PATTERN: _day,
     }
 
 

@@ -20,6 +20,11 @@ _OTHERS: Final = (".vars.yaml", ".vars.yml", ".trusted.yaml", ".trusted.yml")
 """YAML that is no configuration: variables, and lists of signers."""
 
 
+def holds_configuration(root: Path) -> bool:
+    """Return whether there is a file in the folder that would belong to a configuration."""
+    return root.is_dir() and any(_belongs(path.name) for path in root.iterdir())
+
+
 def configuration_files(root: Path, problems: Problems) -> list[Path]:
     """Return the folder's YAML files by name; not `*.vars.yaml`, `*.trusted.yaml` and hidden files."""
     try:
@@ -58,7 +63,7 @@ def _content(path: Path, filename: str, problems: Problems) -> bytes | None:
         with path.open("rb") as file:
             content = file.read(SIZE_LIMIT + 1)
     except OSError as error:
-        problems.add("K102", f"{filename} cannot be read: {_reason(error)}.", _start(filename))
+        problems.add("K102", f"{filename} cannot be read: {_reason(error)}.")  # what has no text has no line in it
         return None
     if len(content) > SIZE_LIMIT:
         limit = SIZE_LIMIT // (1024 * 1024)

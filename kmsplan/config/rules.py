@@ -22,6 +22,7 @@ from kmsplan.kms.capability import (
 from kmsplan.kms.naming import DAY, TAG_LIMIT, format_duration
 from kmsplan.kms.policy import check_policy, conditions
 from kmsplan.kms.spec import INSTANCE_TYPES, SPECS, KeySpec, KeyType, KeyUsage, specs_for
+from kmsplan.kms.wording import counted
 from kmsplan.resource.address import kind_of, name_of
 
 if TYPE_CHECKING:
@@ -263,6 +264,6 @@ def _quotas(objects: Objects, problems: Problems) -> None:
     for instance in objects.of_kind("instance"):
         quota, count = instance.attributes["key_quota"], counts[instance.address]
         if count > quota and "key_quota" not in instance.entry.bad:
-            detail = f"{instance.address} holds {count} keys; its `key_quota` is {quota}. Raise it, or add an instance."
-            detail += instance.said_by("key_quota")
+            detail = f"{instance.address} holds {counted(count, 'key')}; its `key_quota` is {quota}. "
+            detail += "Raise it, or add an instance." + instance.said_by("key_quota")
             problems.add("K417", detail, instance.place("key_quota"), address=instance.address)

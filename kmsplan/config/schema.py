@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.config.cloud import ALIBABA_SCHEMA
 from kmsplan.config.encryption import ENCRYPTION, ENCRYPTION_SCHEMA
+from kmsplan.config.policy import POLICY_SCHEMA
 from kmsplan.config.section import SECTIONS, VERSION, Form
 from kmsplan.config.stores import SHARED_SCHEMAS
 from kmsplan.config.template import VARIABLE_NAME
 from kmsplan.config.variable import TYPES
+from kmsplan.config.waivers import WAIVERS_SCHEMA
 from kmsplan.resource.address import NAME
 from kmsplan.resource.key import ALIAS_NAME_SCHEMA, DURATION, SECRET_SCHEMA
 from kmsplan.resource.kinds import KINDS
@@ -142,6 +144,8 @@ _DOCS: Final[Mapping[str, str]] = {
     "engine": "Which KMS carries the plan out. Default: embedded, in state/engine.",
     "state": "Where the recorded state is kept. Default: local, in state.",
     "approval": "Signatures that a plan needs before it is applied. No value in it can be a reference.",
+    "policy": "Rules about how keys are kept, which a plan must not break (docs/policy.md). No value in it can be a "
+    "reference.",
     "variables": "Values from outside: --var, --var-file, KMSPLAN_VAR_x, or their defaults. Used as ${var.NAME}.",
     "defaults": "What every key or instance has that does not say otherwise; tags are joined.",
     "instances": "KMS instances by name.",
@@ -153,6 +157,8 @@ _DOCS: Final[Mapping[str, str]] = {
     "removed": "Addresses to forget, whose objects stay at the KMS; and keys to destroy in reviewed stages.",
     "import": "Objects that exist at the KMS already: the `address` that each is declared at, and its `identity` "
     "there; `owner` is the lineage of another configuration that owns it and gives it up.",
+    "waivers": "Who answers for a drifted attribute, or for a broken rule of the policy, and until which day. No value "
+    "in it can be a reference.",
 }
 _ROUND_LISTS: Final[Mapping[str, Schema]] = {
     "moved": _block({"from": _ADDRESS, "to": _ADDRESS}),
@@ -179,6 +185,7 @@ _ROUND_LISTS: Final[Mapping[str, Schema]] = {
             "description": "The lineage of another configuration that owns the object and gives it up to this one.",
         },
     ),
+    "waivers": WAIVERS_SCHEMA,
 }
 
 
@@ -206,7 +213,7 @@ def expanded_schema() -> Schema:
 
 def _in_file(section: str, schema: Schema) -> Schema:
     """Return a section's schema as users write it: what names are made from may hold references, too."""
-    if section in ("variables", "approval"):
+    if section in ("variables", "approval", "policy", "waivers"):
         return schema
     if SECTIONS[section] is Form.ONE:
         return _templated(schema)
@@ -221,6 +228,7 @@ def _sections() -> dict[str, Schema]:
         "engine": dict(_ENGINE),
         "state": dict(_STATE),
         "approval": dict(_APPROVAL),
+        "policy": dict(POLICY_SCHEMA),
         "variables": _named(_VARIABLE, f"^{VARIABLE_NAME}$"),
         "defaults": _defaults(),
         "instances": _named(_object(KINDS["instance"])),

@@ -33,6 +33,7 @@ SECTIONS: Final[Mapping[str, Form]] = MappingProxyType(
         "engine": Form.ONE,
         "state": Form.ONE,
         "approval": Form.ONE,
+        "policy": Form.ONE,
         "variables": Form.NAMED,
         "defaults": Form.NAMED,
         "instances": Form.NAMED,
@@ -43,6 +44,7 @@ SECTIONS: Final[Mapping[str, Form]] = MappingProxyType(
         "moved": Form.LIST,
         "removed": Form.LIST,
         "import": Form.LIST,
+        "waivers": Form.LIST,
     }
 )
 VERSION: Final = 1

@@ -24,7 +24,7 @@ class Verdict(StrEnum):
     CONFLICT = "conflict"
     """The configuration asks for a third value: the next apply overwrites both."""
     UNDECLARED = "undeclared"
-    """The configuration says nothing about it: no apply changes it."""
+    """The configuration does not say what it is to be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +71,9 @@ class DriftReport:
     checked: int = 0
     """How many recorded objects were compared."""
     managed_keys: int = 0
+    """Keys that this configuration or another one manages."""
     unmanaged_keys: int = 0
-    noise: int = 0
-    """Differences of spelling alone, which are no drift."""
+    """Keys that nobody manages; those that cloud services keep for themselves are counted nowhere."""
     day: date | None = None
     """On which the waivers were judged."""
 

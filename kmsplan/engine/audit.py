@@ -18,7 +18,7 @@ from kmsplan.engine import checkpoint
 from kmsplan.engine.keystore import trail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -48,6 +48,8 @@ class Request:
     caller: Caller
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """Set once they are checked: what is no JSON, or too long, is not to be kept either."""
+    intent: Callable[[], None] | None = None
+    """Called before anything of it is committed (see `keystore.writer.Ticket`)."""
 
     def entry(self, result: str) -> dict[str, Any]:
         """Return the entry that tells of it; its place in the chain is filled in when it is appended."""
@@ -120,3 +122,11 @@ def entries(db: Connection) -> Iterator[dict[str, Any]]:
     """Yield every entry with its hash, oldest first."""
     for _, content, entry_hash in trail.entries(db):
         yield {**orjson.loads(content), "hash": entry_hash.hex()}
+
+
+def newest(db: Connection, actions: Collection[str], limit: int) -> Iterator[dict[str, Any]]:
+    """Yield the successful ones among the newest `limit` entries that are of these actions, the newest first."""
+    for content in trail.newest(db, actions, limit):
+        entry = orjson.loads(content)
+        if entry["result"] == OK and entry["action"] in actions:
+            yield entry

@@ -66,7 +66,8 @@ def describe(core: Core, ids: Collection[str] | None, *, check_material: bool) -
         _complete_instance(row, tags)
     for row in found["key"]:
         _complete_key(row, tags, prefix, vault_ids)
-        row["versions"] = versions_of.get(row["key_id"])
+        row["version_count"], public = versions_of.get(row["key_id"], (0, 0))
+        row["versions"] = public or None  # of asymmetric keys, whose versions somebody makes
     for row in found["alias"]:
         row["arn"] = prefix + row["alias"]
     unreadable = _check_material(core, references, found["key"])

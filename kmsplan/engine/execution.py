@@ -60,6 +60,9 @@ def commit(core: Core, request: Request, work: Callable[[Transaction], T], *, us
         request: what is audited.
         work: checks what must be true and changes the database.
         uses_keys: whether a seal, by whatever process, forbids it.
+
+    Raises:
+        Exception: what the request's intent raised; then nothing was done.
     """
 
     def run(transaction: Transaction) -> T:
@@ -70,7 +73,7 @@ def commit(core: Core, request: Request, work: Callable[[Transaction], T], *, us
         transaction.entries.append(request.entry(OK))
         return result
 
-    return core.store.write(run)
+    return core.store.write(run, intent=request.intent)
 
 
 def require_current(transaction: Transaction, caller: Caller) -> None:

@@ -56,7 +56,8 @@ def made(
     core.creating.add(version_id)
     try:
         core.store.write(
-            lambda transaction: _begin(transaction, request, design, version_id, reference, node, counted=counted)
+            lambda transaction: _begin(transaction, request, design, version_id, reference, node, counted=counted),
+            intent=request.intent,
         )
         try:
             with answering():

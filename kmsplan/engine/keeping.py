@@ -9,6 +9,7 @@ from kmsplan.engine.backup import making
 from kmsplan.engine.core import sealed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from kmsplan.engine.backup.checking import Report
@@ -40,9 +41,9 @@ class Keeping:
         self._core = core
         self._caller = caller
 
-    def backup(self, path: Path, lock: Seal) -> Report:
+    def backup(self, path: Path, lock: Seal, told: Callable[[int], object] = lambda _: None) -> Report:
         """Write a backup to a new file, locked by a passphrase or a key file, and check it; see `making.make`."""
-        return making.make(self._core, self._caller, path, seal=self._seal(), lock=lock)
+        return making.make(self._core, self._caller, path, seal=self._seal(), lock=lock, told=told)
 
     def rotate_root(self, new_seal: Seal | None = None) -> None:
         """Make a new root key, sealed by another seal if one is given; see `rotation.rotate_root`."""

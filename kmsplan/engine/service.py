@@ -164,12 +164,18 @@ class Engine(Readable):
         """Whether no key can be used; an engine that was opened for reading says whether it was sealed for all."""
         return is_sealed(self._core) if self._core.presence is None else self._core.keyring is None
 
-    def execute(self, operation: Operation) -> str | None:
-        """Carry out a control-plane operation; return the id of what it made."""
+    def execute(self, operation: Operation, intent: Callable[[], None] | None = None) -> str | None:
+        """Carry out a control-plane operation; return the id of what it made.
+
+        Args:
+            operation: with identities for references.
+            intent: called before anything of it can have happened, from whatever thread; where it raises, nothing was
+                done, and the caller gets that.
+        """
         self._require_writable()
         from kmsplan.engine.action.table import execute  # noqa: PLC0415 - imports cryptography; planning does not
 
-        return execute(self._core, self._caller, operation)
+        return execute(self._core, self._caller, operation, intent)
 
     def parameters_for_import(self, key: str, algorithm: str, spec: str) -> ImportParameters:
         """Make a key pair that material for a key of origin EXTERNAL is wrapped under; the key stays as it is.
@@ -418,6 +424,11 @@ class Engine(Readable):
         """Yield the audit trail, oldest entry first; one moment's trail, however long it takes."""
         with self._core.store.read() as db:
             yield from audit.entries(db)
+
+    def audit_newest(self, actions: Collection[str], limit: int) -> Iterator[dict[str, Any]]:
+        """Yield successful calls of these actions from among the newest `limit` entries, the newest first."""
+        with self._core.store.read() as db:
+            yield from audit.newest(db, actions, limit)
 
     def audit_verify(self) -> Verified:
         """Check the whole audit trail.

@@ -23,3 +23,8 @@ def shown(value: Any) -> str:
     if isinstance(value, str):
         return f"the text {quoted(value)}"
     return "a list" if isinstance(value, list | tuple) else "a mapping"
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number of things: 1 key, 2 keys, 1 alias, 2 aliases."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.naming import format_duration
 from kmsplan.plan import rules
 from kmsplan.plan.plan import Action, Change, Reason
-from kmsplan.plan.usage import instant
+from kmsplan.plan.usage import instant, later
 from kmsplan.plan.verdict import UNAVAILABLE, Verdict, blocked, refused
 from kmsplan.resource import key
 from kmsplan.resource.address import RETIRED_MARK, Address, retired
@@ -18,6 +17,7 @@ from kmsplan.resource.value import Present
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from kmsplan.config.configuration import Declared
     from kmsplan.plan.situation import Situation
@@ -87,19 +87,31 @@ def working(situation: Situation, predecessor: Address) -> Address | None:
 
 def grace(situation: Situation, predecessor: Address) -> str | None:
     """Say until when a predecessor stays enabled; None where it is to be disabled now."""
+    said, until = _granted(situation, predecessor)
+    if said is None:
+        return None
+    if until is None:
+        return f"enabled for a grace of {format_duration(said)}; when its successor was made is not known"
+    if until <= situation.now:
+        return None
+    return f"enabled until {until:%Y-%m-%dT%H:%M:%SZ}; the first apply after that disables it"
+
+
+def grace_end(situation: Situation, predecessor: Address) -> datetime | None:
+    """Return when a predecessor's grace ends or has ended; None where it has none, or nobody knows."""
+    return _granted(situation, predecessor)[1]
+
+
+def _granted(situation: Situation, predecessor: Address) -> tuple[int | None, datetime | None]:
+    """Return a predecessor's grace in seconds, and when it ends where that is known."""
     base, heir = _base(predecessor), _heir(situation, predecessor)
     settings = situation.desired.get(base) or situation.records.get(base)
     said = settings.attributes.get("grace") if settings is not None else None
     if said is None or heir is None:
-        return None
+        return None, None
     found = situation.observe(heir.identity)
     made = instant(found.computed.get("creation_date")) if isinstance(found, Present) else None
-    if made is None:
-        return f"enabled for a grace of {format_duration(said)}; when its successor was made is not known"
-    until = made + timedelta(seconds=said)
-    if until <= situation.now:
-        return None
-    return f"enabled until {until:%Y-%m-%dT%H:%M:%SZ}; the first apply after that disables it"
+    return said, None if made is None else later(made, said)
 
 
 def _heir(situation: Situation, predecessor: Address) -> Record | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kmsplan.kms.wording import counted
 from kmsplan.plan.plan import Violation
 from kmsplan.resource.address import kind_of
 
@@ -57,9 +58,9 @@ def everything_gone(count: int) -> Violation:
         code="P103",
         address=None,
         summary="Every recorded object is gone",
-        detail=f"The state records {count} objects and the KMS knows none of them: more likely the wrong account, "
-        "path or backup than so many deletions. Check what the configuration reaches. If they are really gone, drop "
-        "each record with kmsplan state rm ADDRESS.",
+        detail=f"The state records {counted(count, 'object')} and the KMS knows none of them: more likely the wrong "
+        "account, path or backup than so many deletions. Check what the configuration reaches. If they are really "
+        "gone, drop each record with kmsplan state rm ADDRESS.",
     )
 
 
@@ -281,3 +282,8 @@ def migrated_key(address: Address, identity: str, declared: Declared) -> Violati
         "so not even a tag can be set on it. Do not declare it; the service goes on using it.",
         where=place(declared),
     )
+
+
+def broken_policy(address: Address, detail: str, where: str) -> Violation:
+    """P121: what the plan leads to, or a change of it, breaks a rule of the policy."""
+    return Violation(code="P121", address=address, summary="A rule of the policy is broken", detail=detail, where=where)

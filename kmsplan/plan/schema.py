@@ -23,7 +23,7 @@ _DRIFTED_ATTRIBUTE: Final = {
     },
 }
 
-DRIFT_ENTRY: Final = {
+DRIFT_ENTRY: Final[dict[str, Any]] = {
     "type": "object",
     "additionalProperties": False,
     "required": ["address", "identity", "kind", "detail", "attributes"],

@@ -8,7 +8,6 @@ what the KMS tells, and what nobody can tell counts as a use, unless --allow-in-
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.kms.lifecycle import KeyState
@@ -16,7 +15,7 @@ from kmsplan.kms.naming import DAY, format_duration
 from kmsplan.plan.diff import learned
 from kmsplan.plan.plan import Action, Change, Reason
 from kmsplan.plan.updating import owner_steps
-from kmsplan.plan.usage import usage
+from kmsplan.plan.usage import later, usage
 from kmsplan.plan.verdict import UNAVAILABLE, Verdict, blocked
 from kmsplan.resource.address import Address
 from kmsplan.resource.kinds import KINDS
@@ -24,6 +23,7 @@ from kmsplan.resource.step import Effect
 from kmsplan.resource.value import Present
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from kmsplan.plan.situation import Situation
@@ -48,7 +48,7 @@ def staged(situation: Situation, change: Change, record: Record, present: Presen
     before = dict(change.before or {})
     if present.state == KeyState.UNAVAILABLE:
         return Verdict(blocked(change, UNAVAILABLE))
-    period = _period(situation, record, before)
+    period = unused_period(situation, record, before)
     for name, reason, note in (
         ("deletion_protection", Reason.STAGED_UNPROTECT, _UNPROTECT),
         ("enabled", Reason.STAGED_DISABLE, _DISABLE.format(period=format_duration(period))),
@@ -70,8 +70,11 @@ def keeps_aliases(situation: Situation, key: str) -> bool:
     return bool(protected or record.attributes.get("deletion_protection"))
 
 
-def _period(situation: Situation, record: Record, before: dict[str, Any]) -> int:
-    """Return the longest time that anybody asks for; the key's own is a brake, and no block shortens it."""
+def unused_period(situation: Situation, record: Record, before: Mapping[str, Any]) -> int:
+    """Return the seconds without a use before a key's deletion is scheduled: the longest time that anybody asks for.
+
+    The key's own is a brake, and no block shortens it.
+    """
     own = before.get("unused_for") or 0
     return max(situation.staged.get(record.address) or own or UNUSED_FOR, own)
 
@@ -123,7 +126,7 @@ def _waiting(change: Change, present: Present, period: int, now: datetime) -> st
             "disabled; when it was last used is not known, which counts as used. If nobody needs it, "
             f"--allow-in-use {change.address} schedules its deletion"
         )
-    due = since + timedelta(seconds=period)
+    due = later(since, period)
     if due <= now:
         return None
     seen = f"last used {since.date()}" if known.last else f"its use is tracked since {since.date()}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kmsplan.resource.value import Present
@@ -38,3 +38,11 @@ def instant(value: Any) -> datetime | None:
     if not isinstance(value, datetime):
         return None
     return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def later(since: datetime, seconds: int) -> datetime:
+    """Return an aware instant so many seconds later; the last day that has a date where that lies behind it."""
+    try:
+        return since + timedelta(seconds=seconds)
+    except OverflowError:
+        return datetime.max.replace(microsecond=0, tzinfo=UTC)

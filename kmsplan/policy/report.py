@@ -64,6 +64,8 @@ class Judged:
     waived: int
     skipped: int
     """Objects of which what it asks is not known."""
+    unknown: tuple[str, ...] = ()
+    """The facts that were not known of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

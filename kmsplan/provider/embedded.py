@@ -9,7 +9,9 @@ from kmsplan.engine.offer import EXTERNAL_SPECS, HARDWARE_SPECS, SOFTWARE_SPECS
 from kmsplan.kms.capability import KeyStorageMechanism, Origin
 from kmsplan.kms.naming import OWNER_TAG, RESERVED_TAGS
 from kmsplan.kms.operation import ImportKeyMaterial
-from kmsplan.provider.protocol import Executed
+from kmsplan.provider.protocol import Executed, nothing
+from kmsplan.provider.trail import from_engine
+from kmsplan.provider.watch import Unwatched
 from kmsplan.resource.kinds import KINDS
 from kmsplan.resource.material import observed as imported
 from kmsplan.resource.offer import Offer
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 
     from kmsplan.engine.service import Engine
     from kmsplan.kms.operation import Operation
+    from kmsplan.kms.trail import Event
     from kmsplan.provider.importing import Importing
+    from kmsplan.provider.watch import Watch
 
 OFFER: Final = Offer(
     name="the embedded engine",
@@ -34,6 +38,8 @@ OFFER: Final = Offer(
     origins=frozenset(origin.value for origin in Origin),
     storage_mechanisms=frozenset(mechanism.value for mechanism in KeyStorageMechanism),
 )
+TRAIL_LIMIT: Final = 2_000_000
+"""Entries of the audit trail that are looked through for who did something: about half a second's worth."""
 NEW_ENVIRONMENT: Final = "embedded/new"
 """The environment of an engine that does not exist yet; the first apply makes it and gives it an id."""
 
@@ -49,7 +55,10 @@ _COMPUTED: Final = (
     "tracked_since",
     "primary_version",
     "protection_level",
+    "version_count",
 )
+_TOLD_ALL_THE_SAME: Final = ("spec", "usage", "origin", "description")
+"""What is known of a service key too, whose users decide nothing but its tags."""
 
 
 class EmptyReader:
@@ -70,12 +79,18 @@ class EmbeddedReader:
 
     offer = OFFER
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, watch: Watch | None = None) -> None:
         self._engine = engine
+        self._watch = watch or Unwatched()
 
     def observe(self, identities: Collection[str]) -> Observed:
         """Read the whole engine once; it is cheaper than asking for each of many."""
-        return _observe(self._engine, identities)
+        with self._watch.reading():
+            return _observe(self._engine, identities)
+
+    def newest(self, actions: Collection[str]) -> Iterator[Event]:
+        """Read the audit trail backwards, `TRAIL_LIMIT` entries at most."""
+        return map(from_engine, self._engine.audit_newest(actions, TRAIL_LIMIT))
 
     def close(self) -> None:
         """Close the keystore and end HSM workers."""
@@ -87,15 +102,26 @@ class EmbeddedProvider:
 
     offer = OFFER
 
-    def __init__(self, engine: Engine | None, make: Callable[[], Engine], importing: Importing) -> None:
-        """Take the engine, or what makes one where there is none yet, and what finds and wraps key material."""
+    def __init__(
+        self, engine: Engine | None, make: Callable[[], Engine], importing: Importing, watch: Watch | None = None
+    ) -> None:
+        """Take the engine and its surroundings.
+
+        Args:
+            engine: the engine; None where there is none yet.
+            make: makes it.
+            importing: finds and wraps key material.
+            watch: looks on while everything is read.
+        """
         self._engine = engine
         self._make = make
         self._importing = importing
+        self._watch = watch or Unwatched()
 
     def observe(self, identities: Collection[str]) -> Observed:
         """Read the engine; one that does not exist yet holds nothing."""
-        return EmptyReader().observe(identities) if self._engine is None else _observe(self._engine, identities)
+        with self._watch.reading():
+            return self._read(identities)
 
     def prepare(self) -> str:
         """Make the engine where there is none yet; return its environment."""
@@ -104,14 +130,15 @@ class EmbeddedProvider:
     def look_up(self, identity: str | None, owner: str | None) -> Observed:
         """Read the engine: to read all of it is cheap."""
         del owner
-        return self.observe(() if identity is None else (identity,))
+        return self._read(() if identity is None else (identity,))
 
-    def execute(self, operation: Operation) -> Executed:
+    def execute(self, operation: Operation, intent: Callable[[], None] = nothing) -> Executed:
         """Carry out one operation in the engine."""
         if isinstance(operation, ImportKeyMaterial):
+            intent()
             self._importing.carry_out(self._ready(), operation)
             return Executed()
-        return Executed(self._ready().execute(operation))
+        return Executed(self._ready().execute(operation, intent))
 
     def self_test(self, identity: str) -> bool:
         """Encrypt and decrypt with a key, or sign and verify."""
@@ -129,6 +156,9 @@ class EmbeddedProvider:
         """Close the keystore and end HSM workers."""
         if self._engine is not None:
             self._engine.close()
+
+    def _read(self, identities: Collection[str]) -> Observed:
+        return EmptyReader().observe(identities) if self._engine is None else _observe(self._engine, identities)
 
     def _ready(self) -> Engine:
         if self._engine is None:
@@ -222,7 +252,7 @@ def _key(row: Mapping[str, Any]) -> Present:
             },
         ),
         migrated=row["read_only"],
-        computed={name: row[name] for name in _COMPUTED},
+        computed={name: row[name] for name in (_COMPUTED if kind == "key" else (*_COMPUTED, *_TOLD_ALL_THE_SAME))},
     )
 
 

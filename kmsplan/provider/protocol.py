@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Iterator
 
     from kmsplan.kms.operation import Operation
+    from kmsplan.kms.trail import Event
     from kmsplan.resource.offer import Offer
     from kmsplan.resource.value import Observed
 
@@ -19,6 +20,10 @@ class Executed:
 
     identity: str | None = None
     """The id of what it made, where it made something."""
+
+
+def nothing() -> None:
+    """Write nothing down: for operations that no journal knows."""
 
 
 class Reader(Protocol):
@@ -37,6 +42,14 @@ class Reader(Protocol):
 
     def close(self) -> None:
         """Give back connections and processes."""
+
+
+@runtime_checkable
+class Trail(Protocol):
+    """Tells who did what: a reader of a KMS that keeps an audit trail, or a file that one was exported to."""
+
+    def newest(self, actions: Collection[str]) -> Iterator[Event]:
+        """Yield successful calls of these actions, the newest first; the reader may stop at any."""
 
 
 class Provider(Reader, Protocol):
@@ -60,11 +73,17 @@ class Provider(Reader, Protocol):
             KmsError: it could not be read.
         """
 
-    def execute(self, operation: Operation) -> Executed:
+    def execute(self, operation: Operation, intent: Callable[[], None] = nothing) -> Executed:
         """Carry out one operation, whose references are all resolved. Safe to call from several threads.
+
+        Args:
+            operation: what to do.
+            intent: makes it durable that this is about to be done. It is called before anything of it can have
+                happened, as late as that is sure, from whatever thread; where it raises, nothing is done.
 
         Raises:
             KmsError: the KMS refused or failed; `facts.in_doubt` says whether it may have happened all the same.
+            Exception: what `intent` raised.
         """
 
     def self_test(self, identity: str) -> bool:

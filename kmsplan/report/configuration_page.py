@@ -30,6 +30,7 @@ kmsplan: 1
 engine: {embedded: {path: state/engine, seal: {passphrase: {env: ENGINE_PASSPHRASE}}}}
 state: {local: {path: state}}
 approval: {signatures: 2, trusted: ops.trusted.yaml, not_author: true, expires: 24h}
+policy: {packs: [baseline, {pack: pci-dss, rotation_days: 180}], severity: {R106: warning}}
 variables:
   env: {default: dev, allowed: [dev, prod], description: Which environment this is.}
 defaults:
@@ -52,6 +53,7 @@ service_keys: {oss: {tags: {owner: storage}}}
 moved: [{from: key.customer-orders, to: key.orders}]
 removed: [{address: key.experiment, forget: true}, {address: key.old, destroy: staged, unused_for: 90d}]
 import: [{address: key.release-signing, identity: key-aaaaaaaaaaaaaaaaaaaaa}]
+waivers: [{address: key.brought, rule: R113, owner: ada, reason: replaced in spring, expires: 2030-06-30}]
 """
 """A configuration that has every section."""
 _REFERENCES: Final = """

@@ -25,12 +25,13 @@ def diagnostics_json(diagnostics: Iterable[Diagnostic]) -> str:
             "valid": errors == 0,
             "error_count": errors,
             "warning_count": len(diagnostics) - errors,
-            "diagnostics": [_diagnostic(one) for one in diagnostics],
+            "diagnostics": [diagnostic_object(one) for one in diagnostics],
         },
     )
 
 
-def _diagnostic(one: Diagnostic) -> dict[str, Any]:
+def diagnostic_object(one: Diagnostic) -> dict[str, Any]:
+    """Return one problem in Terraform's form."""
     return {
         "severity": one.severity.value,
         "code": one.code,

@@ -30,6 +30,8 @@ def quote(text: str) -> str:
 
 def width(text: str) -> int:
     """Return how many columns of a terminal escaped text takes (Unicode Standard Annex 11)."""
+    if text.isascii():
+        return len(text)
     return sum(
         0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in _WIDE else 1
         for character in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kmsplan.report.document import document
-from kmsplan.report.escape import escape, width
+from kmsplan.report.table import table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,18 +20,12 @@ _HEAD: Final = ("serial", "when", "who", "command", "plan", "")
 _UNKNOWN: Final = "-"
 
 
-def history_text(serials: Sequence[Serial], style: Style) -> str:
-    """Return a line for each serial, the current one last."""
+def history_text(serials: Sequence[Serial], style: Style, columns: int | None = None) -> str:
+    """Return a line for each serial, the current one last; a block for each where a line has no room."""
     if not serials:
         return "There is no state yet; the first kmsplan apply makes it.\n"
-    rows = [_HEAD, *(_row(serial, current=serial is serials[-1]) for serial in serials)]
-    sizes = [max(width(row[column]) for row in rows) for column in range(len(_HEAD))]
-    head, *lines = ("  ".join(map(_padded, row, sizes)).rstrip() for row in rows)
-    return "".join(f"{line}\n" for line in [style.bold(head), *lines])
-
-
-def _padded(cell: str, size: int) -> str:
-    return cell + " " * (size - width(cell))
+    rows = [_row(serial, current=serial is serials[-1]) for serial in serials]
+    return "".join(f"{line}\n" for line in table(_HEAD, rows, columns, style))
 
 
 def _row(serial: Serial, *, current: bool) -> tuple[str, ...]:
@@ -44,9 +38,9 @@ def _row(serial: Serial, *, current: bool) -> tuple[str, ...]:
     return (
         str(serial.number),
         when,
-        escape(made.by) or _UNKNOWN,
-        escape(made.command),
-        escape(made.plan[:_DIGITS]) or _UNKNOWN,
+        made.by or _UNKNOWN,
+        made.command,
+        made.plan[:_DIGITS] or _UNKNOWN,
         mark,
     )
 

@@ -52,6 +52,18 @@ def done_counts(outcome: Outcome) -> dict[str, int]:
     }
 
 
+def complete(outcome: Outcome) -> bool:
+    """Return whether everything was done, and is in the state."""
+    return len(outcome.done) == len(outcome.results) and not outcome.unsettled and outcome.error is None
+
+
+def next_steps(outcome: Outcome) -> tuple[str, ...]:
+    """Return what to do about what was not done."""
+    statuses = {result.status for result in outcome.results}
+    statuses |= {ResultStatus.IN_DOUBT} if outcome.unsettled else set()
+    return tuple(words for status, words in _NEXT.items() if status in statuses)
+
+
 def _lines(outcome: Outcome, style: Style) -> Iterator[str]:
     undone = [result for result in outcome.results if result.status is not ResultStatus.DONE]
     for result in undone:
@@ -71,18 +83,15 @@ def _lines(outcome: Outcome, style: Style) -> Iterator[str]:
         yield f"{style.error('Error:')} {escape(outcome.error.summary)} ({outcome.error.code})"
         yield f"  {escape(outcome.error.remedy)}"
         yield "  What was done is in the journal; the next run puts it into the state."
-    complete = not undone and not outcome.unsettled and outcome.error is None
     resources = ", ".join(f"{number} {word}" for word, number in done_counts(outcome).items())
-    if complete:
+    if complete(outcome):
         yield style.bold(style.green(f"Apply complete! Resources: {resources}."))
     else:
         yield style.bold(style.red(f"Apply incomplete. Resources: {resources}."))
     also = _also(outcome)
     if also:
         yield f"Also: {also}."
-    statuses = {result.status for result in undone}
-    statuses |= {ResultStatus.IN_DOUBT} if outcome.unsettled else set()
-    yield from (words for status, words in _NEXT.items() if status in statuses)
+    yield from next_steps(outcome)
 
 
 def _undone(result: Result, style: Style) -> Iterator[str]:

@@ -118,7 +118,7 @@ def _lines(plan: Plan, style: Style) -> Iterator[str]:
     if shown:
         yield from _legend(shown, style)
         for change in shown:
-            yield from _change(change, style)
+            yield from change_lines(change, style)
         yield from _summary(plan, style)
     elif plan.violations and not plan.complete:
         yield style.bold("kmsplan made no plan.")
@@ -139,17 +139,29 @@ def _legend(changes: Iterable[Change], style: Style) -> Iterator[str]:
         yield ""
 
 
-def _change(change: Change, style: Style) -> Iterator[str]:
+def heading(change: Change) -> str:
+    """Return what becomes of the object, as in `will be created`."""
+    return _header(change) if change.blocked is None else _BLOCKED[change.action]
+
+
+def change_lines(change: Change, style: Style, *, unchanged: bool = False) -> Iterator[str]:
+    """Yield the lines of one change, an empty one at the end.
+
+    Args:
+        change: active or blocked.
+        style: how it looks.
+        unchanged: whether attributes that stay as they are are shown, and not only counted.
+    """
     glyph = GLYPHS[change.action]
-    header = _header(change) if change.blocked is None else _BLOCKED[change.action]
-    yield f"  # {style.bold(escape(change.address))} {header}"
+    yield f"  # {style.bold(escape(change.address))} {heading(change)}"
     if change.reason is Reason.NOT_IN_CONFIGURATION:
         yield f"  # (because {escape(change.address)} is not in configuration)"
     if change.moved_from and change.reason is not Reason.MOVED:
         yield f"  # (moved from {escape(change.moved_from)})"
     if change.blocked is not None:
         yield f"  # {style.yellow('blocked')}: {escape(change.blocked)}"
-    body = [] if change.blocked is not None and change.action in _WHOLE else list(_body(change, style))
+    bare = change.blocked is not None and change.action in _WHOLE
+    body = [] if bare else list(_body(change, style, unchanged=unchanged))
     if body:
         yield f"{_coloured(glyph, f'{glyph:>3}', style)} {head(change.address)} {{"
         yield from (f"      {line}" for line in body)
@@ -176,7 +188,7 @@ def _header(change: Change) -> str:
     return _HEADERS.get((change.action, change.reason), _USUAL[change.action])
 
 
-def _body(change: Change, style: Style) -> Iterator[str]:
+def _body(change: Change, style: Style, *, unchanged: bool) -> Iterator[str]:
     kind, before, after = kind_of(change.address), change.before or {}, change.after or {}
     match change.action:
         case Action.CREATE:
@@ -190,9 +202,11 @@ def _body(change: Change, style: Style) -> Iterator[str]:
             yield from _identity(change, size, style)
             forces = change.attributes if change.action is Action.REPLACE else ()
             yield from differing(kind, before, after, change.attributes, style, size, forces, change.unknown)
-            hidden = sum(name not in change.attributes for name in saying(kind, after))
-            if change.attributes and hidden:
-                yield style.dim(f"  # ({hidden} unchanged {'attribute' if hidden == 1 else 'attributes'} hidden)")
+            same = {name: after[name] for name in saying(kind, after) if name not in change.attributes}
+            if change.attributes and same and unchanged:
+                yield from whole(kind, same, " ", style)
+            elif change.attributes and same:
+                yield style.dim(f"  # ({len(same)} unchanged {'attribute' if len(same) == 1 else 'attributes'} hidden)")
 
 
 def _identity(change: Change, size: int, style: Style) -> Iterator[str]:

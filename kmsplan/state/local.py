@@ -13,12 +13,13 @@ from kmsplan.state.error import StateAccessError, StateMissingError
 from kmsplan.state.folder import Folder
 from kmsplan.state.lock import Lock, acquire, unlock
 from kmsplan.state.past import Archive, Current
+from kmsplan.state.recoding import Recoding, Rekeyed, codec_for
 from kmsplan.state.record import NO_STATE, Recorded
 from kmsplan.state.snapshot import HEAD_SIZE, Snapshot
 from kmsplan.state.writing import LocalWriting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from kmsplan.state.cipher import Codec
@@ -157,24 +158,29 @@ class LocalStore:
         """
         return past.load_serial(self._archive(), serial, self.path)
 
-    def rekey(self, before: Codec, lock: Held) -> int:
-        """Put everything under this store's codec; return how many files that has changed.
-
-        Args:
-            before: how it was kept.
-            lock: held.
+    def rekey(self, before: Sequence[Codec], lock: Held) -> Rekeyed:
+        """Put everything under this store's codec; see `Store.rekey`.
 
         Raises:
-            StateKeyError: something opens with neither codec.
+            StateKeyError: what is recorded now opens with none of the codecs; nothing was changed.
             StateError: it cannot be read or written.
         """
-        old = Folder(self.path, before)
-        durable.clear(old.snapshot, old.journal)
-        if not rekey.snapshot_is_under(self._folder):
-            with LocalWriting(old, lock, clock=self._clock, run=self._entropy(8).hex()) as writing:
-                writing.save()
-            rekey.put_away(old)
-        return rekey.rekey(old, self._folder, lock)
+        file = durable.read(self._folder.snapshot)
+        if file is None:
+            self._folder.load()  # says so where it was lost
+            raise StateMissingError(f"there is no state in {self.path}", "Run `kmsplan apply` to make one.")
+        now = Folder(self.path, codec_for(file.content, (self._folder.codec, *before)))
+        durable.clear(now.snapshot, now.journal)
+        if now.codec.key_id == self._folder.codec.key_id:  # the snapshot is changed last
+            found = snapshot.decode(file.content, path=now.snapshot, remedy=now.remedy(), codec=now.codec)
+            lineage = found.recorded.lineage
+        else:
+            with LocalWriting(now, lock, clock=self._clock, run=self._entropy(8).hex()) as writing:
+                lineage = writing.save().lineage
+            rekey.put_away(now)
+        recoding = Recoding(before, self._folder.codec, lineage=lineage, remedy=now.remedy())
+        rekey.rekey(self._folder, recoding, lock)
+        return Rekeyed(changed=recoding.changed, left=tuple(recoding.left))
 
     def _archive(self) -> Archive | None:
         folder = self._folder

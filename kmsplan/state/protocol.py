@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from kmsplan.resource.address import Address
     from kmsplan.resource.step import Effect
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kmsplan.state.entry import Ending
     from kmsplan.state.holder import Holder
     from kmsplan.state.past import Serial
+    from kmsplan.state.recoding import Rekeyed
     from kmsplan.state.record import Pending, Recorded
 
 
@@ -46,7 +47,7 @@ class Journal(Protocol):
         identity: str | None,
         effect: Effect,
     ) -> Pending:
-        """Return once the intent is durable. The operation may be sent then."""
+        """Take an intent. The operation may happen once `flush` has returned."""
 
     def end(
         self,
@@ -57,15 +58,15 @@ class Journal(Protocol):
         code: str | None = None,
         message: str | None = None,
     ) -> None:
-        """The operation that `begin` began has ended. Durable with the next begin, or flush."""
+        """The operation that `begin` began has ended. Durable with the next flush."""
 
     def record(
         self, address: Address, effect: Effect, *, identity: str | None = None, moved_from: Address | None = None
     ) -> None:
-        """A record changes without any operation. Durable with the next begin, or flush."""
+        """A record changes without any operation. Durable with the next flush."""
 
-    def flush(self) -> None:
-        """Return when everything is durable."""
+    def flush(self, sequence: int | None = None) -> None:
+        """Return when the entry with this sequence number is durable, or with None every entry."""
 
     def recorded(self) -> Recorded:
         """Return the state with everything folded in that was written down so far."""
@@ -161,16 +162,15 @@ class Store(Protocol):
             StateMissingError: there is none with this number.
         """
 
-    def rekey(self, before: Codec, lock: Held) -> int:
-        """Put what is recorded now under the store's own codec, and the history where the place lets that be changed.
+    def rekey(self, before: Sequence[Codec], lock: Held) -> Rekeyed:
+        """Put everything that is kept under the store's own codec: what is recorded now, every serial, every journal.
+
+        Cut off anywhere, the state opens with the codec before or with the store's, and the same call finishes it.
 
         Args:
-            before: How it was kept.
+            before: How parts of it may be kept now; at least one.
             lock: Held.
 
-        Returns:
-            How many parts that has changed.
-
         Raises:
-            StateKeyError: something opens with neither codec.
+            StateKeyError: what is recorded now opens with none of the codecs; nothing was changed.
         """

@@ -8,29 +8,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import orjson
-
-from kmsplan.state import durable, journal, snapshot
-from kmsplan.state.cipher import key_of
-from kmsplan.state.error import StateAccessError, StateMissingError
+from kmsplan.state import durable
+from kmsplan.state.error import StateAccessError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from kmsplan.state.cipher import Codec
     from kmsplan.state.folder import Folder
     from kmsplan.state.protocol import Held
-
-
-def snapshot_is_under(folder: Folder) -> bool:
-    """Return whether the folder's snapshot is under its codec already.
-
-    Raises:
-        StateMissingError: there is none.
-    """
-    return is_under(_read(folder.snapshot), folder.codec)
+    from kmsplan.state.recoding import Recoding
 
 
 def put_away(folder: Folder) -> None:
@@ -45,58 +31,25 @@ def put_away(folder: Folder) -> None:
         durable.sync_folder(folder.path)
 
 
-def rekey(old: Folder, new: Folder, lock: Held) -> int:
-    """Put everything under another codec; return how many files that has changed.
-
-    Args:
-        old: the folder as it was kept. There is no journal in it.
-        new: the same folder as it is to be kept.
-        lock: held.
+def rekey(folder: Folder, recoding: Recoding, lock: Held) -> None:
+    """Put every file of a folder through a recoding. There is no journal beside its snapshot.
 
     Raises:
-        StateKeyError: something opens with neither codec.
-        StateError: it cannot be read or written.
+        StateError: a file is not what kmsplan wrote, or cannot be read or written.
     """
-    content = _read(new.snapshot)
-    codec = new.codec if is_under(content, new.codec) else old.codec
-    lineage = snapshot.decode(content, path=new.snapshot, remedy=new.remedy(), codec=codec).recorded.lineage
-    changed = 0
     try:
-        for path in (*sorted(durable.names(new.history)), new.snapshot):
+        for path in (*sorted(durable.names(folder.history)), folder.snapshot):
             if path.name.endswith(durable.TEMPORARY):
                 path.unlink()
-            elif not is_under(kept := _read(path), new.codec):
-                recoded = _recoded(kept, path, lineage, old, new.codec)
+                continue
+            file = durable.read(path)
+            content = file.content if file else b""
+            recode = recoding.journal if path.suffix == ".jsonl" else recoding.snapshot
+            if (recoded := recode(content, path)) is not content:
                 durable.replace(path, recoded, mark=str(lock.fence), allowed=lock.check)
-                changed += 1
     except OSError as error:
         raise StateAccessError(
-            f"{error.filename or new.path} cannot be written: {error.strerror}",
+            f"{error.filename or folder.path} cannot be written: {error.strerror}",
             "Nothing is lost: what was done opens with the new key, the rest with the old one. Make space, or the "
             "folder writable, and run the same command again.",
         ) from error
-    return changed
-
-
-def _recoded(content: bytes, path: Path, lineage: str, old: Folder, codec: Codec) -> bytes:
-    if path.suffix == ".jsonl":
-        return journal.recode(content, path=path, lineage=lineage, before=old.codec, after=codec)
-    return snapshot.recode(content, path=path, remedy=old.remedy(), before=old.codec, after=codec)
-
-
-def is_under(content: bytes, codec: Codec) -> bool:
-    """Return whether a snapshot or a journal says that it is; a journal without a line is under any."""
-    line = content.partition(b"\n")[0] if content.startswith(b'{"') else content
-    document: Any = None
-    try:
-        document = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return not content.strip()
-    return isinstance(document, dict) and key_of(document) == codec.key_id
-
-
-def _read(path: Path) -> bytes:
-    file = durable.read(path)
-    if file is None:
-        raise StateMissingError(f"{path} is not there", "Run `kmsplan apply` to make a state.")
-    return file.content

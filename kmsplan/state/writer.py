@@ -1,8 +1,8 @@
 """The journal's writer: many threads append, one flush makes durable whatever has been appended by then.
 
 Whoever needs durability takes the turn to flush, and finds its entry already flushed by the one before, or flushes it
-together with all that came in meanwhile. A begin is durable when `begin` returns; an end goes with the next flush,
-for losing it only means that a later run looks the operation up.
+together with all that came in meanwhile. A begin waits for `flush`, before the operation can have happened; an end
+goes with the next flush, for losing it only means that a later run looks the operation up.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class JournalWriter:
         identity: str | None,
         effect: Effect,
     ) -> Pending:
-        """Return once the intent is durable."""
+        """Take an intent; `flush` makes it durable."""
         with self._appending:
             entry = BeginEntry(
                 **self._stamp(),
@@ -138,9 +138,7 @@ class JournalWriter:
                 effect=effect,
             )
             self._append(entry)
-            pending = self._folding.pending(entry.sequence)
-        self._group.wait(entry.sequence)
-        return pending
+            return self._folding.pending(entry.sequence)
 
     def end(
         self,
@@ -166,9 +164,9 @@ class JournalWriter:
                 RecordEntry(**self._stamp(), address=address, effect=effect, identity=identity, moved_from=moved_from)
             )
 
-    def flush(self) -> None:
-        """Return when everything is durable."""
-        self._group.wait(self._sequence)
+    def flush(self, sequence: int | None = None) -> None:
+        """Return when the entry with this sequence number is durable, or with None every entry."""
+        self._group.wait(self._sequence if sequence is None else sequence)
 
     def recorded(self) -> Recorded:
         """Return the state with everything folded in."""

@@ -101,7 +101,7 @@ class _Journal:
         given = {"identity": None, "moved_from": None, **given}
         self._memory.folding.add(RecordEntry(**self._memory.stamp(), address=address, effect=effect, **given))
 
-    def flush(self) -> None:
+    def flush(self, sequence: int | None = None) -> None:
         """Nothing is on its way."""
 
     def recorded(self) -> Recorded:

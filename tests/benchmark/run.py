@@ -38,12 +38,16 @@ PARTS: Final = (
     "apply",
     "plans",
     "adopt",
+    "inventory",
+    "policy",
+    "html",
     "serving",
     "hardware",
     "stored",
     "stores",
     "records",
     "journal",
+    "reports",
 )
 
 
@@ -152,6 +156,71 @@ def adopting(folders: Folders) -> list[Row]:
     return [
         Row("import --all, 10,000 keys + aliases", _figure(written), "-", "-", "20 s"),
         Row("plan that adopts them", _figure(plan), "-", "-", "-"),
+    ]
+
+
+def inventories(folders: Folders, times: int) -> list[Row]:
+    """List 10,000 keys, and what falls due of them, in every form; `drift` reads the same and reports nothing."""
+    folder = folders.applied(10_000)[0]
+    read = repeat(times, lambda: _kmsplan(folder, "drift"))
+    rows = [Row("drift, 10,000 keys + aliases", _figure(read), "-", "-", "-")]
+    commands: list[tuple[str, ...]] = [
+        *(("inventory", "--format", form) for form in ("text", "json", "csv", "cyclonedx")),
+        *(("due", "--within", "366d", "--format", form) for form in ("text", "json", "icalendar")),
+    ]
+    for command in commands:
+        sample = repeat(times, lambda command=command: _kmsplan(folder, *command, codes=(0, 2)))  # type: ignore[misc]
+        beyond = f"{sample.cpu - read.cpu:+.2f} s CPU, {sample.peak - read.peak:+.0f} MB beyond reading"
+        rows.append(
+            Row(f"{' '.join(command)}, 10,000 keys", _figure(sample), "-", beyond, "2 s, 300 MB beyond reading")
+        )
+    return rows
+
+
+def policies(folders: Folders, times: int) -> list[Row]:
+    """Judge 10,000 keys and aliases by 23 rules, over a plan; `plan` reads and plans the same and judges nothing."""
+    folder = folders.applied(10_000)[0]
+    plan = repeat(times, lambda: _kmsplan(folder, "plan"))
+    check = ("policy", "check", "--pack", "baseline", "--pack", "strict")
+    rows = []
+    for view in ((), ("--observed",), ("--json",)):
+        sample = repeat(times, lambda view=view: _kmsplan(folder, *check, *view, codes=(4,)))  # type: ignore[misc]
+        beyond = f"{sample.cpu - plan.cpu:+.2f} s CPU, {sample.peak - plan.peak:+.0f} MB beyond the plan"
+        name = " ".join(("policy check", *view))
+        rows.append(Row(f"{name}, 23 rules, 10,000 keys + aliases", _figure(sample), "-", beyond, "2 s, 300 MB"))
+    return rows
+
+
+def pages(root: Path, times: int) -> list[Row]:
+    """Make HTML reports, and open them in Chromium."""
+    from tests.benchmark import pages as page  # noqa: PLC0415 - needs a browser
+
+    plain, whole = page.made(root, KMSPLAN, ENVIRON, times)
+    beyond = f"{whole.cpu - plain.cpu:+.2f} s CPU, {whole.peak - plain.peak:+.0f} MB beyond the plan"
+    rows = [
+        Row("plan as text, 10,000 new keys + aliases", _figure(plain), "-", "-", "-"),
+        Row("the same and an HTML report", _figure(whole), "-", beyond, "2 s, 300 MB beyond the plan"),
+    ]
+    for one in (page.opened(root, 10_000), page.opened(root, 100_000)):
+        figure = f"opens in {one.opened:.1f} s ({one.size:.0f} MB), first filter in {one.filtered:.2f} s"
+        rows.append(Row(f"HTML report of {one.changes:,} changes in Chromium", figure, "-", "-", "3 s"))
+    return rows
+
+
+def report_forms(root: Path, times: int) -> list[Row]:
+    """Render a plan of 10,000 changes in every form; JSON is what the others are measured by."""
+    from tests.benchmark.reports import compare  # noqa: PLC0415 - beside what it is used for
+
+    found = compare(root, ENVIRON, 10_000, times)
+    return [
+        Row(
+            f"plan of 10,000 changes as {one.form}",
+            f"{one.seconds:.2f} s, {one.size / 1e6:.2f} MB, {one.beyond:.0f} MB of memory beyond the plan",
+            "-",
+            "-" if one is found[0] else f"{one.seconds / found[0].seconds:.1f}x of json",
+            "2 s, 300 MB",
+        )
+        for one in found
     ]
 
 
@@ -305,6 +374,10 @@ def main() -> None:
             "soak": lambda: soaked(root, options.soak),
             "plans": lambda: large_plans(folders, options.repeat, big=options.big),
             "adopt": lambda: adopting(folders),
+            "inventory": lambda: inventories(folders, options.repeat),
+            "policy": lambda: policies(folders, options.repeat),
+            "html": lambda: pages(root, options.repeat),
+            "reports": lambda: report_forms(root, options.repeat),
             "records": lambda: recorded(root, options.repeat),
             "journal": lambda: journal_cost(root, options.repeat),
         }

@@ -296,6 +296,43 @@ def test_a_job_that_fails_takes_nobody_with_it(keystore: Keystore, fail: Callabl
         assert aliases.target(db, "alias/after") is None
 
 
+def test_intents_come_before_the_transaction_and_one_that_fails_stops_its_own_job_alone(keystore: Keystore) -> None:
+    begun, hold, seen = Event(), Event(), []
+
+    def wait(_: Transaction) -> None:
+        begun.set()
+        hold.wait()  # the others gather meanwhile, into one transaction
+
+    def look() -> None:
+        with keystore.look() as db:
+            seen.append(len(list(listing.rows(db, "key", None))))
+
+    first = keystore.submit(wait)
+    begun.wait()
+    before = keystore.submit(lambda transaction: _add(transaction.db, "key-1"), intent=look)
+    failing = keystore.submit(
+        lambda transaction: _add(transaction.db, "key-2"), intent=lambda: _raise(OSError("the disk is full"))
+    )
+    after = keystore.submit(lambda transaction: _add(transaction.db, "key-3"), intent=look)
+    hold.set()
+    for ticket in (first, before, after):
+        ticket.wait()
+    with pytest.raises(OSError, match="disk is full"):
+        failing.wait()
+    assert seen == [0, 0]
+    with keystore.look() as db:
+        assert sorted(row["key_id"] for row in listing.rows(db, "key", None)) == ["key-1", "key-3"]
+
+
+def test_where_no_intent_can_be_written_down_nothing_is_committed(keystore: Keystore) -> None:
+    commits = keystore.commits
+    with pytest.raises(OSError, match="disk is full"):
+        keystore.write(
+            lambda transaction: _add(transaction.db, "key-1"), intent=lambda: _raise(OSError("the disk is full"))
+        )
+    assert keystore.commits == commits
+
+
 def _raise_after(db: Connection, error: Exception) -> None:
     aliases.insert(db, "alias/after", "key-0")
     raise error
@@ -570,6 +607,9 @@ def test_a_key_lives_its_life(lab: Lab, engine: Engine) -> None:
         engine.decrypt(blob, {"a": "b"})
     results = [(entry["action"], entry["result"]) for entry in engine.audit_entries()]
     assert results[-2:] == [("DeleteKey", OK), ("Decrypt", "Forbidden.KeyNotFound")]
+    wanted = {"ScheduleKeyDeletion", "DisableKey", "CreateAlias"}
+    newest = [entry["action"] for entry in engine.audit_newest(wanted, 99)]
+    assert newest == ["ScheduleKeyDeletion", "DisableKey", "CreateAlias"]
     lab.close()
     assert lab.open(read_only=True).audit_verify().entries == len(results)
 
@@ -627,5 +667,5 @@ def test_a_text_that_no_database_should_hold_is_refused_or_kept_as_it_is(lab: La
 def test_an_opened_engine_says_where_its_keys_are_and_not_how_to_get_in(lab: Lab, engine: Engine) -> None:
     facts = engine.status()
     assert facts["keystore"].startswith(("postgresql://127.0.0.1:", str(lab.folder)))
-    assert "4711" not in repr(facts) + repr(lab.postgres)
+    assert "never-shown" not in repr(facts) + repr(lab.postgres)
     assert is_engine(lab.folder, lab.postgres)

@@ -13,6 +13,7 @@ import pytest
 from kmsplan.engine import wrapping
 from kmsplan.engine.sealing import FileSeal, default_key_file
 from kmsplan.engine.service import Engine
+from kmsplan.inventory.taking import take
 from kmsplan.kms import operation as op
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.naming import OWNER_TAG
@@ -24,7 +25,9 @@ from kmsplan.provider.embedded import EmbeddedProvider
 from kmsplan.provider.importing import Importing
 from kmsplan.resource.kinds import KINDS
 from kmsplan.resource.value import ABSENT, Present
+from kmsplan.state.record import NO_STATE
 from tests.engines import Clock
+from tests.keeping import NOW, configuration
 from tests.served import Served, serve
 
 if TYPE_CHECKING:
@@ -218,6 +221,18 @@ def test_what_only_the_kms_decides_is_told(kms: Kms) -> None:
     assert str(computed["next_rotation_date"]) > str(computed["creation_date"])
 
 
+def test_an_inventory_knows_all_of_a_key_but_the_versions_of_a_symmetric_one_over_the_wire(kms: Kms) -> None:
+    made = {kms.key(rotation=30 * 86_400), kms.key(spec="EC_P256", usage="SIGN/VERIFY"), kms.key(origin="EXTERNAL")}
+    inventory = take(configuration(), NO_STATE, kms.provider.observe([]), NOW, every=True)
+    items = {item.spec or "": item for item in inventory.items if item.identity in made and item.origin != "EXTERNAL"}
+    symmetric, asymmetric = items["Aliyun_AES_256"], items["EC_P256"]
+    assert symmetric.unknown == (set() if isinstance(kms.provider, EmbeddedProvider) else {"versions"})
+    assert (symmetric.protection, symmetric.last_rotation, symmetric.lineage) == ("software", None, "lineage")
+    assert (asymmetric.unknown, asymmetric.versions) == (frozenset(), 1)
+    (imported,) = (item for item in inventory.items if item.identity in made and item.origin == "EXTERNAL")
+    assert (imported.unknown, imported.versions, imported.state) == (frozenset(), 0, "PendingImport")
+
+
 def _policy(action: str, account: str) -> dict[str, Any]:
     statement = {
         "Sid": "everything",
@@ -316,7 +331,10 @@ def test_an_asymmetric_key_tells_its_versions(kms: Kms) -> None:
     key = kms.key(spec="EC_P256", usage="SIGN/VERIFY")
     seen = kms.attributes(key)
     assert (seen["spec"], seen["usage"], seen["versions"]) == ("EC_P256", "SIGN/VERIFY", 1)
-    assert kms.attributes(kms.key())["versions"] is None
+    assert kms.present(key).computed["version_count"] == 1
+    symmetric = kms.present(kms.key())
+    assert symmetric.attributes["versions"] is None
+    assert symmetric.computed["version_count"] in (1, None)  # over the wire nobody asks for them
 
 
 def test_imported_material_is_told_and_never_shown(kms: Kms) -> None:
@@ -419,6 +437,48 @@ def test_a_refusal_is_final_and_says_its_code(kms: Kms, code: str, operation: Ca
         kms.provider.execute(refused)
     assert (raised.value.code, raised.value.facts.in_doubt, raised.value.facts.retry) == (code, False, False)
     assert raised.value.message
+
+
+@pytest.mark.parametrize("operation", [row[1] for row in CHANGES], ids=[row[0] for row in CHANGES])
+def test_what_cannot_be_written_down_first_is_not_done(kms: Kms, operation: Callable[[str], op.Operation]) -> None:
+    def full() -> None:
+        raise OSError("the journal's disk is full")
+
+    key = kms.key(tags={"a": "1"}, rotation=86_400 * 10, description="old")
+    before = kms.present(key)
+    with pytest.raises(OSError, match="disk is full"):
+        kms.provider.execute(operation(key), full)
+    assert kms.present(key) == before
+
+
+def _create(kms: Kms, origin: str) -> op.Operation:
+    return op.CreateKey(
+        instance=kms.instance,
+        spec="Aliyun_AES_256",
+        usage="ENCRYPT/DECRYPT",
+        origin=origin,
+        tags={OWNER_TAG: f"lineage/key.k/{next(_NUMBERS):016x}"},
+    )
+
+
+CREATIONS: tuple[tuple[str, Callable[[Kms], op.Operation]], ...] = (
+    ("key", lambda kms: _create(kms, "Aliyun_KMS")),
+    ("key to import", lambda kms: _create(kms, "EXTERNAL")),
+    ("alias", lambda kms: op.CreateAlias(alias=f"alias/early-{next(_NUMBERS)}", key=kms.key())),
+    ("deletion", lambda kms: op.ScheduleKeyDeletion(key=kms.key(), window_days=7)),
+)
+
+
+@pytest.mark.parametrize("make", [row[1] for row in CREATIONS], ids=[row[0] for row in CREATIONS])
+def test_what_is_to_happen_is_written_down_before_anybody_can_see_it(
+    kms: Kms, make: Callable[[Kms], op.Operation]
+) -> None:
+    operation, seen = make(kms), []
+    before = kms.provider.observe(())
+    kms.provider.execute(operation, lambda: seen.append(kms.provider.observe(())))
+    assert seen == [before] * len(seen)
+    assert seen
+    assert kms.provider.observe(()) != before
 
 
 def test_a_refused_operation_may_be_tried_again(kms: Kms) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kmsplan.kms.secret import SecretBytes
 from kmsplan.resource.address import Address
 from kmsplan.resource.step import Effect
-from kmsplan.state import protocol
+from kmsplan.state import protocol, snapshot
 from kmsplan.state.cipher import PLAIN, Cipher
+from kmsplan.state.difference import compare
 from kmsplan.state.entry import Ending
 from kmsplan.state.error import (
     FenceError,
@@ -33,7 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from kmsplan.state.cipher import Codec
     from kmsplan.state.holder import Holder
+    from kmsplan.state.past import Serial
+    from kmsplan.state.recoding import Rekeyed
+    from kmsplan.state.record import Recorded
 
 
 @pytest.fixture(params=["local", "postgres", "http", "gitlab", "s3"])
@@ -327,27 +334,205 @@ def test_an_encrypted_state_is_the_same_to_whoever_has_the_key(place: Place) -> 
             place.machine("two", codec).load()
 
 
-def test_a_state_follows_to_another_key_and_goes_on_there(applied: Place) -> None:
-    story = [(serial.number, serial.made) for serial in applied.machine().history()]
+def _rekey(place: Place, *before: Codec, after: Codec, machine: str = "one") -> Rekeyed:
+    store = place.machine(machine, after)
+    with store.lock(owner="a", command="state rekey") as lock:
+        return store.rekey(before, lock)
+
+
+def _story(store: protocol.Store) -> list[tuple[Serial, Recorded]]:
+    """Every serial: who made it, and what it recorded."""
+    return [(serial, store.load_serial(serial.number)) for serial in store.history()]
+
+
+@pytest.fixture
+def lived(applied: Place) -> Place:
+    """Five serials: one was made by a run that was cut off, and is in a journal alone; and a journal was set aside."""
+    apply(applied.machine(), "signer")
+    _interrupt(applied)
+    apply(applied.machine(), "later")
+    if applied.shared:
+        aside = applied.folder / "one" / "superseded"
+        aside.mkdir(exist_ok=True)
+        store = applied.machine("three")
+        with store.lock(owner="a", command="c") as lock, store.open(lock) as writing:
+            writing.journal.run(command="apply")
+            make_key(writing.journal, "orders-2")
+            writing.journal.flush()
+            (found,) = (applied.folder / "three").glob("*.journal.jsonl")
+            (aside / found.name).write_bytes(found.read_bytes())
+            writing.save()
+    return applied
+
+
+def test_a_state_follows_to_another_key_with_all_that_it_has_been(lived: Place) -> None:
+    story = _story(lived.machine())
+    assert len(story) >= 5
     for before, after in ((PLAIN, ONE), (ONE, TWO), (TWO, PLAIN)):
-        store = applied.machine("two", after)
-        with store.lock(owner="a", command="state rekey") as lock:
-            assert store.rekey(before, lock) > 0
-            assert store.rekey(before, lock) == 0
-        assert names(applied.machine("one", after)) == {"key.orders"}
-        assert [serial.number for serial in store.history()] == [number for number, _ in story]
+        done = _rekey(lived, before, after=after)
+        assert done.changed > 4
+        assert (done.left, done.gone) == ((), ())
+        other = lived.machine("two", after)
+        assert _story(other) == story
+        assert len(compare(other.load_serial(1), other.load())) >= 3
+        kept = lived.kept()
+        assert (b"orders" in kept) == (after is PLAIN), "the lock files name no key"
+        assert (before.key_id or "orders").encode() not in kept or after is PLAIN
+        assert all(
+            codec.key_id is None or codec.key_id.encode() not in kept for codec in (ONE, TWO) if codec is not after
+        )
         with pytest.raises(StateKeyError):
-            applied.machine("one", before).load()
-    apply(applied.machine("one"), "signer")
-    assert names(applied.machine("two")) == {"key.orders", "key.signer"}
-    made = applied.machine().history()[-2].made
-    assert (1, made) in story, "serial 1 is still the one that was made then"
+            lived.machine("two", before).load()
+    apply(lived.machine("two"), "newest")
+    assert _story(lived.machine())[:-1] == story
+
+
+def test_a_second_rekey_finds_nothing_to_do(lived: Place) -> None:
+    _rekey(lived, PLAIN, after=ONE)
+    story = _story(lived.machine("two", ONE))
+    assert _rekey(lived, PLAIN, after=ONE, machine="two").changed == 0
+    assert _story(lived.machine("two", ONE)) == story
+
+
+def test_a_wrong_old_key_changes_nothing(lived: Place) -> None:
+    _rekey(lived, PLAIN, after=ONE)
+    story = _story(lived.machine("one", ONE))
+    with pytest.raises(StateKeyError, match=f"is encrypted with the key {ONE.key_id}"):
+        _rekey(lived, PLAIN, after=TWO)
+    assert _story(lived.machine("one", ONE)) == story
+
+
+class _KilledError(BaseException):
+    """The process is gone."""
+
+
+def _kill(place: Place, patch: pytest.MonkeyPatch, count: int) -> None:
+    """Let this process be killed before its `count`th write or request."""
+    kind, methods = place.sends
+    sent = itertools.count(1)
+
+    def killing(method: str) -> None:
+        genuine = getattr(kind, method)
+
+        def send(*arguments: Any, **options: Any) -> Any:
+            # The heartbeat is not what is counted.
+            if threading.current_thread() is threading.main_thread() and next(sent) == count:
+                raise _KilledError
+            return genuine(*arguments, **options)
+
+        patch.setattr(kind, method, send)
+
+    for method in methods:
+        killing(method)
+
+
+def test_killed_before_any_write_a_state_is_whole_and_the_same_command_finishes(
+    applied: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = _story(applied.machine())
+    for count in itertools.count(1):
+        with monkeypatch.context() as patch:
+            _kill(applied, patch, count)
+            try:
+                _rekey(applied, PLAIN, after=ONE)
+            except _KilledError:
+                pass
+            else:
+                break
+        found = _whole(applied)
+        assert [recorded for _, recorded in found][-1] == story[-1][1]
+        if applied.shared:
+            assert found == story, "all at once"
+    assert count > 2, "each time it came further"
+    assert _rekey(applied, PLAIN, after=ONE).changed == 0
+    assert _story(applied.machine("two", ONE)) == story
+    assert b"orders" not in applied.kept()
+
+
+def _whole(place: Place) -> list[tuple[Serial, Recorded]]:
+    """The state, under whichever of the two keys it is; of a folder's history, what is under that key, too."""
+    for codec in (PLAIN, ONE):
+        store = place.machine("two", codec)
+        try:
+            store.load()
+        except StateKeyError:
+            continue
+        return [(serial, store.load_serial(serial.number)) for serial in store.history() if serial.readable]
+    pytest.fail("it opens with neither key")
+
+
+def test_the_lease_is_kept_alive_while_a_long_history_is_rewritten(
+    lived: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not lived.shared or not lived.beats:
+        pytest.skip("such a lock does not run out")
+    recode, told = snapshot.recode, []
+
+    def slow(*arguments: Any, **options: Any) -> bytes:
+        time.sleep(0.6 * stores.LEASE)
+        with pytest.raises(LockHeldError) as caught:
+            lived.machine("two").lock(owner="bob@two", command="apply")
+        told.append(caught.value.holder)
+        return recode(*arguments, **options)
+
+    monkeypatch.setattr(snapshot, "recode", slow)
+    assert _rekey(lived, PLAIN, after=ONE).changed > 4
+    assert len(told) * 0.6 > 2, "it took longer than the lease lasts"
+
+
+def test_a_rekey_that_lost_its_lease_meanwhile_changes_nothing(lived: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not lived.shared:
+        pytest.skip("tests/unit/state/test_lock.py has the folder's lock")
+    story, recode = _story(lived.machine()), snapshot.recode
+    taken: list[protocol.Held] = []
+    store = lived.machine("one", ONE)
+    lock = store.lock(owner="ada@one", command="state rekey").__enter__()
+    lock._ended.set()  # type: ignore[attr-defined]  # its heart stops, as under SIGSTOP
+
+    def slept(*arguments: Any, **options: Any) -> bytes:
+        if not taken:
+            taken.append(_take(lived, lock.holder.id))
+        return recode(*arguments, **options)
+
+    monkeypatch.setattr(snapshot, "recode", slept)
+    with pytest.raises(FenceError):
+        store.rekey([PLAIN], lock)
+    assert _story(lived.machine("two")) == story
+    taken[0].release()
+    lock._ended.clear()  # type: ignore[attr-defined]
+    lock.release()
+
+
+def test_a_place_that_fails_in_the_middle_of_a_rekey_loses_nothing(
+    lived: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not lived.shared:
+        pytest.skip("tests/integration/test_state_encryption.py has the folder")
+    story, recode = _story(lived.machine()), snapshot.recode
+
+    def cutting(*arguments: Any, **options: Any) -> bytes:
+        lived.cut()
+        return recode(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshot, "recode", cutting)
+        try:
+            with pytest.raises(StateAccessError):
+                _rekey(lived, PLAIN, after=ONE)
+        finally:
+            lived.heal()
+    assert _story(lived.machine("two")) == story
+    assert _rekey(lived, PLAIN, after=ONE).changed > 4
+    assert _story(lived.machine("two", ONE)) == story
 
 
 def test_what_an_interrupted_run_has_left_comes_along_to_another_key(applied: Place) -> None:
     _interrupt(applied)
     before = applied.machine().load()
-    store = applied.machine("one", ONE)
-    with store.lock(owner="a", command="state rekey") as lock:
-        store.rekey(PLAIN, lock)
-    assert store.load() == before
+    _rekey(applied, PLAIN, after=ONE)
+    assert applied.machine("one", ONE).load() == before
+
+
+def test_there_is_nothing_to_rekey_before_the_first(place: Place) -> None:
+    with pytest.raises(StateMissingError, match="there is no state"):
+        _rekey(place, PLAIN, after=ONE)

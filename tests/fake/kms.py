@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.lifecycle import KeyState, after, check
 from kmsplan.kms.naming import OWNER_TAG
-from kmsplan.provider.protocol import Executed
+from kmsplan.provider.protocol import Executed, nothing
 from kmsplan.resource.offer import Offer
 from kmsplan.resource.value import ABSENT, Observed, Present, Unreadable, Witnessed
 
@@ -92,7 +92,8 @@ class ModelKms:
         self.states[lineage] = Witnessed(serial=serial, by="ada@host", at="2026-01-01T12:00:00Z")
         self.homes.append(home)
 
-    def execute(self, operation: Operation) -> Executed:
+    def execute(self, operation: Operation, intent: Callable[[], None] = nothing) -> Executed:
+        intent()
         fault = self.fault(operation)
         with self._lock:
             if fault is None or fault.happens:

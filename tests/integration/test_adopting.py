@@ -97,7 +97,7 @@ def plan_actions(project: Project) -> dict[str, tuple[str, list[str]]]:
 
 def test_everything_is_written_adopted_and_then_as_it_should_be(held: Held) -> None:
     answer = held.project.run("import", "--all", "--out", "adopted")
-    assert "Wrote 1 instances, 12 keys, 2 default and service keys and 3 aliases to adopted." in answer.out
+    assert "Wrote 1 instance, 12 keys, 2 default or service keys and 3 aliases to adopted." in answer.out
     assert "Left out: 4." in answer.err
     left_out = (held.project.root / "adopted" / "import.yaml").read_text()
     assert f"# - {held.going}: its deletion is scheduled for 20" in left_out
@@ -128,11 +128,11 @@ def test_everything_is_written_adopted_and_then_as_it_should_be(held: Held) -> N
 def test_what_another_configuration_owns_is_taken_over_by_name_alone(applied: Project) -> None:
     lineage = applied.state()["lineage"]
     refused = applied.run("import", "--all", "--out", "theirs").text
-    assert "Wrote 0 instances, 0 keys, 0 default and service keys and 0 aliases" in refused
+    assert "Wrote 0 instances, 0 keys, 0 default or service keys and 0 aliases" in refused
     comment = (applied.root / "theirs" / "import.yaml").read_text()
     assert f"lineage {lineage} owns it, as key.orders; --adopt-owned {lineage} takes it over" in comment
     answer = applied.run("import", "--all", "--out", "mine", "--adopt-owned", lineage)
-    assert "Wrote 1 instances, 2 keys" in answer.out
+    assert "Wrote 1 instance, 2 keys" in answer.out
     mine = Project(applied.root / "mine")
     assert set(plan_actions(mine)) == {"instance.core", "key.orders", "key.signer", "alias.orders"}
     mine.apply()

@@ -62,7 +62,7 @@ def test_an_engine_moves_to_another_machine_with_nothing_but_the_backup_and_its_
     here, made = kept
     answer = here.run("engine", "backup", "--output", "b", *LOCK)
     assert "Backed up engine " in answer.out
-    assert "3 instance rows, 5 key rows, 7 key version rows, 1 alias rows, 1 access key rows" in answer.out
+    assert "3 instance rows, 5 key rows, 7 key version rows, 1 alias row, 1 access key row" in answer.out
     assert "in another place: without it the backup opens to nobody" in answer.err
     there = machine(here, "there")
     (here.root / "b").rename(there.root / "b")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 
+from kmsplan.cli.schema import SCHEMAS
 from tests.project import KMSPLAN
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def test_variables_come_from_flag_file_environment_and_default_in_this_order(pro
     assert "never" in project.run("plan", "--var", "never=1", code=1).err
 
 
-@pytest.mark.parametrize("name", ["configuration", "plan", "state", "drift"])
+@pytest.mark.parametrize("name", list(SCHEMAS))
 def test_schema_prints_what_lies_in_schemas(project: Project, name: str) -> None:
     assert project.run("schema", name).json() == schema(name)
 

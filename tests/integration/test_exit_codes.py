@@ -114,5 +114,13 @@ def test_a_command_ends_with_the_exit_code_and_its_words(applied: Project, code:
     assert words in answer.text
 
 
+@pytest.mark.parametrize("command", ["plan", "drift"])
+def test_what_only_reads_names_an_operation_in_doubt(applied: Project, command: str) -> None:
+    in_doubt(applied)
+    answer = applied.run(command, code=None)
+    assert "In doubt: CreateKey of key.more, from an earlier run: 2 objects carry the owner tag" in answer.err
+    assert "kmsplan apply does nothing before that is cleared up." in answer.err
+
+
 def test_every_exit_code_has_a_story_or_is_kept() -> None:
     assert STORIES.keys() | NOBODY == set(ExitCode)

@@ -35,7 +35,13 @@ def test_drift_names_what_changed_behind_its_back(applied: Project) -> None:
     (changed,) = drift["drift"]
     assert (changed["address"], changed["kind"]) == ("key.orders", "changed")
     (attribute,) = changed["attributes"]
-    assert attribute == {"name": "enabled", "recorded": True, "observed": False, "desired": True}
+    assert attribute == {
+        "name": "enabled",
+        "recorded": True,
+        "observed": False,
+        "desired": True,
+        "verdict": "revert",
+    }
 
 
 def test_apply_puts_back_what_drifted(applied: Project) -> None:

@@ -102,7 +102,7 @@ def test_a_plain_text_never_takes_an_encrypted_ones_place(sealed: Project) -> No
 def test_it_follows_its_configuration_to_another_key_and_into_the_clear(sealed: Project) -> None:
     history = sealed.run("state", "history").out
     sealed.write(B)
-    assert "parts of the state are under the key that the configuration names now" in sealed.run(*REKEY).out
+    assert "parts are under the key that the configuration names now" in sealed.run(*REKEY).out
     assert sealed.run("state", "history").out == history
     assert sealed.run("state", "show", "--serial", "1", "key.orders").json()["address"] == "key.orders"
     assert "Nothing to do" in sealed.run(*REKEY).out
@@ -115,10 +115,25 @@ def test_it_follows_its_configuration_to_another_key_and_into_the_clear(sealed: 
     sealed.run("plan", "--detailed-exitcode", code=0)
 
 
+def test_a_part_under_a_third_key_is_named_and_follows_once_its_key_is_named_too(sealed: Project) -> None:
+    oldest = sealed.root / "state" / "history" / "0.state.json"
+    under_a = oldest.read_bytes()
+    sealed.write(B)
+    sealed.run(*REKEY)
+    oldest.write_bytes(under_a)
+    sealed.write(BASIC)
+    said = sealed.run("state", "rekey", "--from-env", "KEY_B")
+    assert "1 part stays as it was" in said.err
+    assert f"0.state.json (key {json.loads(under_a)['key']})" in said.err
+    assert "(under another key)" in sealed.run("state", "history").out.splitlines()[1]
+    assert "Of the state, 1 part is plain now." in sealed.run(*REKEY, "--from-env", "KEY_B").out
+    assert sealed.run("state", "show", "--serial", "0").code == 0
+
+
 def test_a_rekey_says_what_it_lacks(sealed: Project) -> None:
     before = contents(sealed)
     sealed.write(B)
-    assert "one of --from-plain, --from-env and --from-file" in sealed.run("state", "rekey", code=1).err
+    assert "with --from-plain, --from-env or --from-file" in sealed.run("state", "rekey", code=1).err
     assert "NOWHERE holds no key" in sealed.run("state", "rekey", "--from-env", "NOWHERE", code=1).err
     (sealed.root / "wrong").write_bytes(b"w" * 32)
     assert "(S120)" in sealed.run("state", "rekey", "--from-file", "wrong", code=1).err

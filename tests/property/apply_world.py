@@ -156,9 +156,9 @@ def dying(point: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], bool]:
 
     execute, write, save = ModelKms.execute, JournalWriter._write, os.replace
 
-    def dying_execute(self: ModelKms, operation: Operation) -> Any:
+    def dying_execute(self: ModelKms, operation: Operation, intent: Callable[[], None]) -> Any:
         place()
-        answer = execute(self, operation)
+        answer = execute(self, operation, intent)
         place()
         return answer
 

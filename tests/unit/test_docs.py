@@ -10,6 +10,8 @@ import pytest
 
 from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.main import COMMANDS
+from kmsplan.config.diagnostic import ConfigurationError
+from kmsplan.config.load import load
 from kmsplan.resource.step import Status
 from kmsplan.state.entry import Ending
 from kmsplan.state.schema import state_schema
@@ -27,6 +29,49 @@ PAGES = [
 def test_every_relative_link_leads_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and GitLab make them."""
+    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    found = list[str]()
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        words = re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()).replace(" ", "-")
+        found.append(f"{words}-{found.count(words)}" if words in found else words)
+    return set(found)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_anchor_that_a_page_links_is_a_heading_there(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text())
+    others = [(page.parent / path if path else page, anchor) for path, anchor in targets]
+    assert [anchor for other, anchor in others if not other.exists() or anchor not in anchors(other)] == []
+
+
+WHOLE = [
+    (f"{page.relative_to(ROOT)}-{number}", block)
+    for page in PAGES
+    for number, block in enumerate(
+        re.findall(r"^ *```yaml\n(.*?)^ *```$", page.read_text(), re.DOTALL | re.MULTILINE), 1
+    )
+    if re.search(r"^kmsplan: 1$", block, re.MULTILINE)
+]
+"""Configurations that stand in a page as a whole."""
+BESIDE = {"K102", "K429"}
+"""What is wrong because files that the page tells of, signers and policies, are not beside it here."""
+ON_PURPOSE = {"docs/getting-started.md-1": {"K403"}}
+"""What a page shows to be wrong."""
+
+
+@pytest.mark.parametrize(("name", "block"), WHOLE, ids=[name for name, _ in WHOLE])
+def test_every_whole_configuration_in_a_page_is_valid(name: str, block: str, tmp_path: Path) -> None:
+    (tmp_path / "kmsplan.yaml").write_text(block)
+    found = set[str]()
+    try:
+        load(tmp_path, variables={}, variable_files=(), environ={})
+    except ConfigurationError as error:
+        found = {one.code for one in error.diagnostics}
+    assert found - BESIDE == ON_PURPOSE.get(name, set())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -69,6 +114,7 @@ def test_the_readme_lists_every_extra() -> None:
 
 MODULES = {
     "alibabacloud-kms20160120": "alibabacloud_tea_openapi",
+    "cel-expr-python": "cel_expr_python",
     "jsonschema-rs": "jsonschema_rs",
     "psycopg": "psycopg",
     "python-pkcs11": "pkcs11",
@@ -114,7 +160,9 @@ def test_the_top_level_holds_what_it_should_and_nothing_else() -> None:
     assert {name.partition("/")[0] for name in listed()} == {
         ".ci",
         ".gitignore",
+        ".pre-commit-hooks.yaml",
         "CHANGELOG.md",
+        "Containerfile",
         "LICENSE",
         "README.md",
         "docs",

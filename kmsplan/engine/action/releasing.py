@@ -17,6 +17,7 @@ from kmsplan.engine.keystore import key as keys
 from kmsplan.engine.keystore import version as versions
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.spec import KeyType
+from kmsplan.kms.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,8 +67,8 @@ def _destroy(core: Core, transaction: Transaction, request: Request, name: str) 
     if protected:
         raise KmsError(
             "Forbidden.DeletionProtected",
-            f"Deletion protection of {len(protected)} keys in {name} is enabled, {protected[0]} among them. Turn it "
-            "off first (SetDeletionProtection).",
+            f"Deletion protection of {counted(len(protected), 'key')} in {name} is enabled: "
+            f"{protected[0]}{' and others' if len(protected) > 1 else ''}. Turn it off first (SetDeletionProtection).",
         )
     if row.type == KeyType.HARDWARE:
         versions.condemn_instance(db, row.instance_id)
@@ -94,9 +95,9 @@ def release(work: Work, operation: ReleaseKmsInstance) -> None:
     if inside or row.versions:
         raise KmsError(
             "Rejected.InstanceNotEmpty",
-            f"The KMS instance {row.instance_id} still holds {inside} keys, those pending deletion included, and "
-            f"{row.versions} key versions. Schedule the deletion of its keys, and release it once they are gone. Or "
-            "destroy them all at once and for ever: ForceDeleteWithoutBackup.",
+            f"The KMS instance {row.instance_id} still holds {counted(inside, 'key')}, those pending deletion "
+            f"included, and {counted(row.versions, 'key version')}. Schedule the deletion of its keys, and release it "
+            "once they are gone. Or destroy them all at once and for ever: ForceDeleteWithoutBackup.",
         )
     instances.remove(work.db, row.instance_id)
 

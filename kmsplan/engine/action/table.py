@@ -31,6 +31,8 @@ class Handler:
     """In the transaction: checks, changes, returns the id of what it made."""
     prepare: Callable[..., AbstractContextManager[Any]] | None = None
     """Before the transaction: what takes time or leaves the database, and undoes it if the transaction fails."""
+    commits_first: bool = False
+    """Whether `prepare` commits what it is about to do before it leaves anything outside the database."""
     afterwards: Callable[[Core, str], None] | None = None
     """After the commit, with the key's id."""
     uses_keys: bool = False
@@ -49,8 +51,12 @@ HANDLERS: Final[Mapping[Callable[..., Operation], Handler]] = MappingProxyType(
         operations.ConnectKmsInstance: Handler(carry_out=instance.connect),
         operations.UpdateKmsInstanceBindVpc: Handler(carry_out=instance.bind),
         operations.UpdateKmsInstance: Handler(carry_out=instance.rename),
-        operations.CreateKey: Handler(prepare=creating.with_material, carry_out=creating.create, uses_keys=True),
-        operations.CreateKeyVersion: Handler(prepare=version.with_material, carry_out=version.create, uses_keys=True),
+        operations.CreateKey: Handler(
+            prepare=creating.with_material, commits_first=True, carry_out=creating.create, uses_keys=True
+        ),
+        operations.CreateKeyVersion: Handler(
+            prepare=version.with_material, commits_first=True, carry_out=version.create, uses_keys=True
+        ),
         operations.EnableKey: Handler(carry_out=key.set_enabled, afterwards=_rotate_if_due),
         operations.DisableKey: Handler(carry_out=key.set_enabled),
         operations.ScheduleKeyDeletion: Handler(carry_out=key.schedule_deletion),
@@ -75,8 +81,11 @@ HANDLERS: Final[Mapping[Callable[..., Operation], Handler]] = MappingProxyType(
 _SUBJECTS: Final = ("KeyId", "KmsInstanceId", "ResourceId", "AliasName", "DKMSInstanceId")
 
 
-def execute(core: Core, caller: Caller, operation: Operation) -> str | None:
+def execute(core: Core, caller: Caller, operation: Operation, intent: Callable[[], None] | None = None) -> str | None:
     """Carry out one operation; return the id of what it made.
+
+    The intent is left to the transaction where nothing can have happened before that: those of all operations in it
+    cost one flush then, and no thread has to wait for two.
 
     Raises:
         KmsError: it was refused.
@@ -86,6 +95,9 @@ def execute(core: Core, caller: Caller, operation: Operation) -> str | None:
     values = parameters(operation)
     subject = _subject(values)
     request = core.request(caller, name_of(operation), subject)
+    request.intent = intent
+    if intent is not None and handler.prepare is not None and not handler.commits_first:
+        intent()
     with admitted(core, request):
         parameter.check(request.action, values)
         request.parameters = values

@@ -25,7 +25,7 @@ from kmsplan.engine.unsealing import SEAL
 from kmsplan.kms.secret import SecretBytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from kmsplan.engine.caller import Caller
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from kmsplan.engine.sealing import Seal
 
 
-def make(core: Core, caller: Caller, path: Path, *, seal: Seal, lock: Seal) -> Report:
+def make(
+    core: Core, caller: Caller, path: Path, *, seal: Seal, lock: Seal, told: Callable[[int], object] = lambda _: None
+) -> Report:
     """Write a backup.
 
     Args:
@@ -44,6 +46,7 @@ def make(core: Core, caller: Caller, path: Path, *, seal: Seal, lock: Seal) -> R
         path: the file, which must not exist.
         seal: opens the root key, which goes into the backup; one that an HSM seals stays there.
         lock: what the backup is locked with.
+        told: told how many rows are written, after each.
 
     Raises:
         KmsError: the engine is sealed.
@@ -54,7 +57,7 @@ def make(core: Core, caller: Caller, path: Path, *, seal: Seal, lock: Seal) -> R
     with admitted(core, request):
         core.opened()
         with _draft(path) as draft:
-            _write(core, request.time, draft, seal, lock)
+            _write(core, request.time, draft, seal, lock, told)
             report = verify(draft, lock)
             request.parameters = {"Rows": report.rows}
             commit(core, request, lambda _: None, uses_keys=True)
@@ -97,7 +100,7 @@ def _note(transaction: Transaction, now: str) -> None:
     setting.store(transaction.db, setting.BACKUP, now.encode())
 
 
-def _write(core: Core, now: str, path: Path, seal: Seal, lock: Seal) -> None:
+def _write(core: Core, now: str, path: Path, seal: Seal, lock: Seal, told: Callable[[int], object]) -> None:
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "wb") as file, core.store.read() as db:
         record = setting.load(db, SEAL) or b""
@@ -114,8 +117,9 @@ def _write(core: Core, now: str, path: Path, seal: Seal, lock: Seal) -> None:
             "schema": schema.VERSION,
         }
         sink = container.begin(file, facts, lock, core.world.entropy)
-        for line in content.dump(db, root):
+        for number, line in enumerate(content.dump(db, root)):  # the first tells what the others are
             sink.write(line)
+            told(number)
         sink.close()
         file.flush()
         os.fsync(file.fileno())

@@ -44,12 +44,13 @@ def tags(db: Connection, wanted: Collection[str] | None) -> dict[str, dict[str, 
     return found
 
 
-def versions(db: Connection, wanted: Collection[str] | None) -> dict[str, int]:
-    """Return how many versions each asymmetric key has; of the others nobody asks for more."""
-    return dict(_select(db, "key_id, count(*)", _COUNTED, "key_id", wanted, "GROUP BY key_id"))
+def versions(db: Connection, wanted: Collection[str] | None) -> dict[str, tuple[int, int]]:
+    """Return how many versions each key has, and how many of them have a public key: all or none."""
+    found = _select(db, "key_id, count(*), count(public_key)", _READY, "key_id", wanted, "GROUP BY key_id")
+    return {key_id: (count, public) for key_id, count, public in found}
 
 
-_COUNTED: Final = "(SELECT key_id FROM key_version WHERE public_key IS NOT NULL AND status = 'ready') AS counted"
+_READY: Final = "(SELECT key_id, public_key FROM key_version WHERE status = 'ready') AS counted"
 
 
 def counts(db: Connection) -> dict[str, int]:

@@ -110,15 +110,17 @@ class Keystore:
             else:
                 self._readers.append(db)
 
-    def write(self, work: Callable[[Transaction], T]) -> T:
+    def write(self, work: Callable[[Transaction], T], *, intent: Callable[[], None] | None = None) -> T:
         """Run `work` in the writing thread; see `Writer.write`."""
-        return self.submit(work).wait()
+        return self.submit(work, intent=intent).wait()
 
-    def submit(self, work: Callable[[Transaction], T], *, touches: bool = True) -> Ticket[T]:
+    def submit(
+        self, work: Callable[[Transaction], T], *, touches: bool = True, intent: Callable[[], None] | None = None
+    ) -> Ticket[T]:
         """Hand `work` to the writing thread; see `Writer.submit`."""
         if self._writer is None:
             raise RuntimeError("the keystore was not opened for writing")
-        return self._writer.submit(work, touches=touches)
+        return self._writer.submit(work, touches=touches, intent=intent)
 
     def start(self, conclude: Callable[[Transaction], Callable[[], None] | None]) -> None:
         """Start the writing thread, with what a commit ends with (see `Writer`); before that nothing can be written."""

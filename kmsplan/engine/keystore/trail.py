@@ -11,6 +11,14 @@ if TYPE_CHECKING:
 
 
 _PAGE = "SELECT seq, entry, hash FROM audit WHERE seq > ? ORDER BY seq LIMIT 5000"
+# Canonical JSON begins with {"action":"NAME", so that the database sees what an entry is about without reading JSON.
+# Most entries of a trail tell of keys that were used: they are passed over where they lie.
+_NEWEST = """
+SELECT entry FROM audit WHERE seq > ? AND seq <= ? AND substr(entry, 12, {length}) IN ({places}) ORDER BY seq DESC
+"""
+_PREFIX = 9
+"""As long as the shortest name of an action that changes something."""
+_STRIDE = 20_000
 _BEFORE_ALL = -(2**63)
 """An entry that somebody smuggled in before the first one is not overlooked."""
 
@@ -43,6 +51,23 @@ def entries(db: Connection) -> Iterator[tuple[int, bytes, bytes]]:
     while page := db.execute(_PAGE, (seq,)).fetchall():
         yield from page
         seq = page[-1][0]
+
+
+def newest(db: Connection, actions: Iterable[str], limit: int) -> Iterator[bytes]:
+    """Yield the canonical bytes of entries, the newest first, from among the newest `limit` of the trail.
+
+    Args:
+        db: the keystore.
+        actions: of which entries are wanted; some of others with a like name may be among them.
+        limit: how far back to go, which bounds the cost however long the trail is.
+    """
+    prefixes = sorted({action[:_PREFIX].encode() for action in actions})
+    statement = _NEWEST.format(length=_PREFIX, places=", ".join("?" * len(prefixes)))
+    top = head(db).seq
+    bottom = max(top - limit, 0)
+    for high in range(top, bottom, -_STRIDE):
+        for (content,) in db.execute(statement, (max(high - _STRIDE, bottom), high, *prefixes)).fetchall():
+            yield content
 
 
 def add_checkpoint(db: Connection, seq: int, body: bytes, signature: bytes) -> None:

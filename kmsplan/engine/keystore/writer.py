@@ -78,11 +78,15 @@ class Transaction:
 class Ticket(Generic[T]):
     """A write that was handed in: waits for its commit, or calls back after it."""
 
-    __slots__ = ("_callbacks", "_wait", "done", "error", "result", "touches", "work")
+    __slots__ = ("_callbacks", "_wait", "done", "error", "intent", "result", "touches", "work")
 
-    def __init__(self, work: Callable[[Transaction], T], *, touches: bool) -> None:
+    def __init__(
+        self, work: Callable[[Transaction], T], *, touches: bool, intent: Callable[[], None] | None = None
+    ) -> None:
         self.work = work
         self.touches = touches
+        self.intent = intent
+        """Called before the transaction begins; where it raises, the work is not done, and the caller gets that."""
         self.done = False
         self.result: T
         self.error: BaseException | None = None
@@ -150,11 +154,13 @@ class Writer:
         self._turn = turn
         self._db: Connection | None = None
         self._jobs: SimpleQueue[Ticket[Any] | None] = SimpleQueue()
+        self._held: Ticket[Any] | None = None
+        """The next job, already taken from the queue."""
         self._closed = False
         self._thread = Thread(target=self._serve, name="kmsplan keystore writer", daemon=True)
         self._thread.start()
 
-    def write(self, work: Callable[[Transaction], T]) -> T:
+    def write(self, work: Callable[[Transaction], T], *, intent: Callable[[], None] | None = None) -> T:
         """Run `work` in a transaction and return its result once that is committed.
 
         What `work` did vanishes if it raises, and the caller gets its exception.
@@ -163,18 +169,21 @@ class Writer:
             KeystoreError: the transaction failed; nothing of it was done, unless the error is in doubt.
             RuntimeError: the writer was closed.
         """
-        return self.submit(work).wait()
+        return self.submit(work, intent=intent).wait()
 
-    def submit(self, work: Callable[[Transaction], T], *, touches: bool = True) -> Ticket[T]:
+    def submit(
+        self, work: Callable[[Transaction], T], *, touches: bool = True, intent: Callable[[], None] | None = None
+    ) -> Ticket[T]:
         """Hand `work` in and go on; the ticket tells of its commit. Raises RuntimeError as `write`.
 
         Args:
             work: see `write`.
             touches: False where it changes nothing that any process remembers of keys and callers.
+            intent: see `Ticket.intent`. One call for many jobs costs no more than one for each alone.
         """
         if self._closed:
             raise RuntimeError("the engine is closed")
-        ticket = Ticket(work, touches=touches)
+        ticket = Ticket(work, touches=touches, intent=intent)
         self._jobs.put(ticket)
         return ticket
 
@@ -185,16 +194,32 @@ class Writer:
         self._thread.join()
 
     def _serve(self) -> None:
-        while (first := self._jobs.get()) is not None:
+        while (first := self._held or self._jobs.get()) is not None:
+            self._held = None
             self._commit([first])
         self._drop()
 
     def _commit(self, jobs: list[Ticket[Any]]) -> None:
+        self._gather(jobs, intents=True)
+        going: list[Ticket[Any]] = []
+        for job in jobs:
+            if _intended(job):
+                going.append(job)
+            else:
+                job.answer()
+        if going:
+            self._carry_out(going)
+        for job in going:
+            job.answer()
+
+    def _carry_out(self, jobs: list[Ticket[Any]]) -> None:
         try:
             with self._turn():
-                # What comes while others have their turn goes into the same transaction.
-                self._gather(jobs)
+                # What comes while others have their turn goes into the same transaction; but nobody else is kept
+                # waiting while an intent is written down somewhere.
+                self._gather(jobs, intents=False)
                 then = self._transact(jobs)
+                self.commits += 1
         except Exception as error:  # noqa: BLE001 - every caller must get its answer, whatever went wrong
             # After a failed flush what the connection believes is not what the disk holds: it is not asked again.
             self._drop()
@@ -202,22 +227,25 @@ class Writer:
             for job in jobs:
                 job.error = failure
         else:
-            self.commits += 1
             if then is not None:
                 with suppress(OSError):  # what follows a commit cannot undo it
                     then()
-        for job in jobs:
-            job.answer()
 
-    def _gather(self, jobs: list[Ticket[Any]]) -> None:
-        """Add the jobs that wait; the end of all jobs goes back to its place, which is the last."""
+    def _gather(self, jobs: list[Ticket[Any]], *, intents: bool) -> None:
+        """Add the jobs that wait, without `intents` up to the first that has one, which is held for the next time.
+
+        The end of all jobs goes back to its place, which is the last.
+        """
         with suppress(Empty):
-            while len(jobs) < BATCH:
+            while len(jobs) < BATCH and self._held is None:
                 job = self._jobs.get_nowait()
                 if job is None:
                     self._jobs.put(None)
                     return
-                jobs.append(job)
+                if intents or job.intent is None:
+                    jobs.append(job)
+                else:
+                    self._held = job
 
     def _transact(self, jobs: list[Ticket[Any]]) -> Callable[[], None] | None:
         if self._db is None:
@@ -243,6 +271,17 @@ class Writer:
             with suppress(*FAILURES):
                 self._db.close()  # rolls an open transaction back
             self._db = None
+
+
+def _intended(job: Ticket[Any]) -> bool:
+    """Return whether a job may be done: whoever wants it has written down that it is about to be."""
+    if job.intent is not None:
+        try:
+            job.intent()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this caller's answer
+            job.error = error
+            return False
+    return True
 
 
 def _run(transaction: Transaction, job: Ticket[Any]) -> bool:

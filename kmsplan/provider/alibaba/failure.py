@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ssl
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.kms.error import ERRORS, ErrorFacts, KmsError
@@ -37,6 +38,13 @@ _NEVER_SENT: Final = frozenset(
     }
 )
 """OpenSSL's reasons of a handshake that failed; only after it is anything sent."""
+_AUTHORITY: Final = " Name the authority that signed its certificate as engine: {alibaba: {ca_file: ...}}."
+_OTHER_NAME: Final = (
+    " Its certificate is for another name: write engine: {alibaba: {endpoint: ...}} as the certificate has it."
+)
+_NOT_NOW: Final = " Its certificate has another time: look at this machine's clock; else it has to be renewed there."
+_VERIFYING: Final[Mapping[int, str]] = MappingProxyType({9: _NOT_NOW, 10: _NOT_NOW, 62: _OTHER_NAME, 64: _OTHER_NAME})
+"""By OpenSSL's verify code (X509_V_ERR_...): what to do; of all others it is the authority that is not trusted."""
 
 
 class CallError(KmsError):
@@ -130,7 +138,7 @@ def _not_sent(action: str, endpoint: str, error: BaseException, *, retry: bool =
 def _tls(action: str, endpoint: str, error: ssl.SSLError) -> CallError:
     if error.reason in _NEVER_SENT:
         hint = (
-            " Name the authority that signed its certificate as engine: {alibaba: {ca_file: ...}}."
+            _VERIFYING.get(getattr(error, "verify_code", 0), _AUTHORITY)
             if error.reason == "CERTIFICATE_VERIFY_FAILED"
             else " Look whether endpoint and protocol are right."
         )

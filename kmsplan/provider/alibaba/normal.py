@@ -32,8 +32,18 @@ _COMPUTED: Final[Mapping[str, str]] = {
     "tracked_since": "UsageTrackedSince",
     "primary_version": "PrimaryKeyVersion",
     "protection_level": "ProtectionLevel",
+    "version_count": "Versions",
 }
-"""What only the KMS decides. The cloud tells no last use; a served kmsplan engine does."""
+"""What only the KMS decides. The cloud tells no last use; a served kmsplan engine does. Versions are counted of
+asymmetric keys alone."""
+_WITHOUT_INSTANCE: Final[Mapping[str, str]] = {
+    **_COMPUTED,
+    "spec": "KeySpec",
+    "usage": "KeyUsage",
+    "origin": "Origin",
+    "description": "Description",
+}
+"""What users do not decide of a service key, which is all but its tags."""
 
 
 def observations(surveyed: Surveyed, account: str) -> Iterator[tuple[str, Observation]]:
@@ -59,6 +69,7 @@ def states(surveyed: Surveyed) -> dict[str, Witnessed]:
 def key(row: Row, tags: Tags, account: str) -> Present:
     """Return a key from its KeyMetadata, Policy and Versions. What the answer does not tell is not compared."""
     kind = _kind(row)
+    computed = _COMPUTED if kind == "key" else _WITHOUT_INSTANCE
     attributes = {
         "instance": row.get("DKMSInstanceId") or None,
         "spec": row["KeySpec"],
@@ -80,7 +91,7 @@ def key(row: Row, tags: Tags, account: str) -> Present:
         state=row["KeyState"],
         owner=tags.get(OWNER_TAG),
         attributes=attributes,
-        computed={name: row.get(field) or None for name, field in _COMPUTED.items()},
+        computed={name: row.get(field) or None for name, field in computed.items()},
     )
 
 

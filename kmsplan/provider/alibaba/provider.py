@@ -19,7 +19,8 @@ from kmsplan.provider.alibaba.offer import OFFER
 from kmsplan.provider.alibaba.reads import Reads
 from kmsplan.provider.alibaba.request import ACTIONS, MADE, request
 from kmsplan.provider.alibaba.survey import kind_of, look_up, survey
-from kmsplan.provider.protocol import Executed
+from kmsplan.provider.protocol import Executed, nothing
+from kmsplan.provider.watch import Unwatched
 from kmsplan.resource.value import ABSENT, Observation, Observed, Present, Unreadable
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from kmsplan.provider.alibaba.settings import Settings
     from kmsplan.provider.alibaba.survey import Surveyed
     from kmsplan.provider.importing import Importing
+    from kmsplan.provider.watch import Watch
 
 _UNKNOWN_ACTION: Final = "InvalidAction.NotFound"
 
@@ -47,6 +49,7 @@ class AlibabaReader:
         channel: Channel | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
+        watch: Watch | None = None,
     ) -> None:
         """Prepare; nothing is sent yet.
 
@@ -56,6 +59,7 @@ class AlibabaReader:
             channel: carries calls; None: the SDK.
             clock: seconds of a monotonic clock.
             sleep: waits so many seconds.
+            watch: hears how far a reading is.
 
         Raises:
             KmsError: the SDK is not installed.
@@ -63,12 +67,16 @@ class AlibabaReader:
         self._settings = settings
         self._channel = channel or SdkChannel(settings)
         self._limiter = Limiter(clock, sleep, RATES if settings.limited else {})
-        self._reads = Reads(self._channel, self._limiter, region=settings.region, entropy=entropy, sleep=sleep)
+        self._watch = watch or Unwatched()
+        self._reads = Reads(
+            self._channel, self._limiter, region=settings.region, entropy=entropy, sleep=sleep, watch=self._watch
+        )
         self._account: str | None = None
 
     def observe(self, identities: Collection[str]) -> Observed:
         """Read everything that there is, and these objects whatever the lists say."""
-        surveyed = survey(self._reads, identities)
+        with self._watch.reading():
+            surveyed = survey(self._reads, identities)
         require_account(self._require_account(), surveyed.key_arns)
         return self._observed(surveyed, identities)
 
@@ -112,9 +120,10 @@ class AlibabaProvider(AlibabaReader):
         channel: Channel | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
+        watch: Watch | None = None,
     ) -> None:
         """Prepare; see `AlibabaReader`. `importing` finds and wraps key material; without it none is imported."""
-        super().__init__(settings, entropy=entropy, channel=channel, clock=clock, sleep=sleep)
+        super().__init__(settings, entropy=entropy, channel=channel, clock=clock, sleep=sleep, watch=watch)
         self._importing = importing
         self._nonces = Nonces(entropy, clock, settings.read_timeout)
 
@@ -128,12 +137,13 @@ class AlibabaProvider(AlibabaReader):
         identities = () if identity is None else (identity,)
         return self._observed(look_up(self._reads, identity=identity, owner=tag), identities)
 
-    def execute(self, operation: Operation) -> Executed:
+    def execute(self, operation: Operation, intent: Callable[[], None] = nothing) -> Executed:
         """Carry out one operation: one call, sent once.
 
         Raises:
             KmsError: it was refused or failed.
         """
+        intent()
         if isinstance(operation, ImportKeyMaterial):
             return self._import(operation)
         action, query = request(operation, account=self._require_account(), region=self._settings.region)

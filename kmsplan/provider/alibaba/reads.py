@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from kmsplan.kms.backoff import TRIES, delay
 from kmsplan.kms.error import ErrorFacts
 from kmsplan.provider.alibaba.failure import REPEATED, CallError
+from kmsplan.provider.watch import Unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from kmsplan.provider.alibaba.channel import Channel
     from kmsplan.provider.alibaba.limiter import Limiter
+    from kmsplan.provider.watch import Watch
 
 WORKERS: Final = 8
 PAGE: Final = 100
@@ -39,13 +41,15 @@ class Reads:
         region: str,
         entropy: Callable[[int], bytes],
         sleep: Callable[[float], object],
+        watch: Watch | None = None,
     ) -> None:
-        """Take the channel, what paces its calls, randomness for jitter, and what waits so many seconds."""
+        """Take the channel, its pace, randomness for jitter, what waits so many seconds, and who looks on."""
         self.region = region
         self._channel = channel
         self._limiter = limiter
         self._entropy = entropy
         self._sleep = sleep
+        self._watch = watch or Unwatched()
 
     def ask(self, action: str, query: Mapping[str, Any], **where: Any) -> Row:
         """Call an action that only reads, as often as the error table allows.
@@ -60,7 +64,9 @@ class Reads:
             # A nonce that was used is the network's doing, which sent a question twice; another one is taken.
             if attempt == TRIES or not (answer.facts.retry or answer.code == REPEATED):
                 raise answer
-            self._sleep(max(answer.wait, delay(attempt - 1, self._entropy)))
+            seconds = max(answer.wait, delay(attempt - 1, self._entropy))
+            self._watch.retried(action, answer.code, seconds)
+            self._sleep(seconds)
         raise AssertionError("the last attempt returns or raises")
 
     def _once(self, action: str, query: Mapping[str, Any], where: Mapping[str, Any]) -> Row | CallError:
@@ -103,6 +109,17 @@ class Reads:
         total = int(first.get("TotalCount", 0))
         answers = [first, *self.each(page, range(2, -(-total // PAGE) + 1))]
         return [row for answer in answers for row in entries(answer)], int(answers[-1].get("TotalCount", 0))
+
+    def objects(self, read: Callable[[_From], _To], items: Iterable[_From]) -> list[_To]:
+        """Do as `each`, and tell the watch how far it is."""
+        items, done = tuple(items), itertools.count(1)
+
+        def counted(item: _From) -> _To:
+            found = read(item)
+            self._watch.progress(next(done), len(items))  # next of a count is atomic
+            return found
+
+        return self.each(counted, items)
 
     def each(self, read: Callable[[_From], _To], items: Iterable[_From]) -> list[_To]:
         """Return what `read` makes of each item, in order; a bounded number is read at a time.

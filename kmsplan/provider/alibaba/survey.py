@@ -116,7 +116,7 @@ def _list(reads: Reads, kind: str, **query: Any) -> dict[str, Row]:
 
 def _all(reads: Reads, read: Any, identities: Iterable[str]) -> dict[str, Row | Absent | Unreadable]:
     identities = tuple(identities)
-    return dict(zip(identities, reads.each(lambda name: _one(reads, read, name), identities), strict=True))
+    return dict(zip(identities, reads.objects(lambda name: _one(reads, read, name), identities), strict=True))
 
 
 def _one(reads: Reads, read: Any, identity: str) -> Row | Absent | Unreadable:

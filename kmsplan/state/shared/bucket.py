@@ -112,9 +112,27 @@ class Bucket:
         return str(answer["ETag"])
 
     def delete(self, key: str) -> None:
-        """Delete an object that nothing names any more; one that stays does no harm."""
-        with contextlib.suppress(ClientError, BotoCoreError):
+        """Delete an object; one that is not there is no error.
+
+        Raises:
+            StateAccessError: the store cannot be reached or refuses.
+        """
+        try:
             self._client.delete_object(Bucket=self._bucket, Key=key)
+        except (ClientError, BotoCoreError) as error:
+            raise self._failed(error) from error
+
+    def names(self, prefix: str) -> list[str]:
+        """Return the names of all objects that begin so.
+
+        Raises:
+            StateAccessError: the store cannot be reached or refuses.
+        """
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+            return [found["Key"] for page in pages for found in page.get("Contents", ())]
+        except (ClientError, BotoCoreError) as error:
+            raise self._failed(error) from error
 
     def close(self) -> None:
         """Close idle connections; they are opened anew where they are needed."""

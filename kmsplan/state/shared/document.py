@@ -20,6 +20,8 @@ from kmsplan.state.shared.folded import REMEDY
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kmsplan.state.recoding import Recoding
+
 FORMAT: Final = 1
 _TERRAFORM: Final = 4
 """The version of Terraform's form of states, which servers may look for."""
@@ -41,6 +43,20 @@ class Past:
     def of(cls, serial: int, snapshot: bytes, journal: bytes) -> Past:
         """Return what is kept of a serial."""
         return cls(serial=serial, snapshot=_packed(snapshot), journal=_packed(journal))
+
+    def recoded(self, recoding: Recoding, name: str) -> Past:
+        """Return it as it is to be kept: the same one where that is as it is kept now.
+
+        Args:
+            recoding: gets both parts.
+            name: of the place, for messages.
+
+        Raises:
+            StateError: it is not what kmsplan wrote.
+        """
+        found = unpacked(self.snapshot), unpacked(self.journal)
+        after = recoding.serial(*found, name=name, number=self.serial)
+        return self if after == found else Past.of(self.serial, *after)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

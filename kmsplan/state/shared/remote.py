@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from kmsplan.state.holder import Holder
+    from kmsplan.state.recoding import Recoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,24 @@ class Remote(Protocol):
 
         Raises:
             StateMovedError: another one is there than was read.
+        """
+
+    def rewrite(self, holder: Holder, before: Copy, recoding: Recoding) -> str:
+        """Put every part that is kept through a recoding, and all of them in place at once; see `Recoding`.
+
+        Cut off anywhere, everything is as it was, or everything is as it is to be; the same call finishes it.
+
+        Args:
+            holder: Who writes.
+            before: What was read; there is no journal in it.
+            recoding: Gets each part once.
+
+        Returns:
+            Where the place may still have what was there before, out of reach, and what to do about it.
+
+        Raises:
+            StateMovedError: another snapshot is there than was read.
+            StateError: a part is not what kmsplan wrote; nothing was changed.
         """
 
     def numbers(self) -> list[int]:

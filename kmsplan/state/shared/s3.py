@@ -6,6 +6,7 @@ in one write from the version that was read. So whoever lost the lease cannot wr
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import secrets
 import threading
@@ -16,6 +17,7 @@ from kmsplan.state.error import FenceError, StateAccessError, StateCorruptError,
 from kmsplan.state.shared.bucket import Bucket, ConditionError
 from kmsplan.state.shared.folded import REMEDY
 from kmsplan.state.shared.head import Head, decode
+from kmsplan.state.shared.parts import Parts
 from kmsplan.state.shared.remote import ClaimedError, Copy, Leased
 from kmsplan.state.snapshot import HEAD_SIZE
 
@@ -23,15 +25,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from kmsplan.state.holder import Holder
+    from kmsplan.state.recoding import Recoding
 
 _ATTEMPTS: Final = 10
 _GRANULARITY: Final = 1.0
 """Seconds by which an object's age can be wrong: the store counts whole ones."""
 _TAIL: Final = 64 << 10
 """Characters of journal in the head; more become an object of their own."""
-_SNAPSHOT: Final = "state.json"
-_JOURNAL: Final = "journal.jsonl"
-"""Named after the snapshot that it led to."""
+_BEYOND: Final = (
+    "A bucket that keeps versions of its objects still has those under the old key, as noncurrent ones: delete them "
+    "there, or let a lifecycle rule do it."
+)
 
 
 class S3Remote:
@@ -52,6 +56,7 @@ class S3Remote:
         """The head that we wrote last, and its ETag, while we have the lease."""
         self.expires = True
         self.name = f"the state {self._key} in the bucket {options['bucket']}"
+        self._parts = Parts(self._bucket, self._key, self.name)
 
     def read(self) -> Copy | None:
         """Return the state; see `Remote.read`."""
@@ -59,12 +64,12 @@ class S3Remote:
             head = self._fetch()[0]
             if head.version is None:
                 return None
-            snapshot = self._bucket.get(self._at(head.version, _SNAPSHOT))
+            snapshot = self._parts.snapshot(head.version)
             parts = [self._bucket.get(name) for name in head.segments]
             found = [part.content for part in parts if part is not None]
             if snapshot is not None and len(found) == len(parts):
                 journal = b"".join(found) + head.tail.encode()
-                return Copy(snapshot=snapshot.content, journal=journal, version=head.version)
+                return Copy(snapshot=snapshot, journal=journal, version=head.version)
             if self._fetch()[0].mark == head.mark:  # else it moved on while we read
                 break
         raise StateCorruptError(f"{self.name} is not complete: objects that it names are missing", REMEDY)
@@ -72,7 +77,7 @@ class S3Remote:
     def create(self, snapshot: bytes) -> None:
         """Keep the first snapshot; see `Remote.create`."""
         if self._fetch()[0].version is None:
-            version = self._keep(snapshot)
+            version = self._parts.keep(snapshot)
             self._change(lambda head: replace(head, version=version) if head.version is None else head)
 
     def claim(self, holder: Holder, dead: str | None) -> Holder:
@@ -125,8 +130,7 @@ class S3Remote:
             if len(tail) + len(text) <= _TAIL:
                 self._change(lambda head: replace(self._ours(head, holder), tail=head.tail + text))
                 return
-            segment = f"{self._prefix}{holder.fence}-{secrets.token_hex(8)}.part"
-            self._bucket.put(segment, (tail + text).encode())
+            segment = self._parts.spill(holder.fence, (tail + text).encode())
 
             def spill(head: Head) -> Head:
                 if self._ours(head, holder).tail != tail:
@@ -137,21 +141,47 @@ class S3Remote:
 
     def replace(self, holder: Holder, before: Copy, snapshot: bytes, journal: bytes, serial: int) -> Copy:
         """Put a new snapshot in the place of the one that was read; see `Remote.replace`."""
-        version = self._keep(snapshot)
-        self._bucket.put(self._at(version, _JOURNAL), journal)
+        version = self._parts.keep(snapshot, journal)
         left: list[str] = []
 
         def change(head: Head) -> Head:
-            if self._ours(head, holder).version != before.version:
-                raise self._moved()
+            self._unmoved(head, holder, before)
             left[:] = head.segments
             past = (*head.past, (serial, before.version))
             return replace(head, version=version, segments=(), tail="", past=past)
 
         self._change(change)
-        for segment in left:
-            self._bucket.delete(segment)
+        with contextlib.suppress(StateAccessError):  # nothing names them any more: they do no harm
+            for segment in left:
+                self._bucket.delete(segment)
         return Copy(snapshot=snapshot, journal=b"", version=version)
+
+    def rewrite(self, holder: Holder, before: Copy, recoding: Recoding) -> str:
+        """Write every object that changes under another name, then name them all at once; see `Remote.rewrite`."""
+        head = self._unmoved(self._fetch()[0], holder, before)
+        renamed = {version: self._parts.recoded(version, recoding, f"serial {serial}") for serial, version in head.past}
+        renamed[before.version] = self._parts.recoded(before.version, recoding, "the snapshot")
+        if any(version != after for version, after in renamed.items()):
+
+            def change(head: Head) -> Head:
+                self._unmoved(head, holder, before)
+                past = tuple((serial, renamed[version]) for serial, version in head.past)
+                return replace(head, version=renamed[before.version], past=past)
+
+            self._change(change)
+        self._sweep(holder)
+        return _BEYOND
+
+    def _sweep(self, holder: Holder) -> None:
+        """Delete the parts that count no more, those of writes that were cut off among them.
+
+        They are listed first: what another holder has written meanwhile is not among them, or its fence number is seen.
+        """
+        listed = self._parts.listed()
+        named = self._parts.named(self._ours(self._fetch()[0], holder))
+        for name in listed:
+            if name not in named:
+                self._bucket.delete(name)
 
     def numbers(self) -> list[int]:
         """Return the serials that are kept; see `Remote.numbers`."""
@@ -159,35 +189,18 @@ class S3Remote:
 
     def snapshot_of(self, serial: int) -> bytes | None:
         """Return a kept snapshot; see `Remote.snapshot_of`."""
-        return self._part(dict(self._fetch()[0].past).get(serial), _SNAPSHOT)
+        return self._parts.snapshot(dict(self._fetch()[0].past).get(serial))
 
     def head_of(self, serial: int) -> bytes | None:
         """Return the beginning of a kept snapshot; see `Remote.head_of`."""
-        return self._part(dict(self._fetch()[0].past).get(serial), _SNAPSHOT, HEAD_SIZE)
+        return self._parts.snapshot(dict(self._fetch()[0].past).get(serial), HEAD_SIZE)
 
     def journal_of(self, serial: int) -> bytes | None:
         """Return the journal that led away from a serial; see `Remote.journal_of`."""
         head = self._fetch()[0]
         versions = [*(version for _, version in head.past), head.version]
         following = {number: after for (number, _), after in zip(head.past, versions[1:], strict=True)}
-        return self._part(following.get(serial), _JOURNAL)
-
-    def _part(self, version: str | None, kind: str, size: int | None = None) -> bytes | None:
-        found = self._bucket.get(self._at(version, kind), size=size) if version is not None else None
-        return found.content if found is not None else None
-
-    @property
-    def _prefix(self) -> str:
-        return f"{self._key}.d/"
-
-    def _at(self, version: str, kind: str) -> str:
-        return f"{self._prefix}{version}.{kind}"
-
-    def _keep(self, snapshot: bytes) -> str:
-        """Write a snapshot that counts once the head names it."""
-        version = secrets.token_hex(8)
-        self._bucket.put(self._at(version, _SNAPSHOT), snapshot)
-        return version
+        return self._parts.journal(following.get(serial))
 
     def _fetch(self) -> tuple[Head, str | None, float]:
         """Return the head, its ETag and its age; an empty one where there is none."""
@@ -250,6 +263,11 @@ class S3Remote:
                 "Another run may have gone on since. Everything that this one had begun is in the journal: run "
                 "`kmsplan plan` to see what is left.",
             )
+        return head
+
+    def _unmoved(self, head: Head, holder: Holder, before: Copy) -> Head:
+        if self._ours(head, holder).version != before.version:
+            raise self._moved()
         return head
 
     def _moved(self) -> StateMovedError:

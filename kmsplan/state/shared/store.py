@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kmsplan.state import lock as locking
-from kmsplan.state import past, rekey, snapshot
+from kmsplan.state import past, snapshot
 from kmsplan.state.cipher import PLAIN
 from kmsplan.state.error import StateMissingError, UnlockError
+from kmsplan.state.recoding import Recoding, Rekeyed, codec_for
 from kmsplan.state.record import NO_STATE, Recorded
 from kmsplan.state.shared.folded import REMEDY, fold_copy
 from kmsplan.state.shared.lease import Lease, acquire
@@ -22,13 +23,13 @@ from kmsplan.state.shared.writing import SharedWriting
 from kmsplan.state.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from kmsplan.state.cipher import Codec
     from kmsplan.state.holder import Holder
     from kmsplan.state.past import Serial
     from kmsplan.state.protocol import Held
-    from kmsplan.state.shared.remote import Leased, Remote
+    from kmsplan.state.shared.remote import Copy, Leased, Remote
 
 LEASE: Final = 30.0
 """Seconds for which a holder may be silent, unless the configuration says otherwise."""
@@ -190,34 +191,30 @@ class SharedStore:
         """
         return past.load_serial(self._archive(), serial, self.place)
 
-    def rekey(self, before: Codec, lock: Held) -> int:
-        """Put what is recorded now under this store's codec; earlier serials stay as the place keeps them.
-
-        Args:
-            before: how it was kept.
-            lock: held.
-
-        Returns:
-            How many parts that has changed.
+    def rekey(self, before: Sequence[Codec], lock: Held) -> Rekeyed:
+        """Put everything under this store's codec: at the place all at once, then what this machine keeps beside it.
 
         Raises:
-            StateKeyError: it opens with neither codec.
+            StateKeyError: what is recorded now opens with none of the codecs; nothing was changed.
             StateError: it cannot be read or written.
         """
         remote, run = self._remote, self._entropy(8).hex()
-        copy = remote.read()
-        if copy is not None and rekey.is_under(copy.snapshot, self._codec):
-            return 0
-        with SharedWriting(remote, self._workspace, lock, clock=self._clock, run=run, codec=before) as writing:
-            serial = writing.recorded.serial  # and what an interrupted run has left is in the snapshot now
-        copy = remote.read()
+        now = codec_for(self._copy().snapshot, (self._codec, *before))
+        with SharedWriting(remote, self._workspace, lock, clock=self._clock, run=run, codec=now) as writing:
+            lineage = writing.recorded.lineage  # and what an interrupted run has left is in the snapshot now
+        recoding = Recoding(before, self._codec, lineage=lineage, remedy=REMEDY)
+        kept = remote.numbers()
+        lock.check()
+        beyond = remote.rewrite(lock.holder, self._copy(), recoding)
+        self._workspace.rewrite(recoding, lock)
+        gone = sorted({*kept} - {*remote.numbers()})
+        return Rekeyed(changed=recoding.changed, left=tuple(recoding.left), gone=tuple(gone), beyond=beyond)
+
+    def _copy(self) -> Copy:
+        copy = self._remote.read()
         if copy is None:
             raise StateMissingError(f"there is no state in {self.place}", "Run `kmsplan apply` to make one.")
-        path = Path(f"{remote.name}: the snapshot")
-        content = snapshot.recode(copy.snapshot, path=path, remedy=REMEDY, before=before, after=self._codec)
-        lock.check()
-        remote.replace(lock.holder, copy, content, b"", serial)
-        return 1
+        return copy
 
     def _archive(self) -> past.Archive | None:
         remote = self._remote

@@ -15,6 +15,9 @@ from kmsplan.state.holder import SIZE, LockFile
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kmsplan.state.protocol import Held
+    from kmsplan.state.recoding import Recoding
+
 _SUFFIX: Final = ".journal.jsonl"
 _LEFT: Final = "superseded"
 _IGNORE: Final = "*\n"
@@ -66,6 +69,24 @@ class Workspace:
     def forget(self, snapshot: bytes) -> None:
         """Remove the journal of a snapshot, after a newer snapshot that holds it was kept."""
         self.journal(snapshot).unlink(missing_ok=True)
+
+    def rewrite(self, recoding: Recoding, lock: Held) -> None:
+        """Put the journals that were set aside through a recoding, one by one.
+
+        Raises:
+            StateError: one is not what kmsplan wrote, or cannot be read or written.
+        """
+        for path in sorted(durable.names(self.path / _LEFT)):
+            try:
+                if path.name.endswith(durable.TEMPORARY):
+                    path.unlink()
+                elif (content := path.read_bytes()) is not (recoded := recoding.journal(content, path)):
+                    durable.replace(path, recoded, mark=str(lock.fence), allowed=lock.check)
+            except OSError as error:
+                raise StateAccessError(
+                    f"{path} cannot be written: {error.strerror}",
+                    "Nothing is lost. Make space, or the folder writable, and run the same command again.",
+                ) from error
 
     def set_aside(self, snapshot: bytes) -> None:
         """Move the journals of other snapshots away: runs on other machines have gone on without them.

@@ -65,7 +65,7 @@ class Bench:
             identity=identity,
             effect=effect,
         )
-        return attempts.carry_out(operation, pending, self.said.append)
+        return attempts.carry_out(operation, pending, lambda: None, self.said.append)
 
     def create(self) -> Attempted:
         operation = CreateKey(

@@ -5,6 +5,7 @@ import pytest
 
 from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.failure import UserError, report
+from kmsplan.cli.main import run
 from kmsplan.config.diagnostic import ConfigurationError, Diagnostic
 from kmsplan.engine.protection.protocol import InvalidCiphertextError
 from kmsplan.kms.error import KmsError
@@ -30,6 +31,7 @@ DIAGNOSTIC = Diagnostic(code="K999", summary="Odd thing", detail="It is odd.")
         (ZeroDivisionError("division by zero"), ExitCode.ERROR, "bug in kmsplan"),
         (ModuleNotFoundError("no", name="httptools"), ExitCode.ERROR, "pip install 'kmsplan[server]'"),
         (ModuleNotFoundError("no", name="psycopg.pq"), ExitCode.ERROR, "pip install 'kmsplan[postgres]'"),
+        (ModuleNotFoundError("no", name="icalendar"), ExitCode.ERROR, "pip install 'kmsplan[calendar]'"),
         (ModuleNotFoundError("no", name="orjson"), ExitCode.ERROR, "bug in kmsplan"),
     ],
 )
@@ -41,6 +43,27 @@ def test_every_failure_has_its_exit_code_and_its_words(
     assert words in printed.err
     assert printed.out == ""
     assert "Traceback" not in printed.err
+
+
+def test_what_an_error_quotes_does_not_act_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    report(UserError("key.\x1b]0;x\x07 is not recorded:\n  - one", "\u202edo this"), debug=False)
+    assert capsys.readouterr().err == ("Error: key.\\x1b]0;x\\x07 is not recorded:\n  - one\n\\u202edo this\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remedy"),
+    [
+        (("plan", "--quiet"), "It stands before the command: kmsplan --quiet plan"),
+        (("engine", "status", "-C", "x"), "It stands before the command: kmsplan -C DIR engine status"),
+        (("plan", "--nope"), "See: kmsplan plan --help"),
+        (("--nope",), "See: kmsplan --help"),
+    ],
+)
+def test_wrong_usage_says_what_is_right(
+    arguments: tuple[str, ...], remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == ExitCode.ERROR
+    assert capsys.readouterr().err.splitlines()[-1] == remedy
 
 
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,3 +95,14 @@ def test_no_help_is_wider_than_a_terminal(capsys: pytest.CaptureFixture[str]) ->
     for path, _ in commands(cli, "kmsplan"):
         assert run([*path.split()[1:], "--help"]) == 0
         assert max(len(line) for line in capsys.readouterr().out.splitlines()) <= 100
+
+
+def test_every_address_can_be_completed() -> None:
+    found = dict(commands(cli, "kmsplan"))
+    without = [
+        f"{path} {option.name}"
+        for path, command in found.items()
+        for option in command.params
+        if "ADDRESS" in (option.metavar or (option.name or "").upper()) and option._custom_shell_complete is None
+    ]
+    assert without == []

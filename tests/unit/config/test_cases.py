@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ def diagnose(folder: Path) -> tuple[Diagnostic, ...]:
             variables=given.get("variables", {}),
             variable_files=[folder / name for name in given.get("variable_files", [])],
             environ=given.get("environ", {}),
+            now=datetime.fromisoformat(given["now"]) if "now" in given else None,
         )
     except ConfigurationError as error:
         return error.diagnostics

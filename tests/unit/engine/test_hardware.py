@@ -158,7 +158,7 @@ def test_a_deleted_key_is_gone_before_its_material_is_destroyed(lab: Lab, engine
     assert ticked.postponed == {key: "the token does not answer"}
     assert engine.describe().keys == []
     assert len(lab.hsm.material) == 1
-    with pytest.raises(KmsError, match="1 key versions"):
+    with pytest.raises(KmsError, match="1 key version"):
         engine.execute(ReleaseKmsInstance(instance=vault))
     engine.close()
     lab.hsm.away = False

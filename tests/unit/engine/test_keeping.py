@@ -356,7 +356,10 @@ def test_what_was_wrapped_before_does_not_stay_in_the_file(lab: Lab, engine: Eng
 def test_a_backup_and_new_keys_need_no_more_than_the_seal(lab: Lab, engine: Engine, tmp_path: Path) -> None:
     made = furnish(lab, engine)
     seal = FileSeal(tmp_path / "backup.key")
-    engine.keeping.backup(tmp_path / "b1", seal)
+    told: list[int] = []
+    first = engine.keeping.backup(tmp_path / "b1", seal, told.append)
+    assert told == list(range(len(told)))
+    assert told[-1] >= sum(first.rows.values())
     engine.keeping.rotate_root()
     engine.keeping.rotate_keyring()
     engine.keeping.backup(tmp_path / "b2", seal)

@@ -147,7 +147,7 @@ def test_releasing_wants_an_unprotected_and_empty_instance(lab: Lab, engine: Eng
     assert refusal(engine, ReleaseKmsInstance(instance=instance)).code == "Rejected.InstanceNotEmpty"
     engine.execute(ScheduleKeyDeletion(key=key, window_days=7))
     error = refusal(engine, ReleaseKmsInstance(instance=instance))
-    assert "still holds 1 keys, those pending deletion included" in error.message
+    assert "still holds 1 key, those pending deletion included" in error.message
     lab.clock.move(8 * DAY)
     engine.tick()
     engine.execute(ReleaseKmsInstance(instance=instance))
@@ -197,6 +197,7 @@ def test_a_new_key_is_described_whole(engine: Engine, instance: str) -> None:
         "protection_level": "SOFTWARE",
         "detail": None,
         "versions": None,
+        "version_count": 1,
     }
 
 

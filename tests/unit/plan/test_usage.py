@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from kmsplan.plan.usage import instant, usage
+from kmsplan.plan.usage import instant, later, usage
 from kmsplan.resource.value import ABSENT, Present, Unreadable
 
 DAY = datetime(2026, 5, 1, tzinfo=UTC)
@@ -42,3 +42,8 @@ def test_a_key_is_quiet_since_its_last_use_or_since_uses_are_noted() -> None:
 @pytest.mark.parametrize("found", [None, ABSENT, Unreadable("x", "no answer"), present(), present(last_used="")])
 def test_what_nobody_tells_is_not_known_to_be_quiet(found: Any) -> None:
     assert usage(found).quiet_since is None
+
+
+@pytest.mark.parametrize(("seconds", "meant"), [(86_400, DAY + timedelta(days=1)), (999_999_999 * 86_400, None)])
+def test_an_instant_that_no_calendar_has_is_the_last_one(seconds: int, meant: datetime | None) -> None:
+    assert later(DAY, seconds) == (meant or datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))

@@ -44,6 +44,7 @@ def test_every_key_is_observed_as_its_kind_with_the_attributes_of_that(lab: Lab)
         present = observed.objects[identity]
         assert isinstance(present, Present)
         assert (present.kind, set(KINDS[kind].compared) - set(present.attributes)) == (kind, set())
+        assert {**present.computed, **present.attributes}["spec"] == "Aliyun_AES_256"
     assert {present.kind for present in observed.others} == {"instance", "alias"}
     migrated = {
         identity for identity, found in observed.objects.items() if isinstance(found, Present) and found.migrated

@@ -1,15 +1,29 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 from kmsplan.apply.event import Event, EventKind
 from kmsplan.apply.outcome import Outcome, Result, ResultStatus
 from kmsplan.apply.settle import Found, Settled
-from kmsplan.plan.plan import Action, Change, Plan, Reason
-from kmsplan.report.event_json import diagnostic_line, event_line, planned_lines, summary_line, version_line
+from kmsplan.config.diagnostic import Diagnostic, Severity, Span
+from kmsplan.plan.plan import Action, Change, Plan, Reason, Violation
+from kmsplan.report.event_json import (
+    ended_events,
+    error_event,
+    event_line,
+    planned_events,
+    problem_event,
+    progress_event,
+    summary_event,
+    version_event,
+)
+from kmsplan.report.event_schema import event_schema
 from kmsplan.report.outcome_text import outcome_text
 from kmsplan.report.scene import Scene
 from kmsplan.resource.address import Address
@@ -19,6 +33,12 @@ from kmsplan.state.record import Pending
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 ORDERS = Address("key.orders")
+SCHEMA = event_schema()
+
+
+PENDING = Pending(
+    sequence=1, address=ORDERS, operation="CreateKey", parameters={}, token="t", identity=None, effect=Effect()
+)
 
 
 def result(action: Action = Action.CREATE, status: ResultStatus = ResultStatus.DONE, **said: object) -> Result:
@@ -55,16 +75,7 @@ def test_every_unfinished_end_says_how_to_go_on(status: ResultStatus, words: str
 
 
 def test_operations_of_earlier_runs_that_are_in_doubt_are_named() -> None:
-    pending = Pending(
-        sequence=1,
-        address=ORDERS,
-        operation="CreateKey",
-        parameters={},
-        token="t",
-        identity=None,
-        effect=Effect(),
-    )
-    unsettled = Settled(pending=pending, found=Found.IN_DOUBT, note="two objects carry the token")
+    unsettled = Settled(pending=PENDING, found=Found.IN_DOUBT, note="two objects carry the token")
     text = outcome_text(outcome(result(), unsettled=(unsettled,)), Scene())
     assert "In doubt: CreateKey of key.orders, from an earlier run\n  two objects carry the token\n" in text
     assert "Apply incomplete" in text
@@ -81,10 +92,10 @@ CHANGE = Change(address=ORDERS, action=Action.CREATE, reason=Reason.NEW, after={
 
 
 def test_the_stream_begins_with_its_version_and_the_planned_changes() -> None:
-    first = json.loads(version_line(NOW))
-    assert (first["type"], first["@timestamp"]) == ("version", "2026-06-01T12:00:00+00:00")
+    first = json.loads(event_line(version_event(), 1, NOW))
+    assert (first["type"], first["seq"], first["@timestamp"]) == ("version", 1, "2026-06-01T12:00:00+00:00")
     plan = Plan(lineage="L", serial=1, environment="e", config_digest="c", changes=(CHANGE,))
-    (planned,) = map(json.loads, planned_lines(plan, NOW).splitlines())
+    (planned,) = planned_events(plan)
     assert planned["change"]["resource"] == {"addr": "key.orders", "resource_type": "key", "resource_name": "orders"}
     assert (planned["type"], planned["change"]["action"]) == ("planned_change", "create")
 
@@ -113,15 +124,16 @@ def test_the_stream_begins_with_its_version_and_the_planned_changes() -> None:
     ],
 )
 def test_every_event_has_its_line(event: Event, type_: str, level: str) -> None:
-    text = event_line(event, NOW)
+    text = event_line(progress_event(event), 7, NOW)
     assert text.count("\n") == 1
     line = json.loads(text)
+    jsonschema.validate(line, SCHEMA)
     assert (line["type"], line["@level"]) == (type_, level)
     assert line["hook"]["resource"]["addr"] == "key.orders"
 
 
 def test_the_stream_ends_with_a_summary_even_when_nothing_was_begun() -> None:
-    last = json.loads(summary_line(None, NOW))
+    last = summary_event(None)
     assert (last["type"], last["changes"]["add"], last["changes"]["operation"]) == ("change_summary", 0, "apply")
 
 
@@ -129,14 +141,53 @@ def test_the_summary_counts_what_was_not_done_too() -> None:
     ended = outcome(
         result(), result(Action.DELETE), result(status=ResultStatus.FAILED), result(status=ResultStatus.SKIPPED)
     )
-    changes = json.loads(summary_line(ended, NOW))["changes"]
+    changes = summary_event(ended)["changes"]
     assert (changes["add"], changes["remove"], changes["done"]) == (1, 1, 2)
     assert (changes["failed"], changes["skipped"], changes["cancelled"], changes["in_doubt"]) == (1, 1, 0, 0)
 
 
 def test_an_error_outside_of_any_change_is_a_diagnostic() -> None:
-    line = json.loads(diagnostic_line(NOW, "The lock is held", "by somebody"))
+    line = error_event("The lock is held", "by somebody")
     assert (line["type"], line["diagnostic"]["summary"]) == ("diagnostic", "The lock is held")
+
+
+def test_a_problem_of_the_configuration_is_a_diagnostic_with_its_place() -> None:
+    span = Span("kmsplan.yaml", 3, 5, 3, 9)
+    problem = Diagnostic(code="K205", summary="Odd", detail="It is.", span=span, excerpt="    odd", address="key.a")
+    line = problem_event(problem)
+    jsonschema.validate(json.loads(event_line(line, 1, NOW)), SCHEMA)
+    assert line["diagnostic"]["range"]["start"] == {"line": 3, "column": 5}
+    warning = problem_event(Diagnostic(code="K205", summary="Odd", detail="It is.", severity=Severity.WARNING))
+    assert (warning["@level"], warning["@message"]) == ("warn", "Warning: Odd")
+
+
+def test_a_rule_that_refuses_is_a_diagnostic_behind_the_changes() -> None:
+    refused = Violation(code="P109", address=ORDERS, summary="Protected", detail="Two steps.")
+    plan = Plan(lineage="L", serial=1, environment="e", config_digest="c", changes=(CHANGE,), violations=(refused,))
+    _, told = planned_events(plan)
+    assert (told["diagnostic"]["code"], told["diagnostic"]["address"]) == ("P109", "key.orders")
+
+
+def test_what_went_wrong_beside_the_changes_is_told_at_the_end() -> None:
+    unsettled = Settled(pending=PENDING, found=Found.IN_DOUBT, note="two objects carry the token")
+    ended = outcome(unsettled=(unsettled,), unreverted="an operation is in doubt", error=StateError("disk full", "Go."))
+    told = [json.loads(event_line(event, 1, NOW)) for event in ended_events(ended)]
+    for line in told:
+        jsonschema.validate(line, SCHEMA)
+    assert [(line["@level"], line["diagnostic"]["detail"]) for line in told] == [
+        ("error", "two objects carry the token"),
+        ("warn", "an operation is in doubt"),
+        ("error", "Go."),
+    ]
+
+
+def test_the_file_is_what_the_code_makes_and_a_schema() -> None:
+    path = Path(__file__).parents[3] / "schemas" / "event.json"
+    made = json.dumps(SCHEMA, indent=2) + "\n"
+    if os.environ.get("KMSPLAN_UPDATE"):
+        path.write_text(made)
+    assert path.read_text() == made
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
 def test_what_was_reverted_and_what_stays_is_told_per_address() -> None:
@@ -159,6 +210,6 @@ def test_why_nothing_was_reverted_is_told() -> None:
 def test_a_way_back_is_an_event_of_its_own(undone: int, type_: str) -> None:
     change = Change(address=ORDERS, action=Action.UPDATE, reason=Reason.CHANGED)
     ended = result(Action.UPDATE, ResultStatus.REVERTED, undone=undone, left=None if undone else "why")
-    line = json.loads(event_line(Event(kind=EventKind.REVERTED, change=change, result=ended), NOW))
+    line = progress_event(Event(kind=EventKind.REVERTED, change=change, result=ended))
     assert (line["type"], line["@level"], line["hook"]["operations"]["undone"]) == (type_, "warn", undone)
     assert line["hook"]["left"] == ended.left

@@ -76,7 +76,8 @@ class Bench:
         )
 
     def begin(self, name: str = "a", **parameters: Any) -> Pending:
-        return self.writer.begin(
+        """Write down that an operation is about to happen, as durably as it has to be by then."""
+        pending = self.writer.begin(
             address=Address(f"key.{name}"),
             operation="CreateKey",
             parameters=parameters,
@@ -84,6 +85,8 @@ class Bench:
             identity=None,
             effect=Effect(attributes={"description": name}),
         )
+        self.writer.flush(pending.sequence)
+        return pending
 
     def on_disk(self) -> Reading:
         return read(self.path.read_bytes(), path=self.path, lineage="l")

@@ -95,6 +95,23 @@ def test_a_certificate_that_does_not_verify_names_the_setting() -> None:
     assert "protocol" in unanswered(_tls("WRONG_VERSION_NUMBER"), **WHERE).message
 
 
+@pytest.mark.parametrize(
+    ("verify_code", "words"),
+    [
+        (9, "this machine's clock"),
+        (10, "this machine's clock"),
+        (18, "ca_file"),
+        (20, "ca_file"),
+        (62, "{endpoint: ...}"),
+        (64, "{endpoint: ...}"),
+    ],
+)
+def test_what_is_wrong_with_a_certificate_decides_what_to_do(verify_code: int, words: str) -> None:
+    error = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] text")
+    error.reason, error.verify_code = "CERTIFICATE_VERIFY_FAILED", verify_code
+    assert words in unanswered(error, **WHERE).message
+
+
 @pytest.mark.parametrize("error", [_named("CredentialException", "hunter2"), json.JSONDecodeError("hunter2", "", 0)])
 def test_what_may_quote_a_secret_or_an_answer_is_not_repeated(error: Exception) -> None:
     told = unanswered(error, **WHERE)

@@ -8,9 +8,12 @@ from kmsplan.kms.backoff import TRIES
 from kmsplan.provider.alibaba.failure import REPEATED, CallError, answered
 from kmsplan.provider.alibaba.limiter import Limiter
 from kmsplan.provider.alibaba.reads import LISTINGS, PAGE, Reads, Row
+from kmsplan.provider.watch import Unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from kmsplan.provider.watch import Watch
 
 
 class _Line:
@@ -29,10 +32,21 @@ class _Line:
         pass
 
 
-def reads(line: _Line, slept: list[float] | None = None) -> Reads:
+def reads(line: _Line, slept: list[float] | None = None, watch: Watch | None = None) -> Reads:
     waited = [] if slept is None else slept
     limiter = Limiter(lambda: 0.0, lambda _: None, {})
-    return Reads(line, limiter, region="cn-hangzhou", entropy=bytes, sleep=waited.append)
+    return Reads(line, limiter, region="cn-hangzhou", entropy=bytes, sleep=waited.append, watch=watch)
+
+
+class _Watch(Unwatched):
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+
+    def progress(self, done: int, total: int) -> None:
+        self.told.append((done, total))
+
+    def retried(self, action: str, code: str, seconds: float) -> None:
+        self.told.append((action, code, seconds))
 
 
 def refusal(code: str, status: int = 400, wait: float = 0.0) -> CallError:
@@ -72,6 +86,20 @@ def test_the_kms_is_left_alone_as_long_as_it_says() -> None:
     slept: list[float] = []
     reads(_Line(failing(refusal("Throttling", wait=7.0), 1)), slept).ask("DescribeKey", {})
     assert slept == [7.0]
+
+
+def test_whoever_looks_on_hears_of_every_other_attempt() -> None:
+    watch = _Watch()
+    reads(_Line(failing(refusal("Throttling", wait=7.0), 2)), watch=watch).ask("DescribeKey", {})
+    assert watch.told == [("DescribeKey", "Throttling", 7.0)] * 2
+
+
+def test_whoever_looks_on_hears_of_every_object_once() -> None:
+    watch = _Watch()
+    names = [f"key-{number}" for number in range(50)]
+    found = reads(_Line(lambda call, _: {"answer": call}), watch=watch).objects(str.upper, names)
+    assert found == [name.upper() for name in names]
+    assert sorted(watch.told) == [(done, 50) for done in range(1, 51)]
 
 
 def entries(answer: Row) -> list[Row]:
