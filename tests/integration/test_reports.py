@@ -28,6 +28,19 @@ def test_a_plan_is_reported_in_every_form_at_once(basic: Project) -> None:
     assert json.loads((basic.root / "out-gitlab-terraform").read_text()) == {"create": 4, "update": 0, "delete": 0}
 
 
+def test_a_saved_plan_is_reported_as_when_it_was_made(applied: Project) -> None:
+    applied.write(BASIC.replace("rotation: 90d", "rotation: 30d"))
+    applied.run("plan", "-o", "x.plan", "--report", "markdown=made.md", "--report", "github=made.txt")
+    applied.run("show", "x.plan", "--report", "markdown=shown.md", "--format", "github", "--output", "shown.txt")
+    for made, shown in (("made.md", "shown.md"), ("made.txt", "shown.txt")):
+        assert (applied.root / made).read_text() == (applied.root / shown).read_text()
+
+
+def test_the_state_is_no_plan_and_has_fewer_forms(applied: Project) -> None:
+    for words in (["--format", "markdown"], ["--report", "html=x.html"], ["--output", "x"]):
+        assert "for a saved plan: PLANFILE" in applied.run("show", *words, code=1).err
+
+
 @pytest.mark.parametrize("form", forms(Subject.DRIFT))
 def test_drift_is_printed_in_any_form(applied: Project, form: str) -> None:
     applied.call("DisableKey", "KeyId=alias/orders")
