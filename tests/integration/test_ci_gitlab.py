@@ -152,6 +152,8 @@ class Repository:
             env={
                 **os.environ,
                 "NO_COLOR": "1",
+                # Where nothing says what a shell is to do first: with a socket for its input bash reads ~/.bashrc.
+                "HOME": str(self.bin.parent),
                 "PATH": f"{self.bin}:{Path(KMSPLAN).parent}:/usr/bin:/bin",
                 "TMPDIR": str(self.bin.parent),
             },
