@@ -15,7 +15,7 @@ from kmsplan.engine.protection.protocol import ProtectionUnavailableError
 from kmsplan.engine.witness import Witnessed, witnessed
 from kmsplan.kms.capability import KeyStorageMechanism
 from kmsplan.kms.lifecycle import KeyState
-from kmsplan.kms.spec import KeyType
+from kmsplan.kms.spec import KeyType, KeyUsage
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -62,11 +62,14 @@ def describe(core: Core, ids: Collection[str] | None, *, check_material: bool) -
         references = [(vault, versions.references(db, vault.instance_id)) for vault in vaults if check_material]
     prefix = core.identity.arn_prefix
     vault_ids = {vault.instance_id for vault in vaults if vault.type == KeyType.HARDWARE}
+    elsewhere = {vault.instance_id for vault in vaults if vault.type == KeyType.EXTERNAL}
     for row in found["instance"]:
         _complete_instance(row, tags)
     for row in found["key"]:
         _complete_key(row, tags, prefix, vault_ids)
-        row["version_count"], public = versions_of.get(row["key_id"], (0, 0))
+        row["version_count"], public, uses = versions_of.get(row["key_id"], (0, 0, None))
+        counts = row["usage"] == KeyUsage.ENCRYPT and not public and row["instance_id"] not in elsewhere
+        row["encryptions"] = uses if counts else None
         row["versions"] = public or None  # of asymmetric keys, whose versions somebody makes
     for row in found["alias"]:
         row["arn"] = prefix + row["alias"]

@@ -1,6 +1,7 @@
 """The blast radius: what a deletion, a disabling or a replacement may make unreadable, and for whom.
 
-Days, not instants: a key that is used while its plan is reviewed makes another plan of it once a day at most.
+Days, not instants, and powers of ten, not counts: a key that is used while its plan is reviewed makes another plan of
+it once a day at most, and hardly ever more often.
 """
 
 from __future__ import annotations
@@ -101,7 +102,13 @@ def _blast(change: Change, situation: Situation, around: _Around) -> Blast | Non
         last_used=_day(known.last),
         tracked_since=_day(known.tracked),
         versions=found.attributes.get("versions") if isinstance(found, Present) else None,
+        encryptions=_rounded(found.computed.get("encryptions")) if isinstance(found, Present) else None,
     )
+
+
+def _rounded(count: int | None) -> int | None:
+    """Round up to a power of ten."""
+    return 10 ** len(str(count - 1)) if count and count > 1 else count
 
 
 def _named(situation: Situation, present: Present) -> str:

@@ -102,6 +102,8 @@ class Blast:
     """The day since which uses are noted; None where they are not."""
     versions: int | None = None
     """How many versions the key has, where the KMS counts them."""
+    encryptions: int | None = None
+    """At most so many ciphertexts and data keys are under it, rounded up to a power of ten; None: not counted."""
     holds: tuple[str, ...] = ()
     """The keys in an instance: addresses, and identities of those that nobody manages."""
 

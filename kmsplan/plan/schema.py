@@ -116,6 +116,10 @@ def _blast() -> dict[str, Any]:
         "last_used": {**day, "description": "null where it was not used, or nobody knows."},
         "tracked_since": {**day, "description": "null where uses are not noted: it counts as used."},
         "versions": {"type": ["integer", "null"], "description": "null where the KMS does not count them."},
+        "encryptions": {
+            "type": ["integer", "null"],
+            "description": "At most so many ciphertexts and data keys are under it, a power of ten; null: not counted.",
+        },
         "holds": {**_STRINGS, "description": "The keys in an instance."},
     }
     return _object(

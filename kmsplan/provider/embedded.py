@@ -56,6 +56,7 @@ _COMPUTED: Final = (
     "primary_version",
     "protection_level",
     "version_count",
+    "encryptions",
 )
 _TOLD_ALL_THE_SAME: Final = ("spec", "usage", "origin", "description")
 """What is known of a service key too, whose users decide nothing but its tags."""

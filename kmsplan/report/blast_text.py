@@ -27,6 +27,9 @@ def blast_lines(blast: Blast) -> Iterator[str]:
     yield f"last use: {_last_use(blast)}"
     if blast.versions is not None:
         yield f"versions: {blast.versions}"
+    if blast.encryptions is not None:
+        most = f"at most {blast.encryptions:,}" if blast.encryptions else "none"
+        yield f"ciphertexts and data keys under it: {most}"
 
 
 def _last_use(blast: Blast) -> str:

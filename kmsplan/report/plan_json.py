@@ -124,6 +124,7 @@ def _blast(blast: Blast | None) -> dict[str, Any] | None:
         "last_used": blast.last_used,
         "tracked_since": blast.tracked_since,
         "versions": blast.versions,
+        "encryptions": blast.encryptions,
         "holds": list(blast.holds),
     }
 

@@ -36,7 +36,7 @@ class Present:
     """Whether the key is one of KMS 1.0, which is read and nothing else: no plan can manage it."""
     computed: Mapping[str, Any] = field(default_factory=dict)
     """What only the KMS decides: arn, creation_date, delete_date, last_rotation_date, next_rotation_date,
-    last_used, primary_key_version, protection_level."""
+    last_used, primary_key_version, protection_level, encryptions (at most; None where they are not counted)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -337,6 +337,12 @@ def test_an_asymmetric_key_tells_its_versions(kms: Kms) -> None:
     assert symmetric.computed["version_count"] in (1, None)  # over the wire nobody asks for them
 
 
+def test_only_an_engine_at_hand_tells_how_much_is_encrypted_under_a_symmetric_key(kms: Kms) -> None:
+    told = (0, None) if isinstance(kms.provider, EmbeddedProvider) else (None, None)
+    signer = kms.key(spec="EC_P256", usage="SIGN/VERIFY")
+    assert (kms.present(kms.key()).computed.get("encryptions"), kms.present(signer).computed.get("encryptions")) == told
+
+
 def test_imported_material_is_told_and_never_shown(kms: Kms) -> None:
     key = kms.key(origin="EXTERNAL")
     found = kms.present(key)

@@ -160,6 +160,15 @@ def test_a_key_with_an_alias_is_not_disabled_in_passing(applied: Project) -> Non
     applied.apply("--allow-in-use", "key.orders")
 
 
+def test_a_plan_that_disables_a_key_tells_how_much_is_encrypted_under_it(applied: Project) -> None:
+    text = (applied.root / "kmsplan.yaml").read_text()
+    applied.write(text.replace("orders: {instance: core,", "orders: {instance: core, enabled: false,"))
+    assert "# ciphertexts and data keys under it: none" in applied.run("plan").out
+    for number in range(3):
+        applied.run("engine", "encrypt", "alias/orders", "--out", f"{number}.enc", stdin="page")
+    assert "# ciphertexts and data keys under it: at most 10" in applied.run("plan").out
+
+
 def test_destroy_schedules_deletions_and_leaves_an_instance_whose_keys_still_wait(signer: Project) -> None:
     signer.write(SIGNER.replace("type: software}", "type: software, deletion_protection: false}"))
     signer.apply()

@@ -44,13 +44,16 @@ def tags(db: Connection, wanted: Collection[str] | None) -> dict[str, dict[str, 
     return found
 
 
-def versions(db: Connection, wanted: Collection[str] | None) -> dict[str, tuple[int, int]]:
-    """Return how many versions each key has, and how many of them have a public key: all or none."""
-    found = _select(db, "key_id, count(*), count(public_key)", _READY, "key_id", wanted, "GROUP BY key_id")
-    return {key_id: (count, public) for key_id, count, public in found}
+def versions(db: Connection, wanted: Collection[str] | None) -> dict[str, tuple[int, int, int]]:
+    """Return how many versions each key has, how many of them have a public key (all or none), and their encryptions.
+
+    Encryptions are counted by blocks, against the limit of AES-GCM, so that there were at most so many.
+    """
+    found = _select(db, "key_id, count(*), count(public_key), sum(uses)", _READY, "key_id", wanted, "GROUP BY key_id")
+    return {key_id: (count, public, int(uses)) for key_id, count, public, uses in found}
 
 
-_READY: Final = "(SELECT key_id, public_key FROM key_version WHERE status = 'ready') AS counted"
+_READY: Final = "(SELECT key_id, public_key, uses FROM key_version WHERE status = 'ready') AS counted"
 
 
 def counts(db: Connection) -> dict[str, int]:

@@ -198,6 +198,7 @@ def test_a_new_key_is_described_whole(engine: Engine, instance: str) -> None:
         "detail": None,
         "versions": None,
         "version_count": 1,
+        "encryptions": 0,
     }
 
 
