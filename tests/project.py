@@ -45,6 +45,19 @@ class Project:
         """Write a configuration file."""
         (self.root / name).write_text(text)
 
+    def shell(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Run a script in the folder, as somebody would who follows a page; its first failure ends it."""
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=self.root,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in done.stdout + done.stderr, script + done.stdout + done.stderr
+        return done
+
     def environment(self) -> dict[str, str]:
         return {**os.environ, "NO_COLOR": "1", **self.environ}
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from kmsplan.state.cipher import Codec
     from kmsplan.state.holder import Holder
-    from kmsplan.state.past import Serial
     from kmsplan.state.protocol import Held
 
 
@@ -42,7 +41,7 @@ def _content(path: Path, size: int = -1) -> bytes | None:
     return None if found is None else found.content
 
 
-class LocalStore:
+class LocalStore(past.Archived):
     """One state folder."""
 
     def __init__(
@@ -140,23 +139,6 @@ class LocalStore:
         """
         durable.clear(self._folder.snapshot, self._folder.journal)
         return LocalWriting(self._folder, lock, clock=self._clock, run=self._entropy(8).hex())
-
-    def history(self) -> list[Serial]:
-        """Return every serial, the current one last.
-
-        Raises:
-            StateError: one of them cannot be read as it should.
-        """
-        return past.serials(self._archive())
-
-    def load_serial(self, serial: int) -> Recorded:
-        """Read an earlier serial, or the current one by its number.
-
-        Raises:
-            StateMissingError: there is none with this number.
-            StateError: it cannot be read as it should.
-        """
-        return past.load_serial(self._archive(), serial, self.path)
 
     def rekey(self, before: Sequence[Codec], lock: Held) -> Rekeyed:
         """Put everything under this store's codec; see `Store.rekey`.

@@ -6,6 +6,7 @@ snapshot before it to the next one, and is read from there.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,36 @@ class Archive:
     """The beginning of a kept snapshot, or all of it."""
     journal_of: Callable[[int], bytes | None]
     """The journal that led away from a kept snapshot."""
+
+
+class Archived(ABC):
+    """What every store does alike with the serials that it keeps."""
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where the state is kept, for messages."""
+
+    @abstractmethod
+    def _archive(self) -> Archive | None:
+        """Return the state and what is kept of it; None where there is no state."""
+
+    def history(self) -> list[Serial]:
+        """Return every serial, the current one last.
+
+        Raises:
+            StateError: one of them cannot be read as it should.
+        """
+        return serials(self._archive())
+
+    def load_serial(self, serial: int) -> Recorded:
+        """Read an earlier serial, or the current one by its number.
+
+        Raises:
+            StateMissingError: there is none with this number.
+            StateError: it cannot be read as it should.
+        """
+        return load_serial(self._archive(), serial, self.place)
 
 
 def serials(archive: Archive | None) -> list[Serial]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,17 +24,9 @@ def test_every_command_of_the_page_ends_as_it_says(project: Project) -> None:
             project.write(text, text.partition("\n")[0].removeprefix("# "))
             continue
         code, words = REFUSAL.findall(text)[0] if kind == "refused" else ("0", "")
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", text],
-            cwd=project.root,
-            env=project.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = project.shell(text)
         assert done.returncode == int(code), text + done.stdout + done.stderr
         assert words in done.stderr
-        assert "Traceback" not in done.stderr
         refused += kind == "refused"
     assert refused == 3
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from kmsplan.state.cipher import Codec
     from kmsplan.state.holder import Holder
-    from kmsplan.state.past import Serial
     from kmsplan.state.protocol import Held
     from kmsplan.state.shared.remote import Copy, Leased, Remote
 
@@ -39,7 +38,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class SharedStore:
+class SharedStore(past.Archived):
     """One shared state, and this machine's folder for it."""
 
     def __init__(
@@ -173,23 +172,6 @@ class SharedStore:
         return SharedWriting(
             self._remote, self._workspace, lock, clock=self._clock, run=self._entropy(8).hex(), codec=self._codec
         )
-
-    def history(self) -> list[Serial]:
-        """Return every serial, the current one last.
-
-        Raises:
-            StateError: one of them cannot be read as it should.
-        """
-        return past.serials(self._archive())
-
-    def load_serial(self, serial: int) -> Recorded:
-        """Read an earlier serial, or the current one by its number.
-
-        Raises:
-            StateMissingError: there is none with this number.
-            StateError: it cannot be read as it should.
-        """
-        return past.load_serial(self._archive(), serial, self.place)
 
     def rekey(self, before: Sequence[Codec], lock: Held) -> Rekeyed:
         """Put everything under this store's codec: at the place all at once, then what this machine keeps beside it.
