@@ -10,9 +10,10 @@ import pytest
 
 from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.protection.protocol import Generated
+from kmsplan.kms.capability import Origin
 from kmsplan.kms.error import KmsError
-from kmsplan.kms.operation import ReleaseKmsInstance, ScheduleKeyDeletion
-from kmsplan.kms.spec import KeySpec
+from kmsplan.kms.operation import CreateInstance, CreateKey, CreateKeyVersion, ReleaseKmsInstance, ScheduleKeyDeletion
+from kmsplan.kms.spec import SPECS, KeySpec
 from tests.engines import DAY, Lab, described, new_instance, new_key
 
 if TYPE_CHECKING:
@@ -51,6 +52,32 @@ def test_the_reference_is_committed_before_the_hsm_makes_anything(
     assert _unsettled(lab) == []
     results = [entry["result"] for entry in engine.audit_entries() if entry["resource"] == key]
     assert results == ["Accepted", "OK"]
+
+
+def _full() -> None:
+    raise OSError("the journal's disk is full")
+
+
+def test_no_operation_reaches_an_hsm_before_it_is_written_down(lab: Lab, engine: Engine, vault: str) -> None:
+    signer = new_key(engine, vault, KeySpec.EC_P256)
+    lab.clock.move(8 * DAY)
+    held, entries = dict(lab.hsm.material), len(list(engine.audit_entries()))
+    create = CreateKey(
+        instance=vault, spec=KeySpec.AES_256, usage=SPECS[KeySpec.AES_256].default_usage, origin=Origin.KMS
+    )
+    hsm = {"module": "fake.so", "token": "lab"}
+    for operation in (
+        create,
+        CreateKeyVersion(key=signer),
+        CreateInstance(type="hardware", spec=1000, key_quota=10, hsm=hsm),
+        ReleaseKmsInstance(instance=vault, force=True),
+    ):
+        with pytest.raises(OSError, match="disk is full"):
+            engine.execute(operation, _full)
+    assert (lab.hsm.material, lab.hsm.destroyed) == (held, [])
+    assert _unsettled(lab) == []
+    assert [entry["result"] for entry in engine.audit_entries()][entries:].count("OK") == 0
+    assert len(engine.describe().instances) == 1
 
 
 def test_an_hsm_that_fails_leaves_nothing_behind(lab: Lab, engine: Engine, vault: str) -> None:
