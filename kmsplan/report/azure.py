@@ -6,7 +6,8 @@ side. It knows errors and warnings; notes are plain lines.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from kmsplan.report.escape import escape
 from kmsplan.report.remark import Level, place_of
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
     from kmsplan.report.remark import Remark, Remarks
     from kmsplan.report.scene import Scene
+
+
+_PAIR: Final = re.compile("#(?=#)")
+"""A number sign before another one; replacing pairs would leave one of three together."""
 
 
 def azure(remarks: Remarks, scene: Scene) -> str:
@@ -45,7 +50,7 @@ def _issue(remark: Remark, scene: Scene) -> str:
 
 def _plain(text: str) -> str:
     """Return text that stays one line and holds no command."""
-    return escape(text).replace("##", "# #")
+    return _PAIR.sub("# ", escape(text))
 
 
 def _data(text: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 from markdown_it import MarkdownIt
@@ -157,6 +157,8 @@ def test_github_sees_our_commands_alone(subject: Subject, text: str) -> None:
 @pytest.mark.parametrize("subject", list(MAKERS))
 @settings(max_examples=25, deadline=None)
 @given(text=TEXTS)
+@example(text="###vso[task.complete]")
+@example(text="####[command]")
 def test_azure_sees_our_commands_alone(subject: Subject, text: str) -> None:
     plain, hostile = (render(subject, "azure", *attacked(subject, one)) for one in ("payments", text))
     heads = [
