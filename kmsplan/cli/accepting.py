@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from kmsplan.cli.failure import UserError
+from kmsplan.cli.rewriting import read_text, require_unchanged, rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from kmsplan.adopt.accepting import Acceptance
     from kmsplan.adopt.editing import Edited
@@ -50,7 +49,7 @@ def accept(
     if not acceptance.accepted:
         session.say("Nothing was accepted." if acceptance.refused else _NOTHING)
         return
-    before = {name: _read(session.directory / name) for name in acceptance.changes}
+    before = {name: read_text(session.directory / name) for name in acceptance.changes}
     edits = _edited(before, acceptance)
     after = {name: edited.text for name, edited in edits.items()}
     _require_meant(session, variables, found.configuration, acceptance, after)
@@ -139,23 +138,10 @@ def _show(session: Session, before: Mapping[str, str], edits: Mapping[str, Edite
 
 def _write(session: Session, before: Mapping[str, str], after: Mapping[str, str]) -> None:
     """Write each file whole, unless somebody has changed one meanwhile."""
-    changed = [name for name in before if _read(session.directory / name) != before[name]]
-    if changed:
-        raise UserError(f"{changed[0]} was changed meanwhile", "Nothing was written. Run the command again.")
+    require_unchanged({session.directory / name: text for name, text in before.items()})
     for name in sorted(after):
-        path = (session.directory / name).resolve()  # a link stays a link
-        mode, mark = path.stat().st_mode, codecs.BOM_UTF8 if path.read_bytes().startswith(codecs.BOM_UTF8) else b""
-        session.write(path, mark + after[name].encode())
-        path.chmod(mode)
+        rewrite(session, session.directory / name, after[name])
         session.say(f"Wrote {_safe(name)}.")
-
-
-def _read(path: Path) -> str:
-    """Return a file's text with its own line breaks."""
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}", "Make it readable, and run it again.") from error
 
 
 def _safe(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kmsplan.cli import kms
 from kmsplan.cli.failure import UserError
 from kmsplan.cli.planning import reading
+from kmsplan.cli.witnessing import connect_and_tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def editing(
     session: Session, configuration: Configuration, command: str, *, lineage: str | None = None
 ) -> Iterator[Journal]:
-    """Change records under the lock: journalled, then saved as a new serial.
+    """Change records under the lock: journalled, then saved as a new serial, of which the KMS is told.
 
     Args:
         session: the command's.
@@ -32,7 +33,7 @@ def editing(
         lineage: begin a state of this lineage, behind the serial that the KMS has seen of it.
 
     Raises:
-        UserError: the KMS has seen a newer state.
+        UserError: the KMS has seen a newer state, or is another one.
     """
     store = session.store(configuration)
     with reading(session, configuration) as reader:
@@ -43,7 +44,7 @@ def editing(
             writing.init(lineage)
         begin(writing, observed, command, behind=lineage is not None)
         yield writing.journal
-        writing.save()
+        connect_and_tell(session, configuration, writing.save())
 
 
 def begin(writing: Writing, observed: Observed, command: str, *, behind: bool = False) -> None:
@@ -56,7 +57,7 @@ def begin(writing: Writing, observed: Observed, command: str, *, behind: bool = 
         behind: go on behind the serial that the KMS has seen, instead of refusing.
 
     Raises:
-        UserError: the KMS has seen a newer state.
+        UserError: the KMS has seen a newer state, or is another one.
     """
     recorded, serial = writing.recorded, None
     if behind:
@@ -68,11 +69,16 @@ def begin(writing: Writing, observed: Observed, command: str, *, behind: bool = 
 
 
 def refuse_old(recorded: Recorded, observed: Observed) -> None:
-    """Refuse to build on a state of which the KMS has seen a newer serial.
+    """Refuse to build on a state of which the KMS has seen a newer serial, or that is of another KMS.
 
     Raises:
-        UserError: it has.
+        UserError: it has, or is.
     """
+    if recorded.environment not in ("", observed.environment):
+        raise UserError(
+            f"the state is of {recorded.environment}, and the configuration reaches {observed.environment} (P101)",
+            "Nothing was changed. Check the engine's path or region.",
+        )
     seen = observed.ahead_of(recorded.lineage, recorded.serial)
     if seen is not None:
         raise UserError(

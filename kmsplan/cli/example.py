@@ -13,6 +13,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "": ("kmsplan init", "kmsplan plan", "kmsplan apply"),
         "init": ("kmsplan init", "kmsplan -C keys init"),
         "validate": ("kmsplan validate", "kmsplan -C keys validate --var-file keys/prod.vars.yaml"),
+        "fmt": ("kmsplan fmt", "kmsplan fmt --check", "kmsplan fmt --diff keys prod.vars.yaml"),
         "plan": ("kmsplan plan", "kmsplan plan -o week.plan", "kmsplan plan --target key.orders --detailed-exitcode"),
         "plan sign": ("kmsplan plan sign week.plan --key ada.pem --name ada",),
         "plan verify": ("kmsplan plan verify week.plan --require-signatures 2 --trusted signers.yaml",),

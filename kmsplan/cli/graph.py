@@ -9,6 +9,7 @@ import click
 
 from kmsplan.cli.failure import UserError
 from kmsplan.cli.options import Planning, destroy_option, planning_options
+from kmsplan.cli.saved import saved_plan
 from kmsplan.cli.session import Session, pass_session
 from kmsplan.report.graph import MOST
 
@@ -50,18 +51,12 @@ def graph(
     from kmsplan.report.graph import graph_of  # noqa: PLC0415 - its help needs none of it
     from kmsplan.report.plan_mark import members  # noqa: PLC0415 - as above
 
-    made = _saved(planfile) if planfile is not None else _fresh(session, planning)
+    made = saved_plan(planfile) if planfile is not None else _fresh(session, planning)
     text = _drawn(graph_of(members(made), most), form)
     if output is None:
         session.print(text)
     else:
         session.write(output, text.encode())
-
-
-def _saved(planfile: Path) -> Plan:
-    from kmsplan.plan.planfile import load  # noqa: PLC0415
-
-    return load(planfile.read_bytes())
 
 
 def _fresh(session: Session, planning: Planning) -> Plan:

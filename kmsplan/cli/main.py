@@ -22,6 +22,7 @@ _COMPLETING: Final = "_KMSPLAN_COMPLETE"
 COMMANDS: Final = {
     "init": "kmsplan.cli.init",
     "validate": "kmsplan.cli.validate",
+    "fmt": "kmsplan.cli.fmt",
     "plan": "kmsplan.cli.plan",
     "apply": "kmsplan.cli.apply",
     "destroy": "kmsplan.cli.apply",

@@ -22,7 +22,7 @@ CODES: Final = {
     ExitCode.DONE: "Done, or nothing to do.",
     ExitCode.ERROR: "An error; nothing was changed unless the message says so.",
     ExitCode.CHANGES: "There are changes or drift, or something is due.",
-    ExitCode.FORMAT: "Reserved.",
+    ExitCode.FORMAT: "A file is not in canonical form.",
     ExitCode.REFUSED: "A rule or brake refuses.",
     ExitCode.APPROVAL_MISSING: "Nobody has approved.",
     ExitCode.LOCK_HELD: "Another run holds the lock.",

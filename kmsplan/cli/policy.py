@@ -13,6 +13,7 @@ from kmsplan.cli.lazy import LazyGroup
 from kmsplan.cli.options import Planning, Variables, json_option, variable_options
 from kmsplan.cli.planning import Reading, make, observe, plan_options, reading
 from kmsplan.cli.reporting import Reports, report_options, scene_of
+from kmsplan.cli.saved import saved_plan
 from kmsplan.cli.session import Session, now, pass_session
 from kmsplan.report.form import Subject
 
@@ -59,19 +60,11 @@ def check(
         raise click.UsageError("--offline judges what is declared alone, so neither --observed nor a PLANFILE")
     if as_observed and planfile is not None:
         raise click.UsageError("--observed judges what is there now, which no PLANFILE says")
-    saved = _saved(planfile)
+    saved = saved_plan(planfile) if planfile is not None else None
     configuration = _with_policy(_configuration(session, variables, saved), packs)
     report, environment = _judged(session, configuration, saved, as_observed=as_observed, offline=offline)
     reports.deliver(session, report, scene_of(session, configuration, environment))
     return ExitCode.REFUSED if report.refused else ExitCode.DONE
-
-
-def _saved(planfile: Path | None) -> Plan | None:
-    if planfile is None:
-        return None
-    from kmsplan.plan.planfile import load  # noqa: PLC0415
-
-    return load(planfile.read_bytes())
 
 
 def _configuration(session: Session, variables: Variables, saved: Plan | None) -> Configuration:

@@ -8,6 +8,7 @@ import click
 
 from kmsplan.cli.options import Variables, variable_options
 from kmsplan.cli.reporting import JSON, TEXT, Reports, report_options, scene_of
+from kmsplan.cli.saved import saved_plan
 from kmsplan.cli.session import Session, pass_session
 from kmsplan.report.form import Subject
 
@@ -31,9 +32,9 @@ def show(session: Session, variables: Variables, planfile: Path | None, reports:
 
 
 def _plan(session: Session, planfile: Path, reports: Reports) -> None:
-    from kmsplan.plan.planfile import digest, load  # noqa: PLC0415
+    from kmsplan.plan.planfile import digest  # noqa: PLC0415
 
-    saved, configuration = load(planfile.read_bytes()), None
+    saved, configuration = saved_plan(planfile), None
     if reports.files or reports.form not in (TEXT, JSON):  # which say where an object is declared
         from kmsplan.cli.applying import saved_configuration  # noqa: PLC0415
 

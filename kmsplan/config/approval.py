@@ -36,7 +36,8 @@ def _policy(entry: Entry, problems: Problems, root: Path) -> Policy | None:
 
     written: dict[str, Any] = entry.written
     path = absolute(root, written["trusted"])
-    signers = read_trusted(path, written["trusted"] if path.is_relative_to(root) else str(path), problems)
+    name = written["trusted"] if path.is_relative_to(root) else str(path)
+    signers = read_trusted(path, name, problems, named=entry.node.locate(("trusted",)))
     if signers is None:
         return None
     seconds = parse_duration(written.get("expires", MAX_AGE))

@@ -8,7 +8,9 @@ from kmsplan.config.document import Document, parse
 from kmsplan.config.place import Place, Source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+    from typing import BinaryIO
 
     from kmsplan.config.problems import Problems
 
@@ -27,12 +29,21 @@ def holds_configuration(root: Path) -> bool:
 
 def configuration_files(root: Path, problems: Problems) -> list[Path]:
     """Return the folder's YAML files by name; not `*.vars.yaml`, `*.trusted.yaml` and hidden files."""
+    return _files(root, problems, _belongs)
+
+
+def yaml_files(root: Path, problems: Problems) -> list[Path]:
+    """Return the folder's YAML files by name, those of variables and signers, too; not hidden ones."""
+    return _files(root, problems, _is_yaml)
+
+
+def _files(root: Path, problems: Problems, wanted: Callable[[str], bool]) -> list[Path]:
     try:
         names = sorted(path.name for path in root.iterdir())
     except OSError as error:
         problems.add("K101", f"The folder {str(root)!r} cannot be read: {_reason(error)}.{_START}")
         return []
-    found = [root / name for name in names if _belongs(name) and not (root / name).is_dir()]
+    found = [root / name for name in names if wanted(name) and not (root / name).is_dir()]
     if not found:
         problems.add("K101", f"The folder {str(root)!r} holds no *.yaml or *.yml file.{_START}")
     return found
@@ -42,35 +53,49 @@ _START: Final = " Name the configuration's folder with -C, or run `kmsplan init`
 
 
 def _belongs(name: str) -> bool:
-    return name.endswith(_SUFFIXES) and not name.endswith(_OTHERS) and not name.startswith(".")
+    return _is_yaml(name) and not name.endswith(_OTHERS)
+
+
+def _is_yaml(name: str) -> bool:
+    return name.endswith(_SUFFIXES) and not name.startswith(".")
 
 
 def _reason(error: OSError) -> str:
     return (error.strerror or type(error).__name__).lower()
 
 
-def read(path: Path, filename: str, problems: Problems) -> Document | None:
-    """Read and parse one file; None where that failed, which is then among the problems."""
-    content = _content(path, filename, problems)
-    if content is None:
-        return None
-    text = _text(content, filename, problems)
-    return None if text is None else parse(Source(filename, text), problems)
+def read(path: Path, filename: str, problems: Problems, *, named: Place | None = None) -> Document | None:
+    """Read and parse one file; None where that failed, which is then among the problems.
 
-
-def _content(path: Path, filename: str, problems: Problems) -> bytes | None:
+    Args:
+        path: The file.
+        filename: How messages name it.
+        problems: What is wrong.
+        named: Where a configuration names it, for what has no text has no line in it.
+    """
     try:
         with path.open("rb") as file:
-            content = file.read(SIZE_LIMIT + 1)
+            return read_stream(file, filename, problems)
     except OSError as error:
-        problems.add("K102", f"{filename} cannot be read: {_reason(error)}.")  # what has no text has no line in it
+        detail = f"{filename} cannot be read: {_reason(error)}. Make it readable, or name another file."
+        problems.add("K102", detail, named)
         return None
+
+
+def read_stream(stream: BinaryIO, filename: str, problems: Problems) -> Document | None:
+    """Read and parse what is open already; None where that failed, which is then among the problems.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    content = stream.read(SIZE_LIMIT + 1)
     if len(content) > SIZE_LIMIT:
         limit = SIZE_LIMIT // (1024 * 1024)
         detail = f"{filename} is larger than {limit} MiB. Split it, or make similar keys with `for_each`."
         problems.add("K103", detail, _start(filename))
         return None
-    return content
+    text = _text(content, filename, problems)
+    return None if text is None else parse(Source(filename, text), problems)
 
 
 def _text(content: bytes, filename: str, problems: Problems) -> str | None:

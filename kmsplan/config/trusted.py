@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kmsplan.approval.judge import Signer
     from kmsplan.approval.publickey import PublicKey
     from kmsplan.config.document import Document
+    from kmsplan.config.place import Place
     from kmsplan.config.problems import Problems
 
 _CODE: Final = "K424"
@@ -21,13 +22,16 @@ _ATTRIBUTES: Final = ("key", "authors")
 _FORM: Final = "signers: {NAME: {key: PUBLIC-KEY}, ...}"
 
 
-def read_trusted(path: Path, filename: str, problems: Problems) -> tuple[Signer, ...] | None:
+def read_trusted(
+    path: Path, filename: str, problems: Problems, *, named: Place | None = None
+) -> tuple[Signer, ...] | None:
     """Read a file of signers; None where it cannot be read or anything in it is wrong, which is then a problem.
 
-    A list that is half understood is not used: what is misread in it might be whom to trust.
+    A list that is half understood is not used: what is misread in it might be whom to trust. The arguments are those of
+    `read`.
     """
     before = len(problems.diagnostics())
-    document = read(path, filename, problems)
+    document = read(path, filename, problems, named=named)
     # What the parser refuses it leaves out or takes once: a second key for a name, for example.
     if document is None or len(problems.diagnostics()) > before:
         return None

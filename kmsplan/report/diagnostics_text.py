@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kmsplan.config.diagnostic import Severity
-from kmsplan.report.escape import escape, width
+from kmsplan.kms.wording import width
+from kmsplan.report.escape import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Final
 
 _UNSAFE: Final = re.compile(
@@ -14,7 +13,6 @@ _UNSAFE: Final = re.compile(
     "\U000e0000-\U000e0fff"  # tags and variation selectors
     "]"
 )
-_WIDE: Final = frozenset("WF")
 
 
 def escape(text: str) -> str:
@@ -26,16 +24,6 @@ def quote(text: str) -> str:
     """Return the text in double quotes, safe."""
     plain = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escape(plain)}"'
-
-
-def width(text: str) -> int:
-    """Return how many columns of a terminal escaped text takes (Unicode Standard Annex 11)."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in _WIDE else 1
-        for character in text
-    )
 
 
 def _escaped(match: re.Match[str]) -> str:

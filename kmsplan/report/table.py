@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kmsplan.report.escape import escape, width
+from kmsplan.kms.wording import width
+from kmsplan.report.escape import escape
 from kmsplan.report.style import Style
 
 if TYPE_CHECKING:

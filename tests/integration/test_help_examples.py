@@ -56,6 +56,10 @@ def test_a_first_configuration_is_written_checked_and_applied(project: Project) 
     example(project, "kmsplan -C keys init")
     (project.root / "keys" / "prod.vars.yaml").write_text("{}\n")
     example(project, "kmsplan -C keys validate --var-file keys/prod.vars.yaml")
+    example(project, "kmsplan fmt")
+    example(project, "kmsplan fmt --check")
+    (project.root / "prod.vars.yaml").write_text("env:  prod\n")
+    assert "+env: prod" in example(project, "kmsplan fmt --diff keys prod.vars.yaml").out
     example(project, "kmsplan apply --auto-approve --on-error revert")
 
 

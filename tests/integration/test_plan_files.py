@@ -115,3 +115,24 @@ def test_variables_of_the_plan_are_those_of_the_apply(project: Project) -> None:
     project.run("plan", "--var", "team=b", "-o", "x.plan")
     project.run("apply", "x.plan")
     assert project.state()["records"]["key.k"]["attributes"]["tags"] == {"team": "b"}
+
+
+@pytest.mark.parametrize(
+    "command", [("apply",), ("show",), ("graph",), ("policy", "check"), ("plan", "verify", "--trusted", "x")]
+)
+def test_a_plan_file_that_is_not_there_is_named_with_the_way_to_one(basic: Project, command: tuple[str, ...]) -> None:
+    answer = basic.run(*command, "nowhere.plan", code=1)
+    assert "there is no saved plan nowhere.plan\n" in answer.err
+    assert "save it first: kmsplan plan -o nowhere.plan\n" in answer.err
+    assert answer.out == ""
+
+
+def test_a_folder_is_no_plan_file(basic: Project) -> None:
+    answer = basic.run("show", ".", code=1)
+    assert "the saved plan . cannot be read: is a directory\n" in answer.err
+
+
+def test_a_list_of_signers_that_is_not_there_is_named_and_has_no_line(saved: Project) -> None:
+    answer = saved.run("plan", "verify", "x.plan", "--trusted", "nowhere.yaml", code=1)
+    assert "nowhere.yaml cannot be read: no such file or directory. " in answer.err
+    assert "line 1" not in answer.err

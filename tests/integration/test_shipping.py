@@ -36,10 +36,10 @@ def test_the_hooks_are_what_pre_commit_takes(tmp_path: Path) -> None:
 
 @pytest.fixture
 def repository(project: Project) -> Project:
-    """A repository whose configuration is checked before each commit, by the hook as it ships but installed already."""
-    (shipped,) = yaml.safe_load(HOOKS.read_text())
-    hook = {**shipped, "language": "system", "args": ["-C", "keys", "validate"]}
-    project.write(yaml.safe_dump({"repos": [{"repo": "local", "hooks": [hook]}]}), ".pre-commit-config.yaml")
+    """A repository whose configuration is checked before each commit, by the hooks that ship, installed already."""
+    shipped = yaml.safe_load(HOOKS.read_text())
+    hooks = [{**hook, "language": "system", "args": ["-C", "keys", *hook["args"]]} for hook in shipped]
+    project.write(yaml.safe_dump({"repos": [{"repo": "local", "hooks": hooks}]}), ".pre-commit-config.yaml")
     (project.root / "keys").mkdir()
     project.write(BASIC, "keys/kmsplan.yaml")
     for command in (("init", "--quiet"), ("add", ".")):
@@ -47,10 +47,19 @@ def repository(project: Project) -> Project:
     return project
 
 
-def test_the_hook_lets_a_valid_configuration_pass(repository: Project) -> None:
+def test_the_hooks_let_a_valid_configuration_pass(repository: Project) -> None:
     done = run("pre-commit", "run", folder=repository.root)
     assert done.returncode == 0, done.stdout
-    assert "kmsplan validate" in done.stdout
+    assert ("kmsplan validate" in done.stdout, "kmsplan fmt" in done.stdout) == (True, True)
+
+
+def test_the_hook_formats_and_has_the_commit_begun_again(repository: Project) -> None:
+    repository.write(BASIC.replace("  core:", "    core:"), "keys/kmsplan.yaml")
+    run("git", "add", ".", folder=repository.root)
+    done = run("pre-commit", "run", "kmsplan-fmt", folder=repository.root)
+    assert done.returncode == 1
+    assert "files were modified by this hook" in done.stdout
+    assert (repository.root / "keys" / "kmsplan.yaml").read_text() == BASIC
 
 
 def test_the_hook_refuses_a_broken_configuration_and_says_where(repository: Project) -> None:
@@ -61,9 +70,9 @@ def test_the_hook_refuses_a_broken_configuration_and_says_where(repository: Proj
     assert "on kmsplan.yaml line 7, column 22" in done.stdout
 
 
-def test_without_arguments_of_its_own_the_hook_checks_the_top(basic: Project) -> None:
-    (hook,) = yaml.safe_load(HOOKS.read_text())
-    assert run(hook["entry"], *hook["args"], folder=basic.root).returncode == 0
+def test_without_arguments_of_their_own_the_hooks_are_about_the_top(basic: Project) -> None:
+    hooks = yaml.safe_load(HOOKS.read_text())
+    assert [run(hook["entry"], *hook["args"], folder=basic.root).returncode for hook in hooks] == [0, 0]
 
 
 def test_the_recipe_of_the_image_is_what_its_linter_wants(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kmsplan.config.diagnostic import ConfigurationError
 from kmsplan.config.problems import Problems
 from kmsplan.config.trusted import read_trusted
 from tests.unit.approval.conftest import ADA, BOB
@@ -58,6 +59,16 @@ def test_who_must_approve_is_in_the_digest_wherever_it_stands(loaded: Load, sign
 
 def test_a_missing_file_of_signers_is_an_error_and_not_nobody(codes: Callable[..., list[str]]) -> None:
     assert codes(APPROVAL) == ["K102"]
+
+
+def test_a_missing_file_of_signers_is_told_where_it_is_named(loaded: Load) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        loaded(APPROVAL)
+    (found,) = caught.value.diagnostics
+    assert found.detail.startswith("ops.trusted.yaml cannot be read: no such file or directory. ")
+    assert found.excerpt == APPROVAL.rstrip()
+    assert found.span is not None
+    assert APPROVAL[found.span.column - 1 :].startswith("ops.trusted.yaml")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmsplan.report.escape import escape, quote, width
+from kmsplan.report.escape import escape, quote
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,3 @@ def test_nothing_that_controls_or_hides_survives(text: str) -> None:
 
 def test_quotes_cannot_be_forged() -> None:
     assert quote('say "hi" \\ bye\n') == '"say \\"hi\\" \\\\ bye\\n"'
-
-
-def test_width_counts_columns_not_characters() -> None:
-    assert (width("abc"), width("漢字"), width("e\u0301")) == (3, 4, 1)

@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmsplan.report.escape import escape, width
+from kmsplan.kms.wording import width
+from kmsplan.report.escape import escape
 from kmsplan.report.style import Style
 from kmsplan.report.table import table
 
