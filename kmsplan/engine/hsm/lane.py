@@ -17,6 +17,8 @@ class Lanes:
     """A pool of socket pairs, for any number of threads."""
 
     def __init__(self, count: int) -> None:
+        self.broken = False
+        """Whether a call was left in the middle: one lane is of no use any more."""
         pairs = [socket.socketpair() for _ in range(count)]
         self._ours = [ours for ours, _ in pairs]
         self.theirs = [theirs for _, theirs in pairs]
@@ -36,6 +38,12 @@ class Lanes:
         lane = self._free.get(timeout=seconds)
         try:
             yield lane
+        except BaseException:
+            # Also where somebody interrupts this thread: the answer that still comes is nobody else's.
+            self.broken = True
+            with suppress(OSError):
+                lane.shutdown(socket.SHUT_RDWR)
+            raise
         finally:
             self._free.put(lane)
 

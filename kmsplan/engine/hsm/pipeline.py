@@ -1,12 +1,13 @@
-"""Short calls, many at once: what waits while a lane is busy goes out together when it comes free.
+"""Short calls, many at once: what waits while all lanes are busy goes out together when one comes free.
 
 A short call costs a token some ten microseconds, and sending and waking up for each of them cost more than that. So one
-of the callers who wait leads: it sends for all of them, reads all answers and hands them out. Alone, a caller finds a
+of the callers who wait leads: he sends for all of them, reads all answers and hands them out. Alone, a caller finds a
 lane free and waits for nobody.
 
-A batch is sent while the one before it is worked on, so that the worker never waits for us. A token in this machine
-gains nothing from more than a few lanes; one behind a network answers late but many at once. The pace tells the two
-apart.
+Where processors are idle, it costs least that each caller stays awake for his own answer, on a lane of his own, and
+keeps the others waiting for Python's lock meanwhile. Where they are not, a token in this machine gains nothing from
+more than two lanes, of which the worker serves one while the other is with the callers. And one behind a network
+answers late but many at once. The pace tells them apart.
 """
 
 from __future__ import annotations
@@ -16,31 +17,28 @@ import socket
 import struct
 from collections import deque
 from contextlib import suppress
-from operator import attrgetter
 from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from kmsplan.engine.hsm.message import FrameError, Stream
+from kmsplan.engine.hsm.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kmsplan.engine.hsm.message import Frame
 
 _FAST_SECONDS: Final = 0.0003
 """The best time of a call that a token in this machine makes at least once in a while."""
 _WINDOW: Final = 64
+_TRIAL: Final = 16
+"""Of so many windows, one tries all lanes."""
 _NARROW: Final = 2
 """Lanes for a token that answers fast."""
-_DEPTH: Final = 2
-"""Batches under way on a lane."""
 _BATCH_CALLS: Final = 32
 _BATCH_BYTES: Final = 65536
 """Together less than a socket holds: no side can be stuck in sending while the other is too."""
-
-
-_in_flight: Final = attrgetter("in_flight")
 
 
 class BrokenPipelineError(Exception):
@@ -63,38 +61,34 @@ class _Call:
 class _Lane:
     """The client's end of one socket pair."""
 
-    __slots__ = ("_arrived", "_last", "_sending", "_socket", "_stream", "in_flight")
+    __slots__ = ("_socket", "_stream", "busy", "wire")
 
-    def __init__(self, ours: socket.socket, seconds: float) -> None:
-        self.in_flight = 0
+    def __init__(self, ours: socket.socket, seconds: float, alone: Callable[[], bool]) -> None:
+        self.busy = False
         self._socket = ours
         # The kernel keeps the time: a timeout of Python's would ask it twice for each receive.
         limit = struct.pack("ll", int(seconds), 0)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-        self._stream = Stream(ours)
-        self._arrived: list[Frame] = []
-        self._sending = Lock()
-        self._last = Lock()
+        self.wire = Wire(ours, alone)
+        self._stream = Stream(self.wire)
 
     def exchange(self, batch: Sequence[_Call]) -> list[Frame]:
-        """Send and receive; a second thread may send before the first has received.
+        """Send and receive.
 
         Raises:
             OSError, FrameError: the lane is of no use any more; BlockingIOError where the time is over.
         """
-        content = b"".join([call.frame for call in batch]) if len(batch) > 1 else batch[0].frame
-        received = Lock()
-        received.acquire()
-        try:
-            with self._sending:
-                # Answers are read in the order of sending: each waits for the one before it.
-                before, self._last = self._last, received
-                self._socket.sendall(content)
-            with before:
-                return self._receive(len(batch))
-        finally:
-            received.release()
+        self.wire.sendall(b"".join([call.frame for call in batch]) if len(batch) > 1 else batch[0].frame)
+        answers: list[Frame] = []
+        while len(answers) < len(batch):
+            more = self._stream.read()
+            if not more:
+                raise ConnectionError
+            answers += more
+        if len(answers) > len(batch):
+            raise FrameError("more answers than questions")
+        return answers
 
     def shut(self) -> None:
         """End what is under way."""
@@ -105,33 +99,33 @@ class _Lane:
         """Close; no thread may be inside."""
         self._socket.close()
 
-    def _receive(self, count: int) -> list[Frame]:
-        arrived = self._arrived
-        while len(arrived) < count:
-            more = self._stream.read()
-            if not more:
-                raise ConnectionError
-            arrived += more
-        self._arrived = arrived[count:]
-        return arrived[:count]
-
 
 class _Pace:
-    """Tells how many lanes are worth it, by the best call of each window."""
+    """Tells how many lanes are worth it, by the best call of each window and by how often its answer was seen to come.
 
-    def __init__(self, lanes: int) -> None:
+    Args:
+        lanes: all of them.
+    """
+
+    def __init__(self, lanes: Sequence[_Lane]) -> None:
         self._lanes = lanes
         self._calls = 0
+        self._windows = 0
+        self._seen = 0
         self._best = math.inf
-        self.wanted = _NARROW
+        self.wanted = len(lanes)
 
     def note(self, seconds: float) -> None:
         """Take the time of one call into account; that two threads do so at once is no harm."""
         self._best = min(self._best, seconds)
         self._calls += 1
-        if self._calls >= _WINDOW:
-            self.wanted = _NARROW if self._best < _FAST_SECONDS else self._lanes
-            self._calls, self._best = 0, math.inf
+        if self._calls < _WINDOW:
+            return
+        seen = sum(lane.wire.seen for lane in self._lanes)
+        narrow = self._best < _FAST_SECONDS and seen - self._seen < _WINDOW // 2
+        self._windows += 1
+        self.wanted = _NARROW if narrow and self._windows % _TRIAL else len(self._lanes)
+        self._calls, self._seen, self._best = 0, seen, math.inf
 
 
 class Pipeline:
@@ -143,12 +137,13 @@ class Pipeline:
     """
 
     def __init__(self, lanes: Sequence[socket.socket], seconds: float) -> None:
+        self.broken = False
+        """Whether it is of no use any more."""
         self._seconds = seconds
         self._lock = Lock()
-        self._lanes = [_Lane(ours, seconds) for ours in lanes]
+        self._lanes = [_Lane(ours, seconds, self._alone) for ours in lanes]
         self._waiting: deque[_Call] = deque()
-        self._pace = _Pace(len(self._lanes))
-        self._broken = False
+        self._pace = _Pace(self._lanes)
 
     def call(self, frame: bytes) -> Frame:
         """Send a frame and return its answer.
@@ -172,11 +167,11 @@ class Pipeline:
     def close(self) -> None:
         """End the calls under way, and refuse later ones."""
         with self._lock:
-            self._broken = True
-            idle = [lane for lane in self._lanes if not lane.in_flight]
+            self.broken = True
+            idle = [lane for lane in self._lanes if not lane.busy]
         for lane in self._lanes:
             lane.shut()
-        # A socket may be closed only when no thread is inside it; the others are closed by who leaves them last.
+        # A socket may be closed only when no thread is inside it; the others are closed by who leaves them.
         for lane in idle:
             lane.close()
 
@@ -185,15 +180,19 @@ class Pipeline:
         for lane in self._lanes:
             lane.close()
 
+    def _alone(self) -> bool:
+        """Say whether nobody stands in line."""
+        return not self._waiting
+
     def _enter(self, call: _Call) -> _Lane | None:
-        """Take a place on a lane, or stand in line."""
+        """Take a lane, or stand in line."""
         with self._lock:
-            if self._broken:
+            if self.broken:
                 raise BrokenPipelineError
-            lane = min(self._lanes[: self._pace.wanted], key=_in_flight)
-            if lane.in_flight < _DEPTH:
-                lane.in_flight += 1
-                return lane
+            for lane in self._lanes[: self._pace.wanted]:
+                if not lane.busy:
+                    lane.busy = True
+                    return lane
             call.turn = Lock()
             call.turn.acquire()
             self._waiting.append(call)
@@ -205,8 +204,16 @@ class Pipeline:
         Raises:
             TimeoutError: neither came in time.
         """
-        # Twice the time: once for those before it, once for its own batch. A leader's lane keeps the time of a batch.
-        if call.turn is not None and not call.turn.acquire(timeout=2 * self._seconds):
+        came = False
+        try:
+            # Twice the time: once for those before it, once for its own batch. A leader's lane keeps a batch's time.
+            came = call.turn is None or call.turn.acquire(timeout=2 * self._seconds)
+        finally:
+            if not came:
+                # Also where somebody interrupts this thread: it could be made the leader, and nobody would lead.
+                self.close()
+                self._give_up(call.lane, call.batch)
+        if not came:
             raise TimeoutError
 
     def _lead(self, lane: _Lane, batch: list[_Call]) -> None:
@@ -232,19 +239,19 @@ class Pipeline:
     def _pass_on(self, lane: _Lane) -> None:
         """Let the next in line lead all who wait, or lay the lane down."""
         with self._lock:
-            if self._broken or not self._waiting:
+            if self.broken or not self._waiting:
                 self._leave(lane)
                 return
             batch = self._next()
-        leader = batch[0]
-        leader.lane, leader.batch = lane, batch
+            leader = batch[0]
+            leader.lane, leader.batch = lane, batch
         if leader.turn is not None:
             leader.turn.release()
 
     def _leave(self, lane: _Lane) -> None:
-        """Give up a place; the lock is held."""
-        lane.in_flight -= 1
-        if self._broken and not lane.in_flight:
+        """Lay a lane down; the lock is held."""
+        lane.busy = False
+        if self.broken:
             lane.close()
 
     def _next(self) -> list[_Call]:
@@ -256,11 +263,12 @@ class Pipeline:
             batch.append(waiting.popleft())
         return batch
 
-    def _give_up(self, lane: _Lane, batch: list[_Call]) -> None:
-        """Break the pipeline, and wake all who wait: they find no answer."""
+    def _give_up(self, lane: _Lane | None, batch: list[_Call]) -> None:
+        """Break the pipeline, leave the lane if there is one, and wake all who wait: they find no answer."""
         self.close()
         with self._lock:
-            self._leave(lane)
+            if lane is not None:
+                self._leave(lane)
             waiting = [*batch[1:], *self._waiting]
             self._waiting.clear()
         for call in waiting:

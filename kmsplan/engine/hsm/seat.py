@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Final
 from kmsplan.engine.hsm.cryptoki import check
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pkcs11.types import Session
 
     from kmsplan.engine.hsm.cryptoki import Library
+
+    _Pair = tuple[str, Callable[..., int], Callable[..., int]]
 
 CKM_AES_GCM: Final = 0x1087
 _TAG_BITS: Final = 128
 _TAG_BYTES: Final = 16
 _IV_BYTES: Final = 12
-_IV_ROOM: Final = 16
 _ROOM: Final = 16384
 _LONGEST_SIGNATURE: Final = 512
 
@@ -59,8 +62,10 @@ class Seat:
     def __init__(self, library: Library, session: Session) -> None:
         self.session = session
         self._session: int = session.handle  # type: ignore[attr-defined]
-        self._functions = library.functions
-        self._make_room(_ROOM)
+        functions = library.functions
+        self._signing: _Pair = ("Sign", functions["C_SignInit"], functions["C_Sign"])
+        self._encrypting: _Pair = ("Encrypt", functions["C_EncryptInit"], functions["C_Encrypt"])
+        self._decrypting: _Pair = ("Decrypt", functions["C_DecryptInit"], functions["C_Decrypt"])
         self._length = _ulong()
         self._length_at = ctypes.addressof(self._length)
         self._gcm = _GcmParameters(iv_bytes=_IV_BYTES, iv_bits=8 * _IV_BYTES, tag_bits=_TAG_BITS)
@@ -68,6 +73,7 @@ class Seat:
         self._gcm_at = ctypes.addressof(self._gcm_mechanism)
         self._mechanism = _Mechanism(0, None, 0)
         self._mechanism_at = ctypes.addressof(self._mechanism)
+        self._make_room(_ROOM)
 
     def encrypt(self, key: int, iv: bytes, aad: bytes, plaintext: bytes) -> bytes:
         """Return ciphertext and tag.
@@ -75,7 +81,7 @@ class Seat:
         Raises:
             PKCS11Error: the token does not.
         """
-        return self._run("Encrypt", key, iv, aad, plaintext)
+        return self._run(self._encrypting, key, iv, aad, plaintext)
 
     def decrypt(self, key: int, iv: bytes, aad: bytes, ciphertext: bytes) -> bytes:
         """Return the plaintext of ciphertext and tag.
@@ -83,7 +89,7 @@ class Seat:
         Raises:
             PKCS11Error: the token does not.
         """
-        return self._run("Decrypt", key, iv, aad, ciphertext)
+        return self._run(self._decrypting, key, iv, aad, ciphertext)
 
     def sign(self, key: int, mechanism: int, data: bytes) -> bytes:
         """Return what a signing mechanism without a parameter makes of the data.
@@ -92,40 +98,36 @@ class Seat:
             PKCS11Error: the token does not.
         """
         self._mechanism.mechanism = mechanism
-        functions = self._functions
-        value = functions["C_SignInit"](self._session, self._mechanism_at, key)
+        _, initialise, operate = self._signing
+        value = initialise(self._session, self._mechanism_at, key)
         if value:
             check("C_SignInit", value)
         self._length.value = _LONGEST_SIGNATURE
-        value = functions["C_Sign"](self._session, data, len(data), self._room_at, self._length_at)
+        value = operate(self._session, data, len(data), self._room_at, self._length_at)
         if value:
             check("C_Sign", value)
-        return ctypes.string_at(self._room_at, self._length.value)
+        return self._room[: self._length.value].tobytes()
 
-    def _run(self, function: str, key: int, iv: bytes, aad: bytes, content: bytes) -> bytes:
-        needed = max(len(content) + _TAG_BYTES, len(aad) + _IV_ROOM)
+    def _run(self, pair: _Pair, key: int, iv: bytes, aad: bytes, content: bytes) -> bytes:
+        needed = max(len(content) + _TAG_BYTES, _IV_BYTES + len(aad))
         if needed > self._room_bytes:
             self._make_room(needed)
-        gcm, at = self._gcm, self._parameters_at
-        ctypes.memmove(at, iv, _IV_BYTES)
-        ctypes.memmove(at + _IV_ROOM, aad, len(aad))
-        gcm.iv, gcm.aad, gcm.aad_bytes = at, at + _IV_ROOM, len(aad)
-        initialise, operate = self._pairs[function]
+        self._parameters[: _IV_BYTES + len(aad)] = iv + aad
+        self._gcm.aad_bytes = len(aad)
+        name, initialise, operate = pair
         value = initialise(self._session, self._gcm_at, key)
         if value:
-            check(f"C_{function}Init", value)
+            check(f"C_{name}Init", value)
         self._length.value = self._room_bytes
         value = operate(self._session, content, len(content), self._room_at, self._length_at)
         if value:
-            check(f"C_{function}", value)
-        return ctypes.string_at(self._room_at, self._length.value)
+            check(f"C_{name}", value)
+        return self._room[: self._length.value].tobytes()
 
     def _make_room(self, size: int) -> None:
         self._room_bytes = size
-        self._room = ctypes.create_string_buffer(size)
-        self._room_at = ctypes.addressof(self._room)
-        self._parameters = ctypes.create_string_buffer(size)
-        self._parameters_at = ctypes.addressof(self._parameters)
-        self._pairs = {
-            name: (self._functions[f"C_{name}Init"], self._functions[f"C_{name}"]) for name in ("Encrypt", "Decrypt")
-        }
+        result, parameters = ctypes.create_string_buffer(size), ctypes.create_string_buffer(size)
+        self._room, self._room_at = memoryview(result).cast("B"), ctypes.addressof(result)
+        self._parameters = memoryview(parameters).cast("B")
+        self._gcm.iv = ctypes.addressof(parameters)
+        self._gcm.aad = self._gcm.iv + _IV_BYTES

@@ -19,6 +19,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from kmsplan.engine.hsm.message import Fault, FrameError, Op, Stream, TokenFaultError, pack, receive, send
+from kmsplan.engine.hsm.wire import Wire
 
 if TYPE_CHECKING:
     from kmsplan.engine.hsm.driver import Driver
@@ -26,29 +27,48 @@ if TYPE_CHECKING:
 
 GRACE: Final = 2.0
 """Seconds that calls under way may take once the client is gone: a generation that ends leaves no half object."""
-
+_QUICK_SECONDS: Final = 0.0003
+"""Beside a call that takes longer, waking up for it is nothing."""
 _OK: Final = 0
 
 
 class Lane:
-    """One thread's connection to the client and session on the token."""
+    """One thread's connection to the client and session on the token.
 
-    def __init__(self, connection: socket.socket, driver: Driver) -> None:
+    Args:
+        connection: the connection.
+        driver: the token.
+        busy: the lanes that have something to answer.
+    """
+
+    def __init__(self, connection: socket.socket, driver: Driver, busy: set[Lane]) -> None:
         self._connection = connection
+        self._busy = busy
         from kmsplan.engine.hsm.handling import HANDLERS  # noqa: PLC0415 - python-pkcs11 is an extra that may be missing
 
         self._driver = driver
         self._handlers = HANDLERS
         self._seat: Seat | None = None
+        self._quick = False
 
     def serve(self) -> None:
         """Answer until the client closes the lane."""
-        stream = Stream(self._connection)
+        stream = Stream(Wire(self._connection, self._alone, polite=True))
         try:
             while requests := stream.read():
-                self._connection.sendall(b"".join([pack(*self._answer(*request)) for request in requests]))
+                self._busy.add(self)
+                began = time.perf_counter()
+                answers = b"".join([pack(*self._answer(*request)) for request in requests])
+                self._quick = time.perf_counter() - began < _QUICK_SECONDS * len(requests)
+                # Not by a wire: whom it wakes may take this processor, and other lanes would wait for Python's lock.
+                self._connection.sendall(answers)
+                self._busy.discard(self)
         except (OSError, FrameError):
-            return  # the client is gone, or no client of ours; either way nobody listens
+            self._busy.discard(self)  # the client is gone, or no client of ours; either way nobody listens
+
+    def _alone(self) -> bool:
+        """Say whether it may pay to stay awake for the next request."""
+        return self._quick and not self._busy
 
     def _answer(self, op: int, fields: list[bytes]) -> tuple[int, list[bytes]]:
         try:
@@ -147,7 +167,8 @@ def main() -> None:
     driver = _greet(lanes[0])
     if driver is None:
         return
-    threads = [Thread(target=Lane(lane, driver).serve, daemon=True) for lane in lanes]
+    busy: set[Lane] = set()
+    threads = [Thread(target=Lane(lane, driver, busy).serve, daemon=True) for lane in lanes]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -12,7 +12,7 @@ import pytest
 from kmsplan.engine.hsm import client
 from kmsplan.engine.hsm.client import LANES, TokenName, Worker, environment
 from kmsplan.engine.hsm.error import HsmError, WorkerDiedError, WorkerTimeoutError
-from kmsplan.engine.hsm.message import Fault, Op, TokenFaultError
+from kmsplan.engine.hsm.message import Fault, Op, Stream, TokenFaultError
 from kmsplan.kms.secret import SecretBytes
 from tests.softhsm import LABEL, MODULE, PIN, ended, pause, random_reference
 
@@ -125,6 +125,21 @@ def test_more_callers_than_lanes_wait_and_are_told_when_none_comes_free(
     for caller in callers:
         caller.join()
     assert errors == []
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_worker_whose_call_was_interrupted_is_asked_no_more(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, *, quick: bool
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Stream, "read", interrupted)
+        patched.setattr(client, "receive", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            worker.call(Op.SIGN, random_reference(), b"ECDSA_SHA_256", bytes(32), quick=quick)
+    assert not worker.alive
 
 
 def test_a_request_that_makes_no_sense_is_refused_without_repeating_it(worker: Worker) -> None:

@@ -39,6 +39,21 @@ def test_who_finds_all_lanes_busy_waits_no_longer_than_he_said(lanes: Lanes) -> 
         raise AssertionError
 
 
+def test_a_lane_left_in_the_middle_of_a_call_brings_no_late_answer_to_the_next(lanes: Lanes) -> None:
+    def leave_in_the_middle() -> None:
+        with lanes.borrow(1) as lane:
+            lane.sendall(b"question")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        leave_in_the_middle()
+    assert lanes.broken
+    with pytest.raises(BrokenPipeError):
+        lanes.theirs[0].sendall(b"answer")
+    with pytest.raises(BrokenPipeError), lanes.borrow(1) as again:
+        again.sendall(b"next question")
+
+
 def test_closing_ends_a_call_under_way_and_refuses_late_ones_at_once(lanes: Lanes) -> None:
     answers = []
     borrowed = threading.Event()

@@ -1,0 +1,268 @@
+"""Short calls of many threads: each gets its own answer, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from kmsplan.engine.hsm.message import FrameError, Op, Stream, pack
+from kmsplan.engine.hsm.pipeline import BrokenPipelineError, Pipeline, _Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_LANES: Final = 8
+_CALLERS: Final = 24
+
+
+class _Worker:
+    """Answers each frame with the same frame, some time after it was asked, and keeps count."""
+
+    def __init__(self) -> None:
+        pairs = [socket.socketpair() for _ in range(_LANES)]
+        self.ours = [ours for ours, _ in pairs]
+        self.theirs = [theirs for _, theirs in pairs]
+        self.go = threading.Event()
+        self.go.set()
+        self.seconds = 0.0
+        self.surplus = b""
+        self.batches: list[int] = []
+        self.used: set[int] = set()
+        self._threads = [threading.Thread(target=self._serve, args=(number,)) for number in range(_LANES)]
+        for thread in self._threads:
+            thread.start()
+
+    def _serve(self, number: int) -> None:
+        lane = self.theirs[number]
+        stream = Stream(lane)
+        try:
+            while frames := stream.read():
+                self.used.add(number)
+                self.batches.append(len(frames))
+                self.go.wait()
+                time.sleep(self.seconds * len(frames))
+                lane.sendall(b"".join([pack(*frame) for frame in frames]) + self.surplus)
+        except (OSError, FrameError):
+            return
+
+    def end(self) -> None:
+        """End as a killed process does: every lane is closed."""
+        self.go.set()
+        for lane in self.theirs:
+            lane.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for lane in self.theirs:
+            lane.close()
+
+
+@pytest.fixture
+def worker() -> Iterator[_Worker]:
+    made = _Worker()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def pipeline(worker: _Worker) -> Iterator[Pipeline]:
+    made = Pipeline(worker.ours, 10)
+    _narrow(made)
+    yield made
+    made.close()
+
+
+def _frame(text: str) -> bytes:
+    return pack(Op.SIGN, [text.encode()])
+
+
+def _answer(pipeline: Pipeline, text: str) -> str:
+    return pipeline.call(_frame(text))[1][0].decode()
+
+
+def _narrow(pipeline: Pipeline) -> None:
+    """Let it know that the token answers fast, and that looking out does not pay."""
+    pipeline._pace.wanted = 2
+
+
+def _waiting(pipeline: Pipeline, count: int) -> None:
+    """Return once so many callers stand in line."""
+    end = time.monotonic() + 5
+    while len(pipeline._waiting) < count:
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def test_every_caller_gets_the_answer_to_his_own_question(pipeline: Pipeline) -> None:
+    def ask(caller: int) -> list[str]:
+        return [_answer(pipeline, f"{caller}/{number}") for number in range(50)]
+
+    with ThreadPoolExecutor(_CALLERS) as pool:
+        answers = list(pool.map(ask, range(_CALLERS)))
+    assert answers == [[f"{caller}/{number}" for number in range(50)] for caller in range(_CALLERS)]
+
+
+def test_what_waits_goes_out_together(worker: _Worker, pipeline: Pipeline) -> None:
+    worker.go.clear()
+    with ThreadPoolExecutor(_CALLERS) as pool:
+        answers = pool.map(lambda number: _answer(pipeline, str(number)), range(_CALLERS))
+        _waiting(pipeline, _CALLERS - 2)
+        worker.go.set()
+        assert list(answers) == [str(number) for number in range(_CALLERS)]
+    assert sorted(worker.batches) == [1, 1, _CALLERS - 2]
+
+
+def test_a_batch_is_never_larger_than_what_a_socket_holds(worker: _Worker, pipeline: Pipeline) -> None:
+    worker.go.clear()
+    texts = [f"{number}:" + "x" * 20_000 for number in range(8)]
+    with ThreadPoolExecutor(len(texts)) as pool:
+        answers = pool.map(lambda text: _answer(pipeline, text), texts)
+        _waiting(pipeline, len(texts) - 2)
+        worker.go.set()
+        assert list(answers) == texts
+    assert max(worker.batches) <= 3
+
+
+def test_a_frame_larger_than_any_batch_goes_alone(pipeline: Pipeline) -> None:
+    text = "x" * 1_000_000
+    assert _answer(pipeline, text) == text
+
+
+@pytest.mark.parametrize(("seconds", "lanes"), [(0.0, 2), (0.002, _LANES)])
+def test_a_token_that_answers_late_is_asked_on_more_lanes(
+    worker: _Worker, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, seconds: float, lanes: int
+) -> None:
+    # On a machine that is busy with other tests no answer comes within a third of a millisecond.
+    monkeypatch.setattr("kmsplan.engine.hsm.pipeline._FAST_SECONDS", 0.0015)
+    worker.seconds = seconds
+    # And a look that is not had pays nothing.
+    monkeypatch.setattr("kmsplan.engine.hsm.wire.Wire._look", lambda *_: None)
+    with ThreadPoolExecutor(_CALLERS) as pool:
+        for _ in range(2):
+            worker.used.clear()
+            list(pool.map(lambda number: _answer(pipeline, str(number)), range(10 * _CALLERS)))
+    assert len(worker.used) == lanes
+
+
+def test_callers_whose_answers_are_seen_to_come_have_a_lane_each() -> None:
+    class _Seen:
+        seen = 0
+
+    wires = [_Seen() for _ in range(_LANES)]
+    lanes: Any = [SimpleNamespace(wire=wire) for wire in wires]
+    pace = _Pace(lanes)
+    wanted = []
+    for seen in (True, False, True, False):
+        for wire in wires * 8:
+            wire.seen += seen
+            pace.note(0.00003)
+        wanted.append(pace.wanted)
+    assert wanted == [_LANES, 2, _LANES, 2]
+
+
+def test_now_and_then_all_lanes_are_tried_again() -> None:
+    lanes: Any = [SimpleNamespace(wire=SimpleNamespace(seen=0)) for _ in range(_LANES)]
+    pace = _Pace(lanes)
+    wanted = []
+    for _ in range(32):
+        for _ in range(64):
+            pace.note(0.00003)
+        wanted.append(pace.wanted)
+    assert wanted == ([2] * 15 + [_LANES]) * 2
+
+
+def test_the_end_of_the_worker_is_told_to_all_who_wait_and_to_later_ones(worker: _Worker, pipeline: Pipeline) -> None:
+    errors = _refused(pipeline, lambda: _cut(worker), worker)
+    assert errors == [BrokenPipelineError] * _CALLERS
+    with pytest.raises(BrokenPipelineError):
+        pipeline.call(_frame("late"))
+    assert pipeline.broken
+
+
+def test_closing_is_told_to_all_who_wait(worker: _Worker, pipeline: Pipeline) -> None:
+    assert _refused(pipeline, pipeline.close, worker) == [BrokenPipelineError] * _CALLERS
+    assert all(lane.fileno() == -1 for lane in worker.ours)
+
+
+def test_a_worker_that_does_not_answer_in_time_is_given_up(worker: _Worker) -> None:
+    pipeline = Pipeline(worker.ours, 1)
+    worker.go.clear()
+    with pytest.raises(TimeoutError):
+        pipeline.call(_frame("unheard"))
+    with pytest.raises(BrokenPipelineError):
+        pipeline.call(_frame("late"))
+
+
+def test_more_answers_than_questions_are_nobodys(worker: _Worker, pipeline: Pipeline) -> None:
+    worker.surplus = _frame("surplus")
+    with pytest.raises(BrokenPipelineError):
+        pipeline.call(_frame("asked"))
+
+
+def test_after_an_interruption_nobody_gets_the_answer_that_is_left(
+    worker: _Worker, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    worker.go.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(Stream, "read", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.call(_frame("interrupted"))
+    with pytest.raises(BrokenPipelineError):
+        pipeline.call(_frame("next"))
+
+
+def test_nobody_waits_for_a_leader_who_was_interrupted_in_line(
+    worker: _Worker, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = _refused(pipeline, lambda: _stand_in_line_and_leave(pipeline, monkeypatch), worker)
+    assert errors == [BrokenPipelineError] * _CALLERS
+
+
+def _stand_in_line_and_leave(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    class _Interrupted:
+        def acquire(self, timeout: float = -1) -> bool:
+            if timeout > 0:
+                raise KeyboardInterrupt
+            return True
+
+        def release(self) -> None:
+            return
+
+    with monkeypatch.context() as patched:
+        patched.setattr("kmsplan.engine.hsm.pipeline.Lock", _Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.call(_frame("interrupted"))
+
+
+def _cut(worker: _Worker) -> None:
+    for lane in worker.theirs:
+        lane.shutdown(socket.SHUT_RDWR)
+
+
+def _refused(pipeline: Pipeline, happens: Callable[[], object], worker: _Worker) -> list[type[Exception]]:
+    """Let something happen while many wait; return how their calls ended."""
+    errors: list[type[Exception]] = []
+
+    def ask() -> None:
+        try:
+            pipeline.call(_frame("asked"))
+        except (BrokenPipelineError, TimeoutError) as error:
+            errors.append(type(error))
+
+    worker.go.clear()
+    callers = [threading.Thread(target=ask) for _ in range(_CALLERS)]
+    for caller in callers:
+        caller.start()
+    _waiting(pipeline, _CALLERS - 2)
+    happens()
+    for caller in callers:
+        caller.join(5)
+    return errors
