@@ -44,7 +44,8 @@ def changed(
         configuration=configuration, recorded=_NOBODY, observed=observed, offer=offer, options=PlanOptions(now=now)
     )
     identities = _identities(inventory)
-    found = {change.address: _problem(change) for change in plan.changes}
+    made = {one.address for one in inventory.objects if one.made}
+    found = {change.address: _problem(change, made=change.address in made) for change in plan.changes}
     found |= {one.address: one.detail for one in plan.violations if one.address is not None}
     return {
         identities.get(address) or _alias(address): f"a plan would not just adopt it: {problem}"
@@ -53,10 +54,10 @@ def changed(
     }
 
 
-def _problem(change: Change) -> str | None:
-    if change.blocked is not None or change.action is not Action.ADOPT:
+def _problem(change: Change, *, made: bool) -> str | None:
+    if change.blocked is not None or change.action is not (Action.CREATE if made else Action.ADOPT):
         return change.blocked or f"it would {change.action.value} it"
-    return f"{' and '.join(change.attributes)} would change" if change.attributes else None
+    return f"{' and '.join(change.attributes)} would change" if change.attributes and not made else None
 
 
 def _identities(inventory: Inventory) -> dict[str, str]:

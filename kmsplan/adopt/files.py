@@ -1,4 +1,7 @@
-"""The files of a configuration: PyYAML's emitter writes every value, and comments stand above the sections."""
+"""The files of a configuration: PyYAML's emitter writes every value, and comments stand above the sections.
+
+They are in the form that `kmsplan fmt` gives them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from kmsplan.config.canonical import canonical
 from kmsplan.report.escape import escape
 from kmsplan.resource.address import kind_of, name_of
 from kmsplan.resource.kinds import KINDS
@@ -32,6 +36,9 @@ _FILES: Final[Mapping[str, tuple[str, ...]]] = {
 _TURNING: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Bidirectional controls make a line read otherwise than it is, so that no configuration may hold one as it stands."""
 
+_NUMERIC: Final = re.compile(r"[-+]?[0-9][0-9_]*\.?[0-9]*([eE][-+]?[0-9]+)?|0o[0-7]+")
+"""Texts that YAML 1.2 takes for numbers, and this emitter, which is of YAML 1.1, not always."""
+
 
 def files(inventory: Inventory, engine: Mapping[str, Any], source: str = FROM_KMS) -> dict[str, str]:
     """Return the text of each file, by name.
@@ -51,15 +58,19 @@ def files(inventory: Inventory, engine: Mapping[str, Any], source: str = FROM_KM
         if any(sections):
             texts[name] = "\n".join(_section(section) for section in sections if section)
     left_out = [f"{one.identity}: {one.reason}" for one in inventory.left_out]
-    comments = [*_IMPORTS, *_listed(f"Left out, {len(left_out)}:", left_out)]
-    blocks = [_block(one) for one in inventory.objects]
+    comments = [
+        *_IMPORTS,
+        *_listed("Worth knowing:", inventory.remarks),
+        *_listed(f"Left out, {len(left_out)}:", left_out),
+    ]
+    blocks = [_block(one) for one in inventory.objects if not one.made]
     texts["import.yaml"] = _comment(comments) + _section({"import": blocks} if blocks else {})
-    return texts
+    return {name: canonical(text) for name, text in texts.items()}
 
 
 def snippet(one: Adoptable) -> str:
     """Return the declaration of one object, as it stands in a file."""
-    return _section(_objects(kind_of(one.address), (one,)))
+    return canonical(_section(_objects(kind_of(one.address), (one,))))
 
 
 def _objects(kind: str, objects: Iterable[Adoptable]) -> dict[str, Any]:
@@ -130,7 +141,7 @@ class _Dumper(yaml.CSafeDumper):
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    style = '"' if "\n" in text or "\r" in text or "\t" in text else None
+    style = '"' if "\n" in text or "\r" in text or "\t" in text else "'" if _NUMERIC.fullmatch(text) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

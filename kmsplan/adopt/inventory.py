@@ -6,18 +6,20 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kmsplan.adopt import foreign
 from kmsplan.adopt.addressing import addresses_of
 from kmsplan.adopt.reason import reasons
 from kmsplan.adopt.relation import Relations
 from kmsplan.adopt.written import Secrets, attributes, with_secrets
 from kmsplan.kms.naming import ALIAS_PREFIX, Owner
 from kmsplan.kms.spec import KeyType
-from kmsplan.resource.address import name_of
+from kmsplan.resource.address import kind_of, name_of
 from kmsplan.resource.kinds import REFERENCES
 from kmsplan.resource.value import Present, Unreadable, localise
 
 if TYPE_CHECKING:
     from kmsplan.resource.address import Address
+    from kmsplan.resource.hsmobject import HsmObject
     from kmsplan.resource.value import Observed
 
 
@@ -31,6 +33,8 @@ class Adoptable:
     """What stands under its name."""
     owner: str | None = None
     """The lineage that gives it up."""
+    made: bool = False
+    """Whether the KMS has no such object yet: the apply makes it, of what an HSM holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Inventory:
     """What is to be filled in by hand."""
     notes: tuple[str, ...] = ()
     """What was known of the objects and is not taken over, and why."""
+    remarks: tuple[str, ...] = ()
+    """What is to be known of what is declared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,10 @@ class Wanted:
     """Whether a configuration for this KMS says how it reaches its HSMs."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """By identity: what was found to be impossible to declare, and why."""
+    hsm_objects: Collection[HsmObject] = ()
+    """Keys in HSMs that are none of the KMS's."""
+    unasked: Mapping[str, str] = field(default_factory=dict)
+    """By identity of an instance: why its HSM could not be asked for such keys."""
     names: Mapping[str, str] = field(default_factory=dict)
     """By identity: what it is to be called, where somebody has called it something."""
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -96,11 +106,33 @@ def take(observed: Observed, wanted: Wanted) -> Inventory:
                 owner=_lineage(present),
             )
         )
+    left_out |= foreign.unasked(wanted.unasked)
+    homes = _homes(relations, addresses)
+    others = frozenset(name_of(place) for place in addresses.values() if kind_of(place) == "key")
+    found, refused = foreign.declared(wanted.hsm_objects, homes, others, wanted.refused)
+    objects += [
+        Adoptable(address=place, identity=identity, written=written, made=True)
+        for identity, (place, written) in found.items()
+    ]
+    left_out |= refused
     return Inventory(
         objects=tuple(sorted(objects, key=lambda one: one.address)),
         left_out=tuple(LeftOut(identity, reason) for identity, reason in sorted(left_out.items())),
         todo=tuple(sorted(todo)),
+        remarks=foreign.remarks(wanted.hsm_objects, found),
     )
+
+
+def _homes(relations: Relations, addresses: Mapping[str, Address]) -> dict[str, str]:
+    """Return, by identity, the name of the instance that reaches the same token: its own, else that of another."""
+    tokens = {
+        one.identity: (hsm["module"], hsm["token"])
+        for one in relations.presents
+        if one.kind == "instance" and (hsm := one.attributes.get("hsm"))
+    }
+    names = {token: name_of(addresses[identity]) for identity, token in tokens.items() if identity in addresses}
+    own = {identity: name_of(addresses[identity]) for identity in tokens if identity in addresses}
+    return {identity: names[token] for identity, token in tokens.items() if token in names} | own
 
 
 def _written(

@@ -28,17 +28,18 @@ def sentence(text: str) -> str:
     return whole if len(whole) <= _WORDS else whole[:_WORDS].rpartition("-")[0] or whole[:_WORDS]
 
 
-def unique(candidates: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def unique(candidates: Mapping[str, Sequence[str]], others: Iterable[str] = ()) -> dict[str, str]:
     """Return a name for each identity.
 
     Args:
         candidates: by identity: names in order of preference; those that are no names are passed over. The identity
             itself is the last resort.
+        others: names that are taken.
 
     Two objects that would have one name are told apart by numbers, in the order of their identities.
     """
     wanted = {identity: _first((*names, identity)) for identity, names in candidates.items()}
-    taken: set[str] = set()
+    taken = set(others)
     return {identity: _free(wanted[identity], taken) for identity in sorted(wanted, key=lambda one: (wanted[one], one))}
 
 

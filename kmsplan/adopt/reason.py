@@ -74,6 +74,8 @@ def _homeless(present: Present, relations: Relations, found: Mapping[str, str]) 
 
 def _alias(present: Present, relations: Relations, found: Mapping[str, str]) -> str | None:
     key, name = str(present.attributes["key"]), present.identity.removeprefix(ALIAS_PREFIX)
+    if key.startswith(ALIAS_PREFIX):
+        return f"it points at {key}, which is no key"
     if key not in relations.known or key in found:
         return f"it points at {key}, which is left out"
     if not _ALIAS.match(name) or name.startswith(ALIAS_PREFIX):

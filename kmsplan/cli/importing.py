@@ -73,7 +73,8 @@ def import_(
     plan. For example: kmsplan import key.orders key-hzz62f1cb66fa42qo3i9q
 
     With --all --out DIR nothing is adopted: files are written that declare and import everything that the KMS holds,
-    for a configuration of its own: kmsplan import --all --out adopted
+    and a key for every key that others made in its HSMs, for a configuration of its own: kmsplan import --all --out
+    adopted
 
     With --terraform STATE --out DIR such files are written for the keys, aliases and instances that a Terraform state
     holds, without asking the KMS: terraform state pull | kmsplan import --terraform - --out keys
@@ -215,6 +216,10 @@ class _Import:
         from kmsplan.apply.outcome import exit_code  # noqa: PLC0415
 
         applied = self._carry_out(stop)
+        if applied.unwitnessed is not None:
+            from kmsplan.cli.witnessing import untold  # noqa: PLC0415
+
+            self._session.warn(untold(applied.recorded.serial, applied.unwitnessed))
         code = exit_code(applied.outcome)
         if code == ExitCode.DONE and applied.plan is not None:
             for change in applied.plan.changes:

@@ -75,6 +75,8 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "K428": "Waiver lasts longer than a year",
         "K429": "Policy not usable",
         "K430": "Policy rule not usable",
+        "K431": "No object of a token can be named here",
+        "K432": "Object of a token named twice",
         "K501": "Instance not declared",
         "K502": "Key not declared",
         "K503": "Malformed address",

@@ -22,6 +22,7 @@ from kmsplan.kms.external import (
     path_problem,
     url_problem,
 )
+from kmsplan.kms.hsmobject import HSM_OBJECT_PATTERN, ID_BYTES
 from kmsplan.kms.naming import ALIAS_PREFIX, DESCRIPTION_LENGTH, OWNER_TAG, TAG_LIMIT, alias_problem, tag_problem
 from kmsplan.kms.wording import quoted, shown
 from kmsplan.resource.key import ALIAS_NAME_SCHEMA, DURATION
@@ -221,6 +222,11 @@ def _external_key(text: str) -> Told:
     return "K204", f"{quoted(text)} cannot be what a key manager calls a key: such a name is made of {form}."
 
 
+def _hsm_object(text: str) -> Told:
+    form = f"two hexadecimal digits for each of its bytes, at most {ID_BYTES}, as pkcs11-tool --list-objects shows them"
+    return "K204", f"{quoted(text)} is no CKA_ID: such an id is written as {form}."
+
+
 def _endpoint(text: str) -> Told:
     return "K204", f"{quoted(text)} is no endpoint. Write HOST or HOST:PORT, without https://."
 
@@ -257,6 +263,7 @@ def _patterns() -> dict[str, Callable[[str], Told]]:
         FINGERPRINT_PATTERN: _fingerprint,
         ACCESS_KEY_ID_PATTERN: _access_key_id,
         EXTERNAL_KEY_PATTERN: _external_key,
+        HSM_OBJECT_PATTERN: _hsm_object,
         key["material"].schema["properties"]["expires"]["pattern"]: _date,
         DAY_PATTERN: _day,
     }

@@ -24,6 +24,7 @@ from kmsplan.config.encryption import check_stores, encryption
 from kmsplan.config.expand import Expanded, expand
 from kmsplan.config.external import check_external
 from kmsplan.config.folder import configuration_files, read
+from kmsplan.config.hsmobjects import check_hsm_objects
 from kmsplan.config.importing import check_materials
 from kmsplan.config.objects import Objects, build
 from kmsplan.config.place import Source
@@ -108,6 +109,7 @@ def _load(
     values, expanded, objects = _objects(folder, variables, variable_files, environ, problems)
     check_rules(objects, problems, own_backends=written_for_cloud(expanded) is None)
     check_external(objects, problems)
+    check_hsm_objects(objects, problems)
     check_cloud(expanded, objects, problems, root)
     check_materials(objects, problems, root=root, now=now)
     check_stores(expanded, problems)

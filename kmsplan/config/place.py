@@ -34,6 +34,16 @@ def _escape(char: str) -> str:
     return repr(char)[1:-1]
 
 
+def concealed(line: str) -> str:
+    """Return a line without what looks like a literal secret."""
+    return without_login(re.sub(_SECRET, r"\1(not shown)", line))
+
+
+def without_login(text: str) -> str:
+    """Return text without the user and the password of a URL."""
+    return re.sub(_LOGIN, r"\1(not shown)@", text)
+
+
 class Source:
     """The text of one file. Offsets count characters from 0."""
 
@@ -63,8 +73,7 @@ class Source:
         start, end = self.starts[span.line - 1], self.starts[span.line] - 1
         if span.column > EXCERPT_LENGTH:
             return None
-        line = re.sub(_SECRET, r"\1(not shown)", self.text[start:end].rstrip("\r"))
-        line = re.sub(_LOGIN, r"\1(not shown)@", line)[:EXCERPT_LENGTH]
+        line = concealed(self.text[start:end].rstrip("\r"))[:EXCERPT_LENGTH]
         # One character for one, so that a caret below still points at its column.
         return "".join(char if char.isprintable() else " " if char == "\t" else "\ufffd" for char in line)
 

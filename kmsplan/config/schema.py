@@ -32,7 +32,10 @@ REMOVED_PATTERN: Final = rf"{ADDRESS_PATTERN[:-1]}(~[1-9][0-9]*)?$"
 """Addresses of predecessors, too."""
 _REFERENCE: Final = {"type": "string", "pattern": r"\$\{"}
 NOT_DEFAULTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
-    {"key": frozenset({"aliases", "external_key", "for_each", "material"}), "instance": frozenset({"hsm", "proxy"})}
+    {
+        "key": frozenset({"aliases", "external_key", "for_each", "hsm_object", "material"}),
+        "instance": frozenset({"hsm", "proxy"}),
+    }
 )
 """Attributes that only one object can have, and so no default is offered for."""
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.engine import hsmwrapped
+from kmsplan.engine.hsm.attachment import Attachment, is_attached
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import listing
 from kmsplan.engine.keystore import version as versions
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from kmsplan.engine.core import Core
+    from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.keystore.instance import InstanceRow
 
 Row = dict[str, Any]
@@ -33,6 +35,10 @@ _MISSING: Final[Mapping[KeyType, str]] = MappingProxyType(
     }
 )
 """What is said of a key whose backend answers, and does not have its material, by the types that keep it outside."""
+_NOT_THE_SAME: Final = (
+    "the HSM does not hold the object any more that the key stands for (hsm_object), or another key is in its place, "
+    "which is not used. Whoever made it, or the token's backup, has to bring it back; or schedule the key's deletion"
+)
 _UNOPENABLE: Final = (
     "the HSM does not hold the key any more that wraps its material (HsmEncryptedDatabase): it was destroyed there. "
     "Restore the token from its backup, or schedule the key's deletion"
@@ -60,6 +66,7 @@ def describe(core: Core, ids: Collection[str] | None, *, check_material: bool) -
         vaults = [row for kind in _MISSING for row in instances.of_type(db, kind)]
         states = witnessed(db)
         references = [(vault, versions.references(db, vault.instance_id)) for vault in vaults if check_material]
+        objects = _objects(db, vaults)
     prefix = core.identity.arn_prefix
     vault_ids = {vault.instance_id for vault in vaults if vault.type == KeyType.HARDWARE}
     elsewhere = {vault.instance_id for vault in vaults if vault.type == KeyType.EXTERNAL}
@@ -71,6 +78,7 @@ def describe(core: Core, ids: Collection[str] | None, *, check_material: bool) -
         counts = row["usage"] == KeyUsage.ENCRYPT and not public and row["instance_id"] not in elsewhere
         row["encryptions"] = uses if counts else None
         row["versions"] = public or None  # of asymmetric keys, whose versions somebody makes
+        row["hsm_object"] = objects.get(row["key_id"])
     for row in found["alias"]:
         row["arn"] = prefix + row["alias"]
     unreadable = _check_material(core, references, found["key"])
@@ -81,6 +89,16 @@ def describe(core: Core, ids: Collection[str] | None, *, check_material: bool) -
         unreadable=unreadable,
         states=states,
     )
+
+
+def _objects(db: Connection, vaults: Iterable[InstanceRow]) -> dict[str, str]:
+    """Return, by key, the CKA_ID of the object in its token that it stands for."""
+    tokens = {(vault.module, vault.token) for vault in vaults if vault.type == KeyType.HARDWARE}
+    return {
+        key_id: Attachment.parse(reference).identity.hex()
+        for module, token in tokens
+        for reference, key_id in versions.attached_in(db, module, token)
+    }
 
 
 def _complete_instance(row: Row, tags: dict[str, dict[str, str]]) -> None:
@@ -130,7 +148,8 @@ def _check_material(
             unreadable |= dict.fromkeys((*wanted.values(), *wrapped), str(error))
             continue
         for reference in missing:
-            _mark(by_id[wanted[reference]], _MISSING[KeyType(vault.type)])
+            attached = vault.type == KeyType.HARDWARE and is_attached(reference)
+            _mark(by_id[wanted[reference]], _NOT_THE_SAME if attached else _MISSING[KeyType(vault.type)])
         for key_id in closed:
             _mark(by_id[key_id], _UNOPENABLE)
     return unreadable

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kmsplan.engine.audit import ACCEPTED
 from kmsplan.engine.execution import commit
+from kmsplan.engine.hsm.attachment import is_attached
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.protection.protocol import NotOfferedError, ProtectionUnavailableError
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from kmsplan.engine.audit import Request
     from kmsplan.engine.core import Core
     from kmsplan.engine.keystore.instance import InstanceRow
+    from kmsplan.engine.keystore.transaction import Transaction
     from kmsplan.engine.keystore.version import Unsettled, VersionRow
-    from kmsplan.engine.keystore.writer import Transaction
     from kmsplan.engine.material import Design
     from kmsplan.engine.protection.protocol import Generated, Protection
 
@@ -142,8 +143,8 @@ def _proven(core: Core, design: Design, reference: bytes, make: Callable[[Protec
 
 
 def holds(instance: InstanceRow, version: VersionRow) -> bool:
-    """Return whether an HSM holds the material of a new version, so that the version was begun in the database."""
-    return instance.type == KeyType.HARDWARE and version.wrapped is None
+    """Return whether an HSM made the material of a new version, so that the version was begun in the database."""
+    return instance.type == KeyType.HARDWARE and version.wrapped is None and not is_attached(version.reference)
 
 
 def settle(core: Core) -> dict[str, str]:
@@ -196,6 +197,8 @@ def _destroy_material(core: Core, condemned: Unsettled) -> str | None:
     """Destroy the material; return why that cannot be done now, or None."""
     if not condemned.reference:
         return None  # imported material that was destroyed before its key was
+    if is_attached(condemned.reference):
+        return None  # never ours to destroy
     with core.store.read() as db:
         row = instances.load(db, condemned.instance_id)
     if row is None:

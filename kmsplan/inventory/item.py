@@ -48,6 +48,8 @@ class Item:
     """Bits: of the secret of a symmetric key, of the modulus of RSA, of the order of a curve."""
     usage: str | None = None
     origin: str | None = None
+    hsm_object: str | None = None
+    """The CKA_ID of the object of a token that it stands for: its material was there before it."""
     state: str | None = None
     """The API's KeyState."""
     created: datetime | None = None

@@ -58,6 +58,7 @@ _KEY: Final[dict[str, Any]] = {
     "data_lifetime": {**_MAYBE, "description": "The tag `data-lifetime`."},
     "harvest": {**_FLAG, "description": "Whether what it encrypts today can be kept for a later quantum computer."},
     "note": _TEXT,
+    "hsm_object": {**_MAYBE, "description": "The object of a token that it stands for, which was there before it."},
     "quantum": {"enum": [*(kind.value for kind in QuantumClass), None]},
     "quantum_level": {**_NUMBER, "maximum": 6, "description": "NIST's security category; 0: none is met."},
     "unknown": {**_NAMES, "description": "Names of the values that nobody could tell; they are null, or not whole."},

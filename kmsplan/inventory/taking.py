@@ -143,7 +143,7 @@ def _item(
     spec = None if facts["spec"] is UNKNOWN else facts["spec"]
     usage = None if facts["usage"] is UNKNOWN else facts["usage"]
     type_ = around.type(told.get("instance")) if rest["kind"] == "key" else None
-    facts["protection"] = protection(type_, told)
+    facts["protection"], facts["hsm_object"] = protection(type_, told), told.get("hsm_object")
     facts["size"] = _BITS.get(spec or "", UNKNOWN)
     facts["quantum"] = quantum(spec) or UNKNOWN
     unknown = {name for name, value in facts.items() if value is UNKNOWN}

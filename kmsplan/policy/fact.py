@@ -56,6 +56,7 @@ def key_facts(kind: str, attributes: Attributes, *, instance_type: str | None, a
         "key.symmetric": spec.symmetric,
         "key.usage": attributes["usage"] or spec.default_usage.value,
         "key.origin": attributes["origin"],
+        "key.hsm_object": attributes.get("hsm_object") or "",
         "key.instance": attributes.get("instance") or "",
         "key.rotation_days": math.ceil((attributes.get("rotation") or 0) / DAY),
         "key.min_versions": attributes.get("min_versions") or 0,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from kmsplan.kms.lifecycle import LIFECYCLE, KeyState
-from kmsplan.kms.operation import OPERATIONS
 from kmsplan.kms.policy import ALLOW
+from kmsplan.kms.settling import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kmsplan.kms.trail import Event
     from kmsplan.provider.importing import Importing
     from kmsplan.provider.watch import Watch
+    from kmsplan.resource.hsmobject import HsmObject
 
 OFFER: Final = Offer(
     name="the embedded engine",
@@ -37,6 +38,7 @@ OFFER: Final = Offer(
     },
     origins=frozenset(origin.value for origin in Origin),
     storage_mechanisms=frozenset(mechanism.value for mechanism in KeyStorageMechanism),
+    hsm_objects=True,
 )
 TRAIL_LIMIT: Final = 2_000_000
 """Entries of the audit trail that are looked through for who did something: about half a second's worth."""
@@ -88,6 +90,23 @@ class EmbeddedReader:
         """Read the whole engine once; it is cheaper than asking for each of many."""
         with self._watch.reading():
             return _observe(self._engine, identities)
+
+    def hsm_objects(self, instance: str) -> tuple[HsmObject, ...]:
+        """Ask the instance's token; the engine and the token are left as they are."""
+        from kmsplan.resource.hsmobject import HsmObject  # noqa: PLC0415 - an import alone asks for them
+
+        return tuple(
+            HsmObject(
+                instance=instance,
+                object_id=found.identity,
+                label=found.label,
+                spec=found.spec,
+                usages=found.usages,
+                problem=found.problem,
+                never_left=found.never_left,
+            )
+            for found in self._engine.hsm_objects(instance)
+        )
 
     def newest(self, actions: Collection[str]) -> Iterator[Event]:
         """Read the audit trail backwards, `TRAIL_LIMIT` entries at most."""
@@ -240,6 +259,7 @@ def _key(row: Mapping[str, Any]) -> Present:
                 "origin": row["origin"],
                 "storage_mechanism": row["storage_mechanism"],
                 "external_key": row["external_key_id"],
+                "hsm_object": row["hsm_object"],
                 "description": row["description"],
                 "enabled": row["state"] != "Disabled",
                 "rotation": row["rotation"],

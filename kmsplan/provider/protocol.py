@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from kmsplan.kms.operation import Operation
     from kmsplan.kms.trail import Event
+    from kmsplan.resource.hsmobject import HsmObject
     from kmsplan.resource.offer import Offer
     from kmsplan.resource.value import Observed
 
@@ -50,6 +51,18 @@ class Trail(Protocol):
 
     def newest(self, actions: Collection[str]) -> Iterator[Event]:
         """Yield successful calls of these actions, the newest first; the reader may stop at any."""
+
+
+@runtime_checkable
+class Tokens(Protocol):
+    """Tells what HSMs hold that is not the KMS's: a reader of a KMS that can let a key stand for such an object."""
+
+    def hsm_objects(self, instance: str) -> tuple[HsmObject, ...]:
+        """Return the keys in a hardware instance's token that no KMS made, and that no key stands for yet.
+
+        Raises:
+            KmsError: the token does not answer.
+        """
 
 
 class Provider(Reader, Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kmsplan.kms.naming import Owner
-from kmsplan.resource.address import Address, kind_of
+from kmsplan.resource.address import Address, current, kind_of
 from kmsplan.resource.kinds import KINDS, REFERENCES
 from kmsplan.resource.step import Status
 from kmsplan.resource.value import ABSENT, Observation, Observed, Present
@@ -45,8 +45,11 @@ class RecordedReader:
             identity=record.identity,
             attributes=attributes,
             state=_state(record),
-            owner=None if kind == "alias" else str(Owner(self._recorded.lineage, record.address, "recorded")),
+            owner=None if kind == "alias" else str(self._owner(record)),
         )
+
+    def _owner(self, record: Record) -> Owner:
+        return Owner(self._recorded.lineage, current(record.address), "recorded")
 
 
 def _state(record: Record) -> str:

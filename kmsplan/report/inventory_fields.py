@@ -47,6 +47,7 @@ _PLAIN: Final = (
     "data_lifetime",
     "harvest",
     "note",
+    "hsm_object",
 )
 """Fields of an item that are said as they are; those behind them are of what a quantum computer does to it."""
 FIELDS: Final[Mapping[str, Callable[[Item], Any]]] = MappingProxyType(

@@ -33,6 +33,11 @@ def retired(value: Address, number: int) -> Address:
     return Address(f"{value}{RETIRED_MARK}{number}")
 
 
+def current(value: Address) -> Address:
+    """Return the address that a predecessor had, which is its successor's; any other as it is."""
+    return Address(value.partition(RETIRED_MARK)[0])
+
+
 def is_retired(value: Address) -> bool:
     """Return whether this is a predecessor's address."""
     return RETIRED_MARK in value

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kmsplan.kms.capability import VERSIONS_LIMIT, KeyStorageMechanism, Origin
 from kmsplan.kms.external import EXTERNAL_KEY_PATTERN
+from kmsplan.kms.hsmobject import HSM_OBJECT_PATTERN, canonical_object
 from kmsplan.kms.naming import DAY, DESCRIPTION_LENGTH, parse_duration
 from kmsplan.kms.operation import (
     CancelKeyDeletion,
@@ -119,6 +120,14 @@ ATTRIBUTES = (
         mutability=_REPLACES,
         doc="External instances only: what the key manager calls the key.",
         schema={"type": "string", "pattern": EXTERNAL_KEY_PATTERN},
+    ),
+    Attribute(
+        name="hsm_object",
+        mutability=_REPLACES,
+        doc="Hardware instances only: the CKA_ID, in hexadecimal digits and in quotes, of a key that is in the token "
+        "already; this key stands for it. The object is never changed or destroyed.",
+        schema={"type": "string", "pattern": HSM_OBJECT_PATTERN},
+        canonical=canonical_object,
     ),
     Attribute(
         name="description",
@@ -289,6 +298,7 @@ def _create_key(attributes: Attributes) -> CreateKey:
         origin=attributes["origin"],
         storage_mechanism=attributes.get("storage_mechanism"),
         external_key_id=attributes.get("external_key"),
+        hsm_object=attributes.get("hsm_object"),
         description=attributes["description"],
         rotation=attributes["rotation"],
         policy=attributes.get("policy"),

@@ -18,3 +18,5 @@ class Offer:
     """By instance type."""
     origins: frozenset[str]
     storage_mechanisms: frozenset[str]
+    hsm_objects: bool = False
+    """Whether a key can stand for an object that is in an HSM's token already."""

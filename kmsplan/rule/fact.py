@@ -64,6 +64,7 @@ _KEY: Final = (
     Fact("key.symmetric", _BOOL, "Whether one secret does and undoes."),
     Fact("key.usage", _STRING, "`ENCRYPT/DECRYPT`, `SIGN/VERIFY` or `GENERATE_MAC/VERIFY_MAC`."),
     Fact("key.origin", _STRING, "`Aliyun_KMS` or `EXTERNAL` (imported)."),
+    Fact("key.hsm_object", _STRING, "The object of a token that it stands for (`hsm_object`), or empty."),
     Fact("key.instance", _STRING, 'Its instance\'s address, or identity where nobody manages that; "" without one.'),
     Fact("key.instance_type", _STRING, '`software`, `hardware` or `external`; "" without an instance.', sometimes=True),
     Fact("key.can_rotate", _BOOL, "Whether the KMS offers automatic rotation for such a key.", sometimes=True),

@@ -13,11 +13,16 @@ from hypothesis import strategies as st
 
 from kmsplan.adopt.files import files
 from kmsplan.adopt.inventory import Wanted, take
+from kmsplan.adopt.written import Secrets
+from kmsplan.config.configuration import SecretReference
+from kmsplan.config.diagnostic import Span
 from kmsplan.config.load import load
 from kmsplan.kms.naming import Owner
 from kmsplan.plan.plan import Action, PlanOptions
 from kmsplan.plan.planner import make_plan
 from kmsplan.provider.embedded import OFFER
+from kmsplan.resource.address import kind_of
+from kmsplan.resource.hsmobject import HsmObject
 from kmsplan.resource.value import Observed, Present
 from kmsplan.state.record import Record, Recorded
 
@@ -91,6 +96,7 @@ def key(number: int, drawn: dict[str, Any]) -> Present:
         "origin": "Aliyun_KMS",
         "storage_mechanism": None,
         "external_key": None,
+        "hsm_object": None,
         "imported": None,
         "versions": 1,
     }
@@ -163,3 +169,72 @@ def test_what_is_written_does_not_depend_on_the_order_in_which_the_kms_lists(obs
     assert files(take(replace(observed, others=tuple(shuffled)), Wanted()), engine) == files(
         take(observed, Wanted()), engine
     )
+
+
+@st.composite
+def tokens(draw: st.DrawFn) -> tuple[Observed, list[HsmObject]]:
+    """An engine with a hardware instance, some keys in it, and others in its token."""
+    hsm = {"module": "/m.so", "token": "t"}
+    vault = replace(instance(0, {}), attributes={**instance(0, {}).attributes, "type": "hardware", "hsm": hsm})
+    own = {"instance": 0, "rotation": None}
+    keys = [key(number, {**drawn, **own}) for number, drawn in enumerate(draw(st.lists(KEYS, max_size=2)))]
+    inside = [replace(one, attributes={**one.attributes, "storage_mechanism": "HsmInternal"}) for one in keys]
+    names = st.sampled_from(["00", "09", "10", "1e51", "0e12", "12345678", b"0x".hex()])
+    ids = draw(st.lists(names | st.binary(min_size=1, max_size=64).map(bytes.hex), max_size=6, unique=True))
+    kinds = st.sampled_from(
+        [("Aliyun_AES_256", "ENCRYPT/DECRYPT"), ("EC_P256", "SIGN/VERIFY"), ("RSA_2048", "ENCRYPT/DECRYPT"), None]
+    )
+    found = []
+    for name in ids:
+        kind, label = draw(kinds), draw(TEXTS | st.just("\x1b[2J\0"))
+        told: dict[str, Any] = {"problem": "no"} if kind is None else {"spec": kind[0], "usages": (kind[1],)}
+        found.append(HsmObject(instance="kst-0", object_id=name, label=label, never_left=draw(st.booleans()), **told))
+    return Observed(environment="model", objects={}, others=(vault, *inside)), found
+
+
+@settings(max_examples=60, deadline=None)
+@given(tokens())
+def test_what_an_hsm_holds_is_declared_or_named_and_nothing_is_left_to_plan_after_the_apply(
+    drawn: tuple[Observed, list[HsmObject]],
+) -> None:
+    observed, found = drawn
+    pin = SecretReference(source="env", name="PIN", span=Span("kmsplan.yaml", 1, 1, 1, 1))
+    inventory = take(observed, Wanted(hsm_objects=found, secrets=Secrets(pins={("/m.so", "t"): pin})))
+    good = {one.object_id for one in found if one.problem is None}
+    assert {one.written["hsm_object"] for one in inventory.objects if one.made} == good
+    assert len(inventory.left_out) == len(found) - len(good)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in files(inventory, {"embedded": {"path": "/engine"}}).items():
+            (Path(folder) / name).write_text(text, encoding="utf-8")
+        configuration = load(Path(folder), variables={}, variable_files=(), environ={}, now=NOW)
+
+    def plan(recorded: Recorded, seen: Observed) -> Any:
+        options = PlanOptions(now=NOW)
+        return make_plan(configuration=configuration, recorded=recorded, observed=seen, offer=OFFER, options=options)
+
+    first = plan(Recorded(lineage="4f1d", serial=0, environment=""), observed)
+    assert first.violations == ()
+    made = [change for change in first.changes if change.action is Action.CREATE]
+    assert sorted(change.after["hsm_object"] for change in made) == sorted(good)
+    assert {change.action for change in first.changes} <= {Action.CREATE, Action.ADOPT}
+
+    identities = {change.address: change.identity or f"key-made-{change.address}" for change in first.changes}
+    attributes = {change.address: change.after for change in first.changes}
+    records = {
+        address: Record(address=address, identity=identity, attributes=attributes[address])
+        for address, identity in identities.items()
+    }
+    seen = {
+        identity: Present(
+            kind=kind_of(address),
+            identity=identity,
+            attributes={
+                name: identities.get(value, value) if name == "instance" else value
+                for name, value in attributes[address].items()
+            },
+            owner=str(Owner("4f1d", address, "made")),
+        )
+        for address, identity in identities.items()
+    }
+    after = Recorded(lineage="4f1d", serial=1, environment="model", records=records)
+    assert plan(after, Observed(environment="model", objects=seen)).empty

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kmsplan.engine import hardware, material, moment
 from kmsplan.engine.access.decision import require_owner_kept
-from kmsplan.engine.action import external
+from kmsplan.engine.action import attaching, external
 from kmsplan.engine.action.key import policy_text, require_rotation
 from kmsplan.engine.action.work import find_instance
 from kmsplan.engine.keystore import instance as instances
@@ -78,13 +78,19 @@ def with_material(core: Core, request: Request, operation: CreateKey) -> Iterato
         instance=row,
         mechanism=_mechanism(row, operation),
     )
-    made = (
-        material.made(core, request, design)
-        if operation.external_key_id is None
-        else external.attached(core, request, design, operation.external_key_id)
-    )
-    with made as version:
+    with _first_version(core, request, design, operation) as version:
         yield Made(new_id, row, version)
+
+
+def _first_version(
+    core: Core, request: Request, design: material.Design, operation: CreateKey
+) -> AbstractContextManager[VersionRow]:
+    """Return what makes the first version, or finds what it stands for."""
+    if operation.external_key_id is not None:
+        return external.attached(core, request, design, operation.external_key_id)
+    if operation.hsm_object is not None:
+        return attaching.attached(core, request, design, operation.hsm_object)
+    return material.made(core, request, design)
 
 
 def _home(db: Connection, operation: CreateKey) -> InstanceRow:
@@ -125,6 +131,7 @@ def _check(row: InstanceRow, operation: CreateKey) -> None:
         raise invalid("KeyUsage", f"{facts.spec} is for {' or '.join(facts.usages)}")
     _check_mechanism(key_type, operation.storage_mechanism)
     external.require_name(key_type, operation.external_key_id)
+    attaching.require_fitting(key_type, operation)
     if operation.origin == Origin.EXTERNAL:
         refusal = import_refusal(key_type, facts.spec)
         if refusal:
@@ -168,6 +175,8 @@ def create(work: Work, operation: CreateKey) -> str:
         require_room(work.db, made.instance.instance_id)
         external.require_unused(work.db, made.instance.instance_id, operation.external_key_id)
         if made.version is not None:
+            if operation.hsm_object is not None:
+                attaching.require_unattached(work.db, made.instance, made.version)
             versions.insert(work.db, made.version)
     keys.insert(work.db, _row(work, operation))
     tags.put(work.db, made.key_id, operation.tags)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from kmsplan.engine import hardware
 from kmsplan.engine.action.work import find_instance
 from kmsplan.engine.audit import OK
+from kmsplan.engine.hsm.attachment import left_in_hsm
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import key as keys
 from kmsplan.engine.keystore import version as versions
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.core import Core
     from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.keystore.instance import InstanceRow
-    from kmsplan.engine.keystore.writer import Transaction
+    from kmsplan.engine.keystore.transaction import Transaction
     from kmsplan.kms.operation import ReleaseKmsInstance
 
 
@@ -70,14 +71,16 @@ def _destroy(core: Core, transaction: Transaction, request: Request, name: str) 
             f"Deletion protection of {counted(len(protected), 'key')} in {name} is enabled: "
             f"{protected[0]}{' and others' if len(protected) > 1 else ''}. Turn it off first (SetDeletionProtection).",
         )
+    stays: dict[str, list[bytes]] = {}
     if row.type == KeyType.HARDWARE:
-        versions.condemn_instance(db, row.instance_id)
+        stays = versions.condemn_instance(db, row.instance_id)
     else:
         versions.destroy_instance(db, row.instance_id)
     keys.remove_instance(db, row.instance_id)
     for key_id, _ in inside:
         destroyed = core.request(request.caller, "DeleteKey", key_id)
         destroyed.request_id = request.request_id
+        destroyed.parameters = left_in_hsm(stays.get(key_id, ()))
         transaction.entries.append(destroyed.entry(OK))
     return [key_id for key_id, _ in inside]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from kmsplan.engine.caller import Caller
     from kmsplan.engine.core import Core
-    from kmsplan.engine.keystore.writer import Transaction
+    from kmsplan.engine.keystore.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ _SECONDS: Final[Mapping[Op, float]] = {
     # Making a key of 4,096 bits takes SoftHSM up to half a minute on a busy machine, and a smart card minutes.
     **dict.fromkeys((Op.GENERATE, Op.GENERATE_WRAPPED, Op.WRAPPING_KEY, Op.PROBE_WRAPPINGS), 180.0),
     **dict.fromkeys((Op.ABSENT, Op.PREPARE, Op.FIND, Op.DESTROY, Op.PROBE, Op.REPORT), _SEARCH_SECONDS),
+    **dict.fromkeys((Op.OBJECTS, Op.ATTACH, Op.DETACHED), _SEARCH_SECONDS),
 }
 _END_SECONDS: Final = 5.0
 _PACKAGE_PARENT: Final = str(Path(kmsplan.__file__).parents[1])
@@ -89,8 +90,9 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs."""
-        return self._process is not None and self._process.poll() is None
+        """Whether the process still runs, and no call was left in the middle."""
+        left = self._lanes.broken or self._pipeline.broken
+        return self._process is not None and self._process.poll() is None and not left
 
     def call(self, op: Op, *fields: bytes, quick: bool = False) -> list[bytes]:
         """Let the worker do one operation; called from any thread.

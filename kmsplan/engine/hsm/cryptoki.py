@@ -32,7 +32,7 @@ from pkcs11.exceptions import (
 from pkcs11.types import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from pkcs11.types import Session
 
@@ -69,6 +69,10 @@ _ERRORS: Final[dict[int, type[PKCS11Error]]] = {
 _BATCH: Final = 1024
 _ID_ROOM: Final = 64
 """Bytes kept for a CKA_ID when listing; a longer one is no reference of ours."""
+_ATTRIBUTE_ROOM: Final = 1024
+"""Bytes kept for one of several attributes: twice the longest modulus."""
+_ATTRIBUTES_SAY: Final = frozenset({_CKR_OK, 0x11, 0x12, 0x150})
+"""CKR_ATTRIBUTE_SENSITIVE, _TYPE_INVALID and BUFFER_TOO_SMALL: each attribute's length says if it was read (5.7.5)."""
 
 _ulong = ctypes.c_ulong
 _pointer = ctypes.c_void_p
@@ -188,6 +192,36 @@ class Library(_pkcs11.lib):
         template.value = ctypes.addressof(room)
         self._call("C_GetAttributeValue", *arguments)
         return room.raw[: template.length]
+
+    def attributes(self, session: Session, handle: int, kinds: Sequence[int]) -> dict[int, bytes]:
+        """Return those of several attributes that can be read, in one call; one that is out of all measure is left out.
+
+        Raises:
+            PKCS11Error: the object itself cannot be read.
+        """
+        rooms = [ctypes.create_string_buffer(_ATTRIBUTE_ROOM) for _ in kinds]
+        template = (_Attribute * len(kinds))(
+            *(
+                _Attribute(kind, ctypes.addressof(room), _ATTRIBUTE_ROOM)
+                for kind, room in zip(kinds, rooms, strict=True)
+            )
+        )
+        value = self.functions["C_GetAttributeValue"](session.handle, handle, template, len(kinds))  # type: ignore[attr-defined]
+        if value not in _ATTRIBUTES_SAY:
+            check("C_GetAttributeValue", value)
+        return {
+            kind: room.raw[: item.length]
+            for kind, room, item in zip(kinds, rooms, template, strict=True)
+            if item.length <= _ATTRIBUTE_ROOM
+        }
+
+    def handles(self, session: Session) -> list[int]:
+        """Return the handles of all objects, those of sessions too, by an unfiltered search.
+
+        Raises:
+            PKCS11Error: the search failed.
+        """
+        return self._search(session)
 
     def destroy(self, session: Session, handle: int) -> None:
         """Destroy one object.

@@ -17,6 +17,7 @@ from pkcs11.exceptions import (
 )
 
 from kmsplan.engine.hsm import cryptoki, mechanism, probing
+from kmsplan.engine.hsm.attached import Attached
 from kmsplan.engine.hsm.copies import Copies
 from kmsplan.engine.hsm.index import Index, Objects
 from kmsplan.engine.hsm.loaded import Loaded
@@ -60,6 +61,7 @@ class Driver:
         self.login = login
         self.index = Index(library, login)
         self.loaded = Loaded(library, login, self.index)
+        self.attached = Attached(self)
         self._token = token
         self._entropy = entropy
         self._copies = Copies(library, login, self.index)
@@ -257,8 +259,10 @@ class Driver:
         Raises:
             TokenFaultError: ABSENT, NOT_LOADED; NO_SENTINEL or SICK where nothing can be said.
         """
-        if len(reference) == LOADED_BYTES:
-            return self.loaded.handle(reference, refused=refused)
+        if len(reference) != REFERENCE_BYTES:
+            if len(reference) == LOADED_BYTES:
+                return self.loaded.handle(reference, refused=refused)
+            return self.attached.handle(seat, reference, refused=refused)
         if refused is not None:
             self._copies.drop(reference)
             return self.find(seat, reference, refused=refused)

@@ -11,6 +11,7 @@ from kmsplan.engine.protection.protocol import (
     InvalidMaterialError,
     NotOfferedError,
     ProtectionUnavailableError,
+    UnfitObjectError,
     WrapperMissingError,
 )
 
@@ -171,6 +172,8 @@ def from_fault(error: TokenFaultError, module: str, token: str) -> Exception:
         return InvalidCiphertextError()
     if error.fault is Fault.INVALID_MATERIAL:
         return InvalidMaterialError()
+    if error.fault is Fault.UNFIT:
+        return UnfitObjectError(error.reason)
     if error.fault is Fault.INCAPABLE:
         return NotOfferedError(f"token {token!r} of the PKCS#11 module {module} {error.reason}")
     kind, what, remedy = _WORDS[error.fault]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from kmsplan.engine.hsm import importing, keeping
+from kmsplan.engine.hsm import importing, keeping, surveying
+from kmsplan.engine.hsm.attachment import is_attached
 from kmsplan.engine.hsm.message import KEK, LOADED_BYTES, REFERENCE_BYTES, SENTINEL, Op
 from kmsplan.kms.spec import Family, KeySpec, KeyUsage
 
@@ -23,7 +24,7 @@ def _reference(field: bytes) -> bytes:
 
 
 def _usable(field: bytes) -> bytes:
-    return field if len(field) == LOADED_BYTES else _reference(field)
+    return field if len(field) >= LOADED_BYTES else _reference(field)
 
 
 def _absent(driver: Driver, _seat: Seat, fields: list[bytes]) -> list[bytes]:
@@ -44,7 +45,10 @@ def _generate(driver: Driver, _seat: Seat, fields: list[bytes]) -> list[bytes]:
 
 
 def _find(driver: Driver, seat: Seat, fields: list[bytes]) -> list[bytes]:
-    driver.find(seat, _reference(fields[0]))
+    if is_attached(fields[0]):
+        driver.attached.handle(seat, fields[0])
+    else:
+        driver.find(seat, _reference(fields[0]))
     return []
 
 
@@ -108,6 +112,19 @@ def _unwrap(driver: Driver, seat: Seat, fields: list[bytes]) -> list[bytes]:
     return unwrapping.run(_reference(reference) if reference else None, _reference(wrapping_reference), wrapped)
 
 
+def _objects(driver: Driver, _seat: Seat, _fields: list[bytes]) -> list[bytes]:
+    return [json.dumps(surveying.survey(driver)).encode()]
+
+
+def _attach(driver: Driver, seat: Seat, fields: list[bytes]) -> list[bytes]:
+    return driver.attached.attach(seat, *_kind(fields), fields[2])
+
+
+def _detached(driver: Driver, seat: Seat, fields: list[bytes]) -> list[bytes]:
+    stands, gone = driver.attached.absent(seat, fields)
+    return [b"1" if stands else b"", *gone]
+
+
 def _kind(fields: list[bytes]) -> tuple[KeySpec, KeyUsage]:
     return KeySpec(fields[0].decode()), KeyUsage(fields[1].decode())
 
@@ -130,4 +147,7 @@ HANDLERS: Final[dict[int, Callable[[Driver, Seat, list[bytes]], list[bytes]]]] =
     Op.WRAPPING_KEY: _wrapping_key,
     Op.UNWRAP: _unwrap,
     Op.PREPARE_WRAPPING: _prepare_wrapping,
+    Op.OBJECTS: _objects,
+    Op.ATTACH: _attach,
+    Op.DETACHED: _detached,
 }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from pkcs11 import Mechanism
 from pkcs11.exceptions import FunctionFailed, GeneralError, PKCS11Error
 
-from kmsplan.engine.hsm import cryptoki, keeping, mechanism
+from kmsplan.engine.hsm import cryptoki, keeping, marking, mechanism
 from kmsplan.engine.hsm.cryptoki import BoundKey
 from kmsplan.engine.hsm.message import Fault, TokenFaultError
 from kmsplan.engine.hsm.opening import words
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 _MODULUS_BYTES: Final = mechanism.WRAPPING_BITS // 8
 _KEY_WRAP_OVERHEAD: Final = 8
 _BLOCK: Final = 8
-# An IV that no encryption takes but by a chance of 2^-96: what it yields is known to who may decrypt with the key only.
-_IV: Final = b"kmsplan-mark"
-_TEXT: Final = b"which material is this?"
 _SICKNESS: Final = (GeneralError, FunctionFailed)
 
 
@@ -114,11 +111,11 @@ class Unwrapping:
         trial = mechanism.unwrap(unwrapping, self._spec, self._usage, wrapped, oaep=self._oaep, extractable=True)
         self._scratch(scratch, trial)
         self._require_length(scratch, trial)
-        mark = self._mark(trial)
+        made = marking.mark(self._seat, self._spec, trial)
         if reference is None:
-            return [mark, keeping.keep(self._driver, self._seat, trial)]
+            return [made, keeping.keep(self._driver, self._seat, trial)]
         self._store(wrapper, reference, wrapped, oaep=self._oaep)
-        return [mark]
+        return [made]
 
     def _pair(self, scratch: ExitStack, reference: bytes | None, wrapper: int, wrapped: bytes) -> list[bytes]:
         ephemeral = mechanism.unwrap_secret(BoundKey(self._session, wrapper), self._oaep, wrapped[:_MODULUS_BYTES])
@@ -175,12 +172,6 @@ class Unwrapping:
         if not fits:
             raise TokenFaultError(Fault.INVALID_MATERIAL)
         return parts
-
-    def _mark(self, key: int) -> bytes:
-        """Return what the key makes of a fixed text: the same for the same material, and nothing without it."""
-        if self._facts.family is Family.AES:
-            return self._seat.encrypt(key, _IV, b"", _TEXT)
-        return self._seat.sign(key, mechanism.SIGNING[self._facts.algorithms[0]][0], _TEXT)
 
     def _scratch(self, scratch: ExitStack, handle: int) -> None:
         scratch.callback(keeping.discard, self._driver, self._session, handle)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import socket
@@ -73,6 +73,12 @@ class Op(IntEnum):
     what a symmetric key makes of a fixed text or nothing, then the wrapped material where there is no reference"""
     PREPARE_WRAPPING = 18
     """-> nothing; makes the key that wraps if it is not there"""
+    OBJECTS = 19
+    """-> JSON, the keys in the token that no engine made"""
+    ATTACH = 20
+    """spec, usage, CKA_ID -> fingerprint, public parts; of an object that is there already, which stays as it is"""
+    DETACHED = 21
+    """references of attached objects -> b"1" if a fresh search found the sentinel, those whose object is not there"""
 
 
 class Fault(IntEnum):
@@ -101,6 +107,8 @@ class Fault(IntEnum):
     """The token works and does not do this."""
     NO_KEK = 17
     """The sentinel works, and the key that wraps what is kept outside is not there."""
+    UNFIT = 18
+    """The token works, and no key can stand for this object of it."""
 
 
 class TokenFaultError(Exception):
@@ -171,6 +179,14 @@ def receive(lane: socket.socket) -> tuple[int, list[bytes]] | None:
     return unpack(frame)
 
 
+class Source(Protocol):
+    """What frames come from: a socket, or what stands for one."""
+
+    def recv(self, limit: int, /) -> bytes:
+        """Return some bytes; none where the peer has closed."""
+        ...
+
+
 class Stream:
     """The frames that come in on a lane, several at once where the peer does not wait for each answer.
 
@@ -178,7 +194,7 @@ class Stream:
         lane: what to read from; nobody else reads from it.
     """
 
-    def __init__(self, lane: socket.socket) -> None:
+    def __init__(self, lane: Source) -> None:
         self._lane = lane
         self._begun = b""
 
@@ -228,7 +244,7 @@ def _size(content: bytes, at: int) -> int:
     return size
 
 
-def _rest(lane: socket.socket, missing: int) -> bytes:
+def _rest(lane: Source, missing: int) -> bytes:
     parts = []
     while missing:
         part = _more(lane, missing)
@@ -237,7 +253,7 @@ def _rest(lane: socket.socket, missing: int) -> bytes:
     return b"".join(parts)
 
 
-def _more(lane: socket.socket, limit: int) -> bytes:
+def _more(lane: Source, limit: int) -> bytes:
     part = lane.recv(min(limit, _CHUNK_BYTES * 16))
     if not part:
         raise FrameError("the peer stopped in the middle of a frame")

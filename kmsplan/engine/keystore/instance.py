@@ -57,6 +57,12 @@ def of_type(db: Connection, key_type: str) -> list[InstanceRow]:
     return [InstanceRow(*row) for row in rows]
 
 
+def visible(db: Connection) -> list[InstanceRow]:
+    """Return the instances that anybody sees."""
+    rows = db.execute(f"SELECT {_COLUMNS} FROM instance WHERE instance_id NOT IN (?, ?)", HIDDEN)  # noqa: S608 - as above
+    return [InstanceRow(*row) for row in rows]
+
+
 def found_hidden(db: Connection, now: str) -> None:
     """Add the places of keys that are in no instance."""
     for instance_id, key_type in ((DEFAULT_CMK_HOME, KeyType.DEFAULT_CMK), (SERVICE_KEY_HOME, KeyType.SERVICE_KEY)):

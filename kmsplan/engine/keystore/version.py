@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from kmsplan.engine.keystore.connection import Connection
 
+_OWN_BYTES: Final = 16
+"""Length of the reference to material that the engine made in an HSM; one to somebody else's object is longer."""
 USES_LIMIT: Final = 2**32
 """Encryptions under one AES-GCM key with random IVs (SP 800-38D, 8.3)."""
 NOTHING: Final = b""
@@ -109,9 +111,17 @@ def destroy_all(db: Connection, key_id: str) -> None:
     db.execute("DELETE FROM key_version WHERE key_id = ?", (key_id,))
 
 
-def condemn_all(db: Connection, key_id: str) -> None:
-    """Note that the HSM material of every version of a key is to be destroyed."""
+def condemn_all(db: Connection, key_id: str) -> list[bytes]:
+    """Note that the HSM material of every version of a key is to be destroyed.
+
+    Returns:
+        References to the objects that stay, because they are somebody else's; their versions are gone.
+    """
+    stays = attached_of(db, key_id)
+    if stays:
+        db.execute("DELETE FROM key_version WHERE key_id = ? AND length(reference) > ?", (key_id, _OWN_BYTES))
     db.execute("UPDATE key_version SET status = 'destroying' WHERE key_id = ?", (key_id,))
+    return stays
 
 
 def destroy_instance(db: Connection, instance_id: str) -> None:
@@ -120,18 +130,30 @@ def destroy_instance(db: Connection, instance_id: str) -> None:
     db.execute("DELETE FROM key_version WHERE instance_id = ?", (instance_id,))
 
 
-def condemn_instance(db: Connection, instance_id: str) -> None:
+def condemn_instance(db: Connection, instance_id: str) -> dict[str, list[bytes]]:
     """Note that the HSM material of every ready version in an instance is to be destroyed; wrapped material goes now.
 
     One that is being made at this moment is left to who makes it.
+
+    Returns:
+        By key, references to the objects that stay, because they are somebody else's; their versions are gone.
     """
+    stays: dict[str, list[bytes]] = {}
+    rows = db.execute(
+        "SELECT key_id, reference FROM key_version WHERE instance_id = ? AND length(reference) > ?",
+        (instance_id, _OWN_BYTES),
+    )
+    for key_id, reference in rows:
+        stays.setdefault(key_id, []).append(reference)
     _destroy_wrapped(db, instance_id)
     db.execute(
-        "DELETE FROM key_version WHERE instance_id = ? AND status = 'ready' AND length(reference) = 0", (instance_id,)
+        "DELETE FROM key_version WHERE instance_id = ? AND status = 'ready' AND length(reference) <> ?",
+        (instance_id, _OWN_BYTES),
     )
     db.execute(
         "UPDATE key_version SET status = 'destroying' WHERE instance_id = ? AND status = 'ready'", (instance_id,)
     )
+    return stays
 
 
 def _destroy_wrapped(db: Connection, instance_id: str) -> None:
@@ -176,6 +198,24 @@ def references(db: Connection, instance_id: str) -> dict[bytes, str]:
         (instance_id,),
     )
     return dict(rows)
+
+
+def attached_of(db: Connection, key_id: str) -> list[bytes]:
+    """Return the references to somebody else's objects in an HSM that a key in a hardware instance stands for."""
+    rows = db.execute(
+        "SELECT reference FROM key_version WHERE key_id = ? AND length(reference) > ?", (key_id, _OWN_BYTES)
+    )
+    return [row[0] for row in rows]
+
+
+def attached_in(db: Connection, module: str | None, token: str | None) -> list[tuple[bytes, str]]:
+    """Return the references to somebody else's objects in a token that keys stand for, each with its key."""
+    rows = db.execute(
+        "SELECT v.reference, v.key_id FROM instance AS i JOIN key_version AS v ON v.instance_id = i.instance_id "
+        "WHERE i.module = ? AND i.token = ? AND length(v.reference) > ?",
+        (module, token, _OWN_BYTES),
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 def any_wrapped_by(db: Connection, module: str | None, token: str | None, mechanism: str) -> bool:

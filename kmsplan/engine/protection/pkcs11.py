@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kmsplan.engine.hsm.ability import Abilities
+from kmsplan.engine.hsm.attachment import Attachment, is_attached
 from kmsplan.engine.hsm.client import TokenName
 from kmsplan.engine.hsm.encoding import subject_public_key_info
 from kmsplan.engine.hsm.error import KeyUnusableError
@@ -19,11 +20,11 @@ from kmsplan.engine.hsm.message import KEK, REFERENCE_BYTES, SENTINEL, Fault, Op
 from kmsplan.engine.hsm.supervisor import Supervisor
 from kmsplan.engine.hsm.wrapping import Wrappings
 from kmsplan.engine.proof import works
-from kmsplan.engine.protection.protocol import Generated, NotOfferedError
+from kmsplan.engine.protection.protocol import FoundObject, Generated, NotOfferedError
 from kmsplan.kms.spec import SPECS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from kmsplan.engine.hsm.handle import Handle
     from kmsplan.kms.secret import SecretBytes
@@ -122,15 +123,49 @@ class Pkcs11Protection:
             )
         return Generated(secret=None, public_key=public_key)
 
+    def objects(self) -> tuple[FoundObject, ...]:
+        """Return the keys in the token that no engine made; see `Attacher`.
+
+        Raises:
+            HsmError: the token does not answer.
+        """
+        found = json.loads(self._supervisor.call(Op.OBJECTS)[0])
+        return tuple(
+            FoundObject(
+                identity=one["id"],
+                label=one["label"],
+                spec=one["spec"],
+                usages=tuple(one["usages"]),
+                problem=one["problem"],
+                never_left=one["never_left"],
+            )
+            for one in found
+        )
+
+    def attach(self, spec: KeySpec, usage: KeyUsage, identity: str) -> tuple[bytes, Generated]:
+        """Let a key stand for an object of the token; see `Attacher`.
+
+        Raises:
+            UnfitObjectError: there is no such object, or no such key can stand for it.
+            NotOfferedError: the token cannot use such keys.
+            HsmError: the token does not answer.
+        """
+        self._offered(spec, usage)
+        name = bytes.fromhex(identity)
+        fingerprint, *parts = self._supervisor.call(Op.ATTACH, spec.encode(), usage.encode(), name)
+        reference = Attachment(fingerprint, spec, name).reference
+        return reference, Generated(secret=None, public_key=subject_public_key_info(spec, parts))
+
     def open(self, spec: KeySpec, reference: bytes, secret: SecretBytes | None) -> Handle:
         """Return a handle on a key in the token.
 
         Raises:
-            ValueError: the reference does not have 16 bytes, or there is a secret, which no token key has.
+            ValueError: the reference is none, or there is a secret, which no token key has.
             NotOfferedError: no token key has that spec.
             HsmError: the token does not answer, or the key is not there.
         """
-        _check(reference)
+        if not is_attached(reference):
+            _check(reference)
         if secret is not None:
             raise ValueError("the material of a token key is in the token; a secret belongs to another backend")
         handle = self._handle(spec, reference)
@@ -215,22 +250,33 @@ class Pkcs11Protection:
         A module whose store was away finds nothing any more, so an absence counts only in a process that has just
         loaded the module.
 
+        Of an object that was attached it also counts as missing if another one is in its place.
+
         Raises:
-            ValueError: a reference does not have 16 bytes.
+            ValueError: a reference is none.
             HsmError: the token does not answer, or does not hold the sentinel.
         """
-        for reference in references:
+        attached = [reference for reference in references if is_attached(reference)]
+        own = [reference for reference in references if not is_attached(reference)]
+        for reference in own:
             _check(reference)
-        absent = self._absent(b"".join(references)) if references else b""
-        return frozenset(absent[cut : cut + REFERENCE_BYTES] for cut in range(0, len(absent), REFERENCE_BYTES))
+        absent = self._absent(b"".join(own)) if own else b""
+        gone = self._missing(Op.DETACHED, attached) if attached else []
+        return frozenset(
+            (*gone, *(absent[cut : cut + REFERENCE_BYTES] for cut in range(0, len(absent), REFERENCE_BYTES)))
+        )
 
     def destroy(self, reference: bytes) -> None:
         """Destroy every object of a reference; that there is none is no error, as long as the sentinel is found.
 
+        An object that was attached stays: it is somebody else's.
+
         Raises:
-            ValueError: the reference does not have 16 bytes.
+            ValueError: the reference is none.
             HsmError: the token does not answer, does not hold the sentinel, or keeps the object.
         """
+        if is_attached(reference):
+            return
         _check(reference)
         self._supervisor.call(Op.DESTROY, reference)
 
@@ -254,15 +300,19 @@ class Pkcs11Protection:
 
     def _absent(self, wanted: bytes) -> bytes:
         """Return which references, one behind the other, are not there; see `missing`."""
+        return self._missing(Op.ABSENT, (wanted,))[0]
+
+    def _missing(self, op: Op, wanted: Sequence[bytes]) -> list[bytes]:
+        """Return what an operation finds to be missing, by a process that has just loaded the module; see `missing`."""
         fresh = not self._supervisor.worker().used
-        sentinel, absent = self._supervisor.call(Op.ABSENT, wanted)
-        if absent and not fresh:
+        sentinel, *absent = self._supervisor.call(op, *wanted)
+        if any(absent) and not fresh:
             with self._supervisor.second() as worker:
                 try:
-                    sentinel, absent = worker.call(Op.ABSENT, wanted)
+                    sentinel, *absent = worker.call(op, *wanted)
                 except TokenFaultError as error:
                     raise self._supervisor.explain(error) from error
-        if absent and not sentinel:
+        if any(absent) and not sentinel:
             raise self._supervisor.explain(TokenFaultError(Fault.NO_SENTINEL))
         return absent
 

@@ -38,6 +38,10 @@ class InvalidMaterialError(Exception):
         super().__init__("the key material does not unwrap, or is not what a key of this spec is made of")
 
 
+class UnfitObjectError(Exception):
+    """No key can stand for what was named in the backend; the message says why, and nothing was changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Generated:
     """What making or importing material yields."""
@@ -48,6 +52,24 @@ class Generated:
     """DER SubjectPublicKeyInfo of an asymmetric key."""
     fingerprint: bytes | None = None
     """Of imported material: 32 bytes that are the same for the same material under the same spec and backend."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundObject:
+    """A key inside a backend that somebody else made."""
+
+    identity: str
+    """What the backend calls it: the CKA_ID in hexadecimal digits; empty where it has none."""
+    label: str
+    """What people called it; it may hold anything."""
+    spec: str | None = None
+    """Of the key that can stand for it; None where none can."""
+    usages: tuple[str, ...] = ()
+    """What that key may be for, the usual first."""
+    problem: str | None = None
+    """Why no key can."""
+    never_left: bool = True
+    """Whether the backend says that it made the material and could never hand it out."""
 
 
 @runtime_checkable
@@ -209,6 +231,37 @@ class Wrapper(Protocol):
 
         Raises:
             ProtectionUnavailableError: it does not answer, or lacks the key that wraps.
+        """
+
+
+@runtime_checkable
+class Attacher(Protocol):
+    """A backend that may hold keys which somebody else made, and lets keys of ours stand for them.
+
+    They are used, and never changed: `Protection.destroy` leaves them as they are.
+    """
+
+    def objects(self) -> tuple[FoundObject, ...]:
+        """Return the keys that no engine made, in the order of their identities.
+
+        Raises:
+            ProtectionUnavailableError: it does not answer.
+        """
+
+    def attach(self, spec: KeySpec, usage: KeyUsage, identity: str) -> tuple[bytes, Generated]:
+        """Check that a key can stand for an object; return the reference to it, and its public key.
+
+        Asking again for the same object returns the same reference.
+
+        Args:
+            spec: of the key.
+            usage: of the key.
+            identity: as `FoundObject.identity`.
+
+        Raises:
+            UnfitObjectError: there is no such object, or no such key can stand for it.
+            NotOfferedError: it cannot use such keys.
+            ProtectionUnavailableError: it does not answer.
         """
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from kmsplan.kms.error import ErrorFacts
-from kmsplan.kms.operation import facts_of, name_of
+from kmsplan.kms.operation import name_of
+from kmsplan.kms.settling import facts_of
 from kmsplan.provider.alibaba.failure import REPEATED, CallError
 
 if TYPE_CHECKING:

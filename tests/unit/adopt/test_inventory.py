@@ -144,6 +144,11 @@ def test_an_alias_that_no_configuration_can_declare_is_left_out(name: str) -> No
     assert left_out(found) == {f"alias/{name}": "no configuration can declare an alias of this name"}
 
 
+def test_an_alias_that_points_at_an_alias_is_left_out_and_named() -> None:
+    inventory = taken(alias("a", "alias/a"), alias("b", "alias/a"))
+    assert left_out(inventory) == dict.fromkeys(("alias/a", "alias/b"), "it points at alias/a, which is no key")
+
+
 def test_what_another_configuration_gives_up_keeps_its_name() -> None:
     owned = (instance(owner=f"{LINEAGE}/instance.core/t"), key(owner=f"{LINEAGE}/key.orders~1/t"))
     found = taken(*owned, alias("other"), lineages=[LINEAGE])

@@ -164,6 +164,19 @@ def test_a_bad_ciphertext_is_told_from_a_sick_token_by_the_sentinel(protection: 
     assert handle.decrypt(sealed, b"context") == b"page"
 
 
+@pytest.mark.parametrize(("text", "aad"), [(0, 0), (40_000, 3), (3, 50_000), (100_000, 100_000)])
+def test_text_and_associated_data_may_be_long_and_what_follows_is_not_affected(
+    protection: Pkcs11Protection, text: int, aad: int
+) -> None:
+    _, handle = _aes(protection)
+    plaintext, context = b"t" * text, b"a" * aad
+    sealed = handle.encrypt(plaintext, context)
+    assert handle.decrypt(sealed, context) == plaintext
+    with pytest.raises(InvalidCiphertextError):
+        handle.decrypt(sealed, context + b"a")
+    assert handle.decrypt(handle.encrypt(b"short", b"aad"), b"aad") == b"short"
+
+
 def test_an_algorithm_the_token_lacks_is_not_offered_rather_than_failed(protection: Pkcs11Protection) -> None:
     if "RSAES_OAEP_SHA_256" in protection.algorithms(KeySpec.RSA_2048):
         pytest.skip("this SoftHSM does OAEP with SHA-256")

@@ -108,6 +108,13 @@ def test_imported_material_expires_when_the_kms_says(imported: str, expected: da
     assert key(origin="EXTERNAL", imported=imported).material_expires == expected
 
 
+def test_a_key_that_stands_for_an_object_of_a_token_says_which() -> None:
+    item = key(hsm_object="0a01", storage_mechanism="HsmInternal")
+    assert (item.hsm_object, item.origin) == ("0a01", "Aliyun_KMS")
+    assert "hsm_object" not in item.unknown
+    assert key().hsm_object is None
+
+
 def test_a_key_that_waits_for_its_material_has_no_version() -> None:
     told = {"primary_version": None, "version_count": None, "last_rotation_date": None}
     item = key(origin="EXTERNAL", imported="absent", state="PendingImport", told=told)

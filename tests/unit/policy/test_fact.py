@@ -131,3 +131,11 @@ def facts(spec: str) -> dict[str, Any]:
         "tags": {},
     }
     return key_facts("key", attributes, instance_type="software", aliases=())
+
+
+@pytest.mark.parametrize("as_observed", [False, True])
+def test_a_rule_can_ask_for_keys_that_stand_for_an_object_of_a_token(as_observed: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    keys = {"theirs": {"instance": "vault", "hsm_object": "0A01"}, "ours": {"instance": "vault"}}
+    written = {"instances": WRITTEN["instances"], "keys": keys, "before": "same"}
+    found = things(tmp_path, written, as_observed=as_observed)
+    assert {name: found[f"key.{name}"].facts["key.hsm_object"] for name in keys} == {"theirs": "0a01", "ours": ""}

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +18,9 @@ from kmsplan.inventory.item import Inventory
 from kmsplan.inventory.schema import inventory_schema
 from kmsplan.kms.quantum import QUANTUM
 from kmsplan.kms.spec import SPECS
+from kmsplan.kms.wording import width
 from kmsplan.report.cyclonedx_algorithm import algorithm
-from kmsplan.report.escape import escape, width
+from kmsplan.report.escape import escape
 from kmsplan.report.form import Subject, render
 from kmsplan.report.inventory_csv import inventory_csv
 from kmsplan.report.inventory_cyclonedx import inventory_cyclonedx
@@ -193,6 +195,15 @@ def test_a_key_s_component_says_what_secures_it_what_it_is_for_and_when() -> Non
     assert material("key:key-imported")["expirationDate"] == "2027-01-01T00:00:00Z"
     assert "activationDate" not in material("key:key-imported")
     assert material("key:key-oss")["securedBy"] == {"mechanism": "HSM"}
+
+
+def test_when_the_material_of_somebody_elses_object_was_made_nobody_says() -> None:
+    items = one_of_each().items
+    theirs = replace(next(one for one in items if one.identity == "key-plain"), hsm_object="0a01")
+    found = components(Inventory(items=(theirs,)))["key:key-plain"]
+    told = found["cryptoProperties"]["relatedCryptoMaterialProperties"]
+    assert not {"creationDate", "activationDate"} & told.keys()
+    assert {"name": "kmsplan:hsm_object", "value": "0a01"} in found["properties"]
 
 
 def test_every_reference_of_the_bill_leads_to_a_component_and_no_two_have_one_name() -> None:

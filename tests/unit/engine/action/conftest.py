@@ -15,7 +15,7 @@ from tests.engines import new_instance, new_key
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kmsplan.engine.keystore.writer import Transaction
+    from kmsplan.engine.keystore.transaction import Transaction
     from kmsplan.engine.service import Engine
     from kmsplan.kms.operation import Operation
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kmsplan.kms.operation import (
-    OPERATIONS,
     CreateAlias,
     CreateKey,
     DeleteAlias,
@@ -24,6 +23,7 @@ from kmsplan.kms.operation import (
     from_parameters,
 )
 from kmsplan.kms.policy import default_policy
+from kmsplan.kms.settling import OPERATIONS
 from tests.engines import DAY, Lab, described, new_key
 
 if TYPE_CHECKING:

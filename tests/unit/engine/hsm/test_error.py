@@ -9,9 +9,10 @@ from kmsplan.engine.protection.protocol import (
     InvalidMaterialError,
     NotOfferedError,
     ProtectionUnavailableError,
+    UnfitObjectError,
 )
 
-_CALLERS = {Fault.INVALID_CIPHERTEXT, Fault.INVALID_MATERIAL, Fault.INCAPABLE}
+_CALLERS = {Fault.INVALID_CIPHERTEXT, Fault.INVALID_MATERIAL, Fault.INCAPABLE, Fault.UNFIT}
 _PEOPLE = [fault for fault in Fault if fault not in _CALLERS]
 _WITHOUT_REASON = {Fault.NO_SENTINEL, Fault.NOT_LOADED}
 
@@ -41,3 +42,9 @@ def test_what_a_token_cannot_do_is_not_offered_rather_than_unavailable() -> None
     error = from_fault(TokenFaultError(Fault.INCAPABLE, "makes no {keys}"), "/lib/module.so", "vault")
     assert isinstance(error, NotOfferedError)
     assert str(error) == "token 'vault' of the PKCS#11 module /lib/module.so makes no {keys}"
+
+
+def test_an_object_that_no_key_can_stand_for_is_the_callers_business_and_says_why() -> None:
+    error = from_fault(TokenFaultError(Fault.UNFIT, "it is {extractable}"), "/lib/module.so", "vault")
+    assert isinstance(error, UnfitObjectError)
+    assert str(error) == "it is {extractable}"
