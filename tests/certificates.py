@@ -53,6 +53,7 @@ def certificate(folder: Path, name: str, issuer: Issued | None = None, *, is_aut
     )
     files = Issued(folder / f"{name}.pem", folder / f"{name}.key")
     files.certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    files.key.touch(0o600)
     files.key.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from kmsplan.engine.protection.protocol import Generated, NotOfferedError, ProtectionUnavailableError
+from kmsplan.engine.hsm.attachment import Attachment
+from kmsplan.engine.protection.protocol import (
+    FoundObject,
+    Generated,
+    NotOfferedError,
+    ProtectionUnavailableError,
+    UnfitObjectError,
+)
 from kmsplan.engine.protection.software import SoftwareProtection
 from kmsplan.engine.sealing import FileSeal, default_key_file
 from kmsplan.engine.service import Engine
@@ -97,6 +105,35 @@ class FakeHsm:
 
     def close(self) -> None:
         self.closed = True
+
+
+OBJECTS = {"0a": KeySpec.AES_256, "0b": KeySpec.EC_P256, "0c": KeySpec.AES_256}
+"""What others have made in a shared HSM, by CKA_ID."""
+
+
+@dataclass
+class SharedHsm(FakeHsm):
+    """An HSM that others have made keys in."""
+
+    reached: int = 0
+    public: dict[bytes, bytes | None] = field(default_factory=dict)
+
+    def objects(self) -> tuple[FoundObject, ...]:
+        self._answer()
+        return tuple(
+            FoundObject(identity=name, label=name, spec=spec, usages=("ENCRYPT/DECRYPT",))
+            for name, spec in OBJECTS.items()
+        )
+
+    def attach(self, spec: KeySpec, usage: KeyUsage, identity: str) -> tuple[bytes, Generated]:
+        self._answer()
+        self.reached += 1
+        if OBJECTS.get(identity) is not spec:
+            raise UnfitObjectError("the token holds no key of this CKA_ID")
+        reference = Attachment(hashlib.sha256(identity.encode()).digest(), spec, bytes.fromhex(identity)).reference
+        if reference not in self.material:
+            self.public[reference] = self.generate(spec, usage, reference).public_key
+        return reference, Generated(None, self.public[reference])
 
 
 @dataclass

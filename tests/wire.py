@@ -68,13 +68,19 @@ class Wire:
 
 
 class Turns:
-    """As much of an event loop as `Returns` needs: what other threads hand over is run by whoever waits for it."""
+    """As much of an event loop as an API needs: what is handed over is run by whoever waits for it."""
 
     def __init__(self) -> None:
         self._handed: Queue[Callable[[], None]] = Queue()
 
     def call_soon_threadsafe(self, callback: Callable[[], None]) -> None:
         self._handed.put(callback)
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self._handed.put(callback)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        raise context["exception"]
 
     def turn(self) -> None:
         self._handed.get(timeout=_PATIENCE)()
@@ -151,6 +157,7 @@ def api(folder: Path, limits: Limits | None = None) -> Iterator[Api]:
     metrics, log = Metrics(tuple(ROWS), tuple(ERRORS), 1), Log(Style.OFF, descriptor, time.time)
     metrics.begin(0)
     turns, nonces = Turns(), Nonces(folder / "nonces", buckets=_FEW)
+    engine.attend(turns.call_soon, time.monotonic)
     returns = Returns(cast("asyncio.AbstractEventLoop", turns))
     pool = Pool(returns, 4, _FEW)
     house = House(limits or Limits(), metrics, log, clock=time.time, time=time.monotonic)

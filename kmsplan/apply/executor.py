@@ -106,12 +106,16 @@ def execute(
     ended = Ended(tuple(crew.results), crew.broken)
     if revert:
         ended = reverted(ended, context, {change.address: change for change in changes})
+    return _outcome(plan, ended, context.reporter, (clock() - started).total_seconds())
+
+
+def _outcome(plan: Plan, ended: Ended, reporter: Reporter, elapsed: float) -> Outcome:
     return Outcome(
         results=tuple(sorted((*ended.results, *blocked_results(plan)), key=lambda result: result.address)),
         error=ended.broken,
         unreverted=ended.unreverted,
-        report_failure=context.reporter.failure,
-        elapsed=(clock() - started).total_seconds(),
+        report_failure=reporter.failure,
+        elapsed=elapsed,
     )
 
 

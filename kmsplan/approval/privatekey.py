@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kmsplan.approval import publickey
 from kmsplan.approval.error import SigningKeyError
+from kmsplan.kms.ownfile import open_to_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 KEY_BYTES: Final = 32
 _SIZE_LIMIT: Final = 64 * 1024
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _ENCRYPTED: Final = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
 
 
@@ -95,11 +94,10 @@ def _private_content(path: Path) -> bytes:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        # Of the open file, not of its name, which could be given to another one in between.
-        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-        if mode & _OTHERS:
+        problem = open_to_others(file)
+        if problem is not None:
             raise SigningKeyError(
-                f"the key file {path} is open to others than its owner (mode {mode:04o}), who may have a copy. Have "
-                f"the key replaced where it is trusted, or, if nobody else was here: chmod 600 {path}"
+                f"the key file {path} {problem}, who may have a copy. Have the key replaced where it is trusted, or, "
+                f"if nobody else was here: chmod 600 {path}"
             )
         return file.read(_SIZE_LIMIT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,23 +11,20 @@ from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.failure import UserError, report
 from kmsplan.cli.options import Variables, variable_options
 from kmsplan.cli.session import Session, pass_session
+from kmsplan.cli.tls import encryption, tls_options
 
 if TYPE_CHECKING:
     import socket
-    import ssl
+    from pathlib import Path
 
     from kmsplan.engine.service import Engine
-
-_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 @click.command()
 @click.option(
     "--listen", default="127.0.0.1:8443", metavar="HOST:PORT", help="Where to listen; port 0 takes a free one."
 )
-@click.option("--tls-cert", type=_FILE, help="Certificate chain (PEM).")
-@click.option("--tls-key", type=_FILE, help="Its private key (PEM).")
-@click.option("--client-ca", type=_FILE, help="Take only clients with a certificate of these authorities (PEM).")
+@tls_options
 @click.option("--workers", type=click.IntRange(1, 256), help="Worker processes.  [default: one per processor]")
 @click.option("--admin-listen", metavar="HOST:PORT", help="/healthz, /readyz and /metrics there, and not with the API.")
 @click.option(
@@ -59,7 +55,7 @@ def serve(
     from kmsplan.server.serving import prepare  # noqa: PLC0415
     from kmsplan.server.supervisor import Supervisor  # noqa: PLC0415
 
-    tls = _tls(tls_cert, tls_key, client_ca)
+    tls = encryption(tls_cert, tls_key, client_ca)
     configuration = session.configuration(variables)
     if not kms.exists(session, configuration):
         raise UserError(
@@ -86,25 +82,6 @@ def serve(
 
     supervisor = Supervisor(serving, count, lambda error: report(error, debug=session.debug))
     return ExitCode(supervisor.run(announce))
-
-
-def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> ssl.SSLContext | None:
-    """Return how connections are encrypted, if they are."""
-    if (certificate is None) != (key is None):
-        raise click.UsageError("--tls-cert and --tls-key go together")
-    if certificate is None or key is None:
-        if client_ca is not None:
-            raise click.UsageError("--client-ca needs --tls-cert and --tls-key")
-        return None
-    from kmsplan.server.listener import tls_context  # noqa: PLC0415
-
-    try:
-        return tls_context(certificate, key, client_ca)
-    except ValueError as error:
-        raise UserError(
-            str(error),
-            "--tls-cert and --client-ca take certificates in PEM, --tls-key the private key of the first certificate.",
-        ) from error
 
 
 def _bind(address: str, option: str) -> socket.socket:

@@ -11,6 +11,7 @@ from kmsplan.cli import kms
 from kmsplan.cli.failure import UserError
 from kmsplan.cli.options import Variables, variable_options
 from kmsplan.cli.session import Session, entropy, now, pass_session
+from kmsplan.cli.tls import encryption, tls_options
 from kmsplan.kms.external import API_PATH, is_external_key, is_loopback, path_problem
 
 if TYPE_CHECKING:
@@ -90,9 +91,7 @@ def xks_credential(session: Session, file: Path, path: str) -> None:
     metavar="KEY",
     help="Try this key for the health check, not an offered one.",
 )
-@click.option("--tls-cert", type=FILE, help="The certificate chain, PEM. Needed beyond this machine.")
-@click.option("--tls-key", type=FILE, help="Its private key, PEM.")
-@click.option("--client-ca", type=FILE, help="Authorities of client certificates, PEM; without one, nobody is served.")
+@tls_options
 @variable_options
 @pass_session
 def xks_proxy(
@@ -113,7 +112,7 @@ def xks_proxy(
     Prints `listening on URL` once calls are answered, and a line of JSON for each on standard error.
     """
     secrets = _secrets(session, credentials)
-    tls = _tls(tls_cert, tls_key, client_ca)
+    tls = encryption(tls_cert, tls_key, client_ca)
     host, port = _address(listen, secured=tls is not None)
     with kms.opened(session, variables) as engine:
         offered = _offered(engine, names)
@@ -154,13 +153,19 @@ def _serve(
 def _secrets(session: Session, files: tuple[Path, ...]) -> dict[str, SecretBytes]:
     """Return the secrets of the access keys that may call, by their ids."""
     from kmsplan.engine.xks.credential import CredentialError, read  # noqa: PLC0415
+    from kmsplan.kms.ownfile import open_to_others  # noqa: PLC0415
     from kmsplan.kms.secret import SecretBytes  # noqa: PLC0415
 
     found: list[Credential] = []
     sources: dict[str, SecretBytes] = {}
+    problems: dict[str, str] = {}
     for file in files:
         try:
-            sources[str(file)] = SecretBytes(file.read_bytes())
+            with file.open("rb") as opened:
+                problem = open_to_others(opened)
+                sources[str(file)] = SecretBytes(opened.read())
+            if problem is not None:
+                problems[str(file)] = problem
         except OSError as error:
             raise UserError(
                 f"{file} cannot be read: {error.strerror}", "Make it: kmsplan engine xks-credential."
@@ -174,6 +179,11 @@ def _secrets(session: Session, files: tuple[Path, ...]) -> dict[str, SecretBytes
             raise UserError(
                 f"{source} holds no access key: {error}", "Make one: kmsplan engine xks-credential FILE."
             ) from None
+    for place, problem in problems.items():
+        raise UserError(
+            f"{place} {problem}, who may have a copy of the access key in it",
+            f"Make another (kmsplan engine xks-credential), or, if nobody else was here: chmod 600 {place}.",
+        )
     if not found:
         raise UserError(
             "nobody may call: no access key is given",
@@ -244,22 +254,3 @@ def _listener(host: str, port: int) -> socket.socket:
         )
     except OSError as error:
         raise UserError(f"{host}:{port} cannot be listened on: {error.strerror}", "Choose another --listen.") from error
-
-
-def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> ssl.SSLContext | None:
-    import ssl  # noqa: PLC0415
-
-    if certificate is None or key is None:
-        if certificate or key or client_ca:
-            raise click.UsageError("--tls-cert and --tls-key go together; --client-ca needs both")
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, key)
-        if client_ca is not None:
-            context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(client_ca)
-    except OSError as error:
-        raise UserError(f"the certificate cannot be used: {error}", "Give PEM files that belong together.") from error
-    return context

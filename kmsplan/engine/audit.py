@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from kmsplan.engine.caller import Caller
     from kmsplan.engine.keystore.connection import Connection
-    from kmsplan.engine.keystore.writer import Transaction
+    from kmsplan.engine.keystore.transaction import Transaction
 
 OK: Final = "OK"
 ACCEPTED: Final = "Accepted"
@@ -49,7 +49,7 @@ class Request:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """Set once they are checked: what is no JSON, or too long, is not to be kept either."""
     intent: Callable[[], None] | None = None
-    """Called before anything of it is committed (see `keystore.writer.Ticket`)."""
+    """Called before anything of it is committed (see `keystore.transaction.Ticket`)."""
 
     def entry(self, result: str) -> dict[str, Any]:
         """Return the entry that tells of it; its place in the chain is filled in when it is appended."""

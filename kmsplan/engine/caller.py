@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kmsplan.engine.access.role import Role
+
+if TYPE_CHECKING:
+    from kmsplan.engine.keystore.nonce import Claim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,3 +28,5 @@ class Caller:
     """Given where the answer names one; else the engine makes one."""
     generation: int | None = None
     """The database's when the access key was looked up; one of another generation is looked up again at the commit."""
+    claim: Claim | None = field(default=None, compare=False)
+    """To the nonce of the request, where nodes on several machines may get the same one."""

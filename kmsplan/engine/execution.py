@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.audit import Request
     from kmsplan.engine.caller import Caller
     from kmsplan.engine.core import Core
-    from kmsplan.engine.keystore.writer import Ticket, Transaction
+    from kmsplan.engine.keystore.transaction import Ticket, Transaction
 
 T = TypeVar("T")
 
@@ -44,12 +44,21 @@ def admitted(core: Core, request: Request) -> Iterator[None]:
         raise
 
 
-def refused(core: Core, request: Request, error: Exception) -> Ticket[None]:
-    """Hand in the audit entry of a request that failed."""
+def refused(core: Core, request: Request, error: Exception) -> Ticket[KmsError | None]:
+    """Hand in the audit entry of a request that failed; the ticket's result is another error where it was a replay."""
     result = error.code if isinstance(error, KmsError) else type(error).__name__.removesuffix("Error")
     if isinstance(error, KmsError):
         error.request_id = request.request_id
-    return core.store.submit(lambda transaction: transaction.entries.append(request.entry(result)), touches=False)
+    claim = request.caller.claim
+
+    def note(transaction: Transaction) -> KmsError | None:
+        replay = None if claim is None else claim.refusal()
+        transaction.entries.append(request.entry(result if replay is None else replay.code))
+        if replay is not None:
+            replay.request_id = request.request_id
+        return replay
+
+    return core.store.submit(note, touches=False, claim=claim)
 
 
 def commit(core: Core, request: Request, work: Callable[[Transaction], T], *, uses_keys: bool = False) -> T:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.core import Core
     from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.keystore.token import TokenRow
-    from kmsplan.engine.keystore.writer import Transaction
+    from kmsplan.engine.keystore.transaction import Transaction
 
 _CHUNK: Final = 200
 """Keys in one transaction."""

@@ -15,7 +15,7 @@ from kmsplan.engine.keyring import Keyring
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import setting, store
 from kmsplan.engine.keystore.folder import make_folder
-from kmsplan.engine.keystore.writer import Transaction
+from kmsplan.engine.keystore.transaction import Transaction
 from kmsplan.engine.sealing import make_root
 from kmsplan.engine.unsealing import AUDIT_BINDING, AUDIT_KEY, AUDIT_PUBLIC_KEY, SEAL
 

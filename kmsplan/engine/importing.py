@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.keystore.instance import InstanceRow
     from kmsplan.engine.keystore.key import KeyRow
-    from kmsplan.engine.keystore.writer import Transaction
+    from kmsplan.engine.keystore.transaction import Transaction
     from kmsplan.engine.protection.protocol import Generated, Protection
 
 LONGEST: Final = 16 * 1024

@@ -18,7 +18,7 @@ from kmsplan.engine.keystore.store import Keystore, database
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kmsplan.engine.keystore.writer import Transaction
+    from kmsplan.engine.keystore.transaction import Transaction
     from kmsplan.engine.sealing import Seal
     from kmsplan.kms.secret import SecretBytes
 

@@ -18,6 +18,7 @@ from kmsplan.kms.capability import (
 )
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.external import fingerprint_problem, is_external_key, path_problem, url_problem
+from kmsplan.kms.hsmobject import ID_BYTES, is_hsm_object
 from kmsplan.kms.naming import (
     DAY,
     DESCRIPTION_LENGTH,
@@ -145,6 +146,12 @@ def _external_key(value: Any) -> str | None:
     return "it is made of up to 128 letters, digits, '.', '_' and '-'"
 
 
+def _hsm_object(value: Any) -> str | None:
+    if isinstance(value, str) and is_hsm_object(value):
+        return None
+    return f"it is a CKA_ID: 1 to {ID_BYTES} bytes in hexadecimal digits, two for each"
+
+
 def _where_found(value: Any) -> str | None:
     return None if isinstance(value, Mapping) else "it says where material is found"
 
@@ -176,6 +183,7 @@ _CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         "ExternalKeyId": _external_key,
         "ForceDeleteWithoutBackup": _flag,
         "Hsm": _hsm,
+        "HsmObject": _hsm_object,
         "InstanceName": _name,
         "KMProvider": _one_of(("Aliyun",)),
         "KeyId": _text,

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kmsplan.engine import expiring, hardware, moment, rotation
+from kmsplan.engine.access.nonce import forget_old
 from kmsplan.engine.audit import OK
 from kmsplan.engine.execution import admitted, require_unsealed
+from kmsplan.engine.hsm.attachment import left_in_hsm
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import key as keys
 from kmsplan.engine.keystore import version as versions
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
     from kmsplan.engine.core import Core
     from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.keystore.key import KeyRow
+    from kmsplan.engine.keystore.transaction import Transaction
     from kmsplan.engine.keystore.version import VersionRow
-    from kmsplan.engine.keystore.writer import Transaction
 
 _NEVER: Final = "~"
 """Later than every time."""
@@ -57,6 +59,7 @@ def tick(core: Core) -> Ticked:
     if not _open(core):
         return Ticked()
     unopened = rotation.advance(core)
+    forget_old(core)
     deleted = _delete_due(core)
     expired = expiring.expire_due(core)
     postponed = {**expiring.clean_tokens(core), **hardware.settle(core)}
@@ -90,20 +93,23 @@ def _delete(core: Core, transaction: Transaction, chunk: list[str], now: str) ->
         row = keys.load(transaction.db, key_id)
         if row is None or row.state != KeyState.PENDING_DELETION or (row.delete_date or _NEVER) > now:
             continue
-        _delete_one(transaction.db, row)
+        request = core.scheduled("DeleteKey", key_id)
+        request.parameters = left_in_hsm(_delete_one(transaction.db, row))
         core.handles.drop(key_id)
-        transaction.entries.append(core.scheduled("DeleteKey", key_id).entry(OK))
+        transaction.entries.append(request.entry(OK))
         deleted.append(key_id)
     return deleted
 
 
-def _delete_one(db: Connection, row: KeyRow) -> None:
-    """Destroy wrapped material now; HSM material is destroyed last, by `hardware.settle`."""
+def _delete_one(db: Connection, row: KeyRow) -> list[bytes]:
+    """Destroy wrapped material now; HSM material is destroyed last, by `hardware.settle`. Return what stays there."""
+    stays: list[bytes] = []
     if row.storage_mechanism == KeyStorageMechanism.HSM_INTERNAL:
-        versions.condemn_all(db, row.key_id)
+        stays = versions.condemn_all(db, row.key_id)
     else:
         versions.destroy_all(db, row.key_id)
     keys.remove(db, row.key_id)
+    return stays
 
 
 def rotate_due(core: Core, only: str | None = None) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from kmsplan.engine.error import KeystoreCorruptError, SealingError
 from kmsplan.engine.framing import framed
-from kmsplan.engine.keystore.folder import DRAFT, flush_folder
+from kmsplan.engine.keystore.folder import DRAFT, add_folder, flush_folder
+from kmsplan.kms.ownfile import open_to_others
 from kmsplan.kms.secret import SecretBytes
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ ARGON2ID: Final = {"iterations": 3, "lanes": 4, "memory_kib": 64 * 1024}
 HSM: Final = "hsm"
 """The kind of seal whose key is in an HSM; a root key that it seals is in no backup."""
 _TOKEN: Final = ("module", "token")
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 Entropy = Callable[[int], bytes]
 
@@ -111,7 +110,7 @@ class FileSeal:
         return {}
 
     def _make(self, entropy: Entropy) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        add_folder(self.path.parent)
         draft = self.path.with_name(f"{self.path.name}{DRAFT}{os.getpid()}")
         draft.unlink(missing_ok=True)
         descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -132,7 +131,7 @@ class FileSeal:
         del parameters
         try:
             with self.path.open("rb") as file:
-                status = os.fstat(file.fileno())
+                problem = open_to_others(file)
                 content = file.read(KEY_BYTES + 1)
         except FileNotFoundError as error:
             raise SealingError(
@@ -142,11 +141,8 @@ class FileSeal:
             raise SealingError(
                 f"the key file {self.path} cannot be read ({error.strerror}). Check its owner and mode"
             ) from error
-        if status.st_mode & _OTHERS:
-            raise SealingError(
-                f"the key file {self.path} is open to others than its owner (mode {stat.S_IMODE(status.st_mode):04o}). "
-                f"Close it: chmod 600 {self.path}"
-            )
+        if problem is not None:
+            raise SealingError(f"the key file {self.path} {problem}. Close it: chmod 600 {self.path}")
         if len(content) != KEY_BYTES:
             raise SealingError(f"{self.path} is no key file: it does not hold {KEY_BYTES} bytes. {_COPY}")
         return SecretBytes(content)

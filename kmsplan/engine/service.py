@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kmsplan.engine import audit, description, naming
+from kmsplan.engine import description, naming
 from kmsplan.engine.caller import Caller
 from kmsplan.engine.core import World
+from kmsplan.engine.dataplane.usable import Usable
 from kmsplan.engine.error import ReadOnlyEngineError
 from kmsplan.engine.keystore import key as keys
-from kmsplan.engine.keystore import setting, store
+from kmsplan.engine.keystore import store
 from kmsplan.engine.opening import close_core, is_sealed, open_core
 from kmsplan.engine.protection.protocol import ProtectionUnavailableError
+from kmsplan.engine.reading.audited import Audited
 from kmsplan.engine.reading.readable import Readable
 from kmsplan.engine.status import status
 from kmsplan.kms.error import KmsError
@@ -19,7 +21,7 @@ from kmsplan.kms.operation import DeleteKeyMaterial
 from kmsplan.kms.spec import SPECS, KeySpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection
     from datetime import datetime
     from pathlib import Path
     from threading import Event
@@ -28,17 +30,15 @@ if TYPE_CHECKING:
     from kmsplan.engine.access.known import AccessKey
     from kmsplan.engine.action.servicekey import ServiceKeys
     from kmsplan.engine.core import Core
-    from kmsplan.engine.dataplane import datakey, symmetric
-    from kmsplan.engine.dataplane.crypto import Context, Crypto
     from kmsplan.engine.description import Description
     from kmsplan.engine.error import EngineError
     from kmsplan.engine.importing import ImportParameters
     from kmsplan.engine.keeping import Keeping
     from kmsplan.engine.keystore.instance import InstanceRow
-    from kmsplan.engine.protection.protocol import Protection
+    from kmsplan.engine.keystore.nonce import Claim
+    from kmsplan.engine.protection.protocol import FoundObject, Protection
     from kmsplan.engine.schedule import Ticked
     from kmsplan.engine.sealing import Seal
-    from kmsplan.engine.verification import Verified
     from kmsplan.kms.operation import Operation
     from kmsplan.kms.secret import SecretBytes
 
@@ -66,7 +66,7 @@ def no_external(instance: InstanceRow) -> Protection:
     raise ProtectionUnavailableError(f"no way to the key manager of {instance.instance_id} was configured")
 
 
-class Engine(Readable):
+class Engine(Readable, Audited, Usable):
     """One open engine. All methods may be called from several threads.
 
     Wherever a key is named for cryptography, an id, an alias or an ARN names it. Every method that uses a key or
@@ -86,6 +86,33 @@ class Engine(Readable):
     def acting(self, caller: Caller) -> Engine:
         """Return the same engine for another caller; closing either closes both."""
         return Engine(self._core, caller)
+
+    def claim(self, digest: bytes, time: int) -> Claim | None:
+        """Return what a request claims its nonce with; None where one machine has the engine, and knows its nonces.
+
+        Args:
+            digest: a hash of the nonce and of whose it is.
+            time: the request's, in seconds since 1970.
+        """
+        if self._core.store.nonces is None:
+            return None
+        from kmsplan.engine.keystore.nonce import Claim  # noqa: PLC0415 - most engines are on one machine
+
+        return Claim(digest, time)
+
+    def claimed(self, action: str) -> Engine:
+        """Use up the nonce of the request that is carried out, before anything of it is; return the engine itself.
+
+        What uses keys does it by itself, when its audit entry is written.
+
+        Raises:
+            KmsError: it was used before, on whatever node.
+        """
+        if self._caller.claim is not None:
+            from kmsplan.engine.access.nonce import use_up  # noqa: PLC0415 - as above
+
+            use_up(self._core, self._caller, action)
+        return self
 
     @staticmethod
     def create(
@@ -243,6 +270,12 @@ class Engine(Readable):
         """
         return description.describe(self._core, ids, check_material=check_material)
 
+    def hsm_objects(self, instance: str) -> tuple[FoundObject, ...]:
+        """Return the keys in a hardware instance's token that no engine made, and that no key stands for yet."""
+        from kmsplan.engine.foreign import objects_in  # noqa: PLC0415 - an import alone asks for them
+
+        return objects_in(self._core, instance)
+
     def resolve(self, name: str) -> str:
         """Return the id of the key that an id, an alias or an ARN means.
 
@@ -291,93 +324,15 @@ class Engine(Readable):
 
         return ServiceKeys(self._core, self._caller)
 
-    @property
-    def begin(self) -> Crypto:
-        """The data plane, for callers that do not wait in a thread: what is below, each call up to its commit."""
-        self._require_writable()
-        from kmsplan.engine.dataplane.crypto import Crypto  # noqa: PLC0415 - as above
-
-        return Crypto(self._core, self._caller)
-
-    def encrypt(
-        self, key: str, plaintext: bytes, context: Context = None, *, dry_run: bool = False
-    ) -> symmetric.Encrypted:
-        """Encrypt with a symmetric key's primary version.
-
-        The plaintext has at most 6,144 bytes. The ciphertext opens under an equal context only, in any order.
-        """
-        return self.begin.encrypt(key, plaintext, context, dry_run=dry_run).wait()
-
-    def decrypt(self, blob: bytes, context: Context = None, *, dry_run: bool = False) -> symmetric.Decrypted:
-        """Decrypt what `encrypt` returned.
-
-        Raises:
-            InvalidCiphertextError: anything about the ciphertext or the context is wrong.
-        """
-        return self.begin.decrypt(blob, context, dry_run=dry_run).wait()
-
-    def generate_data_key(
-        self, key: str, length: int, context: Context = None, *, export: bool = True, dry_run: bool = False
-    ) -> datakey.DataKey:
-        """Make a data key of so many bytes, encrypted by a symmetric key; the ciphertext holds its Base64 text.
+    def attend(self, soon: Callable[[Callable[[], None]], object], time: Callable[[], float]) -> None:
+        """Let the event loop of this thread commit what `begin` hands in on it; nobody may wait for that on the loop.
 
         Args:
-            key: what encrypts it.
-            length: 1 to 1,024 bytes.
-            context: see `encrypt`.
-            export: whether the caller will see the data key (GenerateDataKey) or not (...WithoutPlaintext).
-            dry_run: check everything, then refuse with DryRunOperationError.
+            soon: has a function called in the loop's next round, by the loop.
+            time: a monotonic clock, in seconds.
         """
-        return self.begin.generate_data_key(key, length, context, export=export, dry_run=dry_run).wait()
-
-    def sign(
-        self, key: str, version: str | None, algorithm: str | None, digest: bytes, *, dry_run: bool = False
-    ) -> bytes:
-        """Sign a digest; the newest version and the spec's first algorithm, unless others are named."""
-        return self.begin.sign(key, version, algorithm, digest, dry_run=dry_run).wait().signature
-
-    def verify(
-        self,
-        key: str,
-        version: str | None,
-        algorithm: str | None,
-        digest: bytes,
-        signature: bytes,
-        *,
-        dry_run: bool = False,
-    ) -> bool:
-        """Return whether a signature over a digest holds."""
-        return self.begin.verify(key, version, algorithm, digest, signature, dry_run=dry_run).wait().holds
-
-    def asymmetric_encrypt(
-        self, key: str, version: str | None, algorithm: str | None, plaintext: bytes, *, dry_run: bool = False
-    ) -> bytes:
-        """Encrypt with the public half of an RSA (OAEP) or SM2 key."""
-        return self.begin.asymmetric_encrypt(key, version, algorithm, plaintext, dry_run=dry_run).wait().blob
-
-    def asymmetric_decrypt(
-        self, key: str, version: str | None, algorithm: str | None, blob: bytes, *, dry_run: bool = False
-    ) -> bytes:
-        """Decrypt with an RSA (OAEP) or SM2 key.
-
-        Raises:
-            InvalidCiphertextError: anything about the ciphertext is wrong.
-        """
-        return self.begin.asymmetric_decrypt(key, version, algorithm, blob, dry_run=dry_run).wait().plaintext
-
-    def public_key(self, key: str, version: str | None = None, *, dry_run: bool = False) -> str:
-        """Return an asymmetric key's public half as PEM (SubjectPublicKeyInfo)."""
-        return self.begin.public_key(key, version, dry_run=dry_run).wait().pem
-
-    def generate_mac(self, key: str, algorithm: str | None, message: bytes, *, dry_run: bool = False) -> bytes:
-        """Return a message's authentication code (HMAC)."""
-        return self.begin.generate_mac(key, algorithm, message, dry_run=dry_run).wait().mac
-
-    def verify_mac(
-        self, key: str, algorithm: str | None, message: bytes, code: bytes, *, dry_run: bool = False
-    ) -> bool:
-        """Return whether a code is the message's."""
-        return self.begin.verify_mac(key, algorithm, message, code, dry_run=dry_run).wait().holds
+        self._require_writable()
+        self._core.store.attend(soon, time)
 
     @property
     def keeping(self) -> Keeping:
@@ -419,28 +374,6 @@ class Engine(Readable):
     def status(self) -> dict[str, Any]:
         """Return facts about the engine, ready for JSON."""
         return status(self._core)
-
-    def audit_entries(self) -> Iterator[dict[str, Any]]:
-        """Yield the audit trail, oldest entry first; one moment's trail, however long it takes."""
-        with self._core.store.read() as db:
-            yield from audit.entries(db)
-
-    def audit_newest(self, actions: Collection[str], limit: int) -> Iterator[dict[str, Any]]:
-        """Yield successful calls of these actions from among the newest `limit` entries, the newest first."""
-        with self._core.store.read() as db:
-            yield from audit.newest(db, actions, limit)
-
-    def audit_verify(self) -> Verified:
-        """Check the whole audit trail.
-
-        Raises:
-            AuditError: it was changed; names the first entry that is wrong.
-        """
-        from kmsplan.engine import verification  # noqa: PLC0415 - imports cryptography; planning does not need it
-
-        with self._core.store.read() as db:
-            public_key = setting.load(db, "audit_public_key") or b""
-            return verification.verify(db, self._core.folder, public_key)
 
     def close(self) -> None:
         """Sign the audit trail's newest entry, and give everything back. Closing twice is no error."""

@@ -2,19 +2,18 @@
 
 1. An operation says everything that its call needs; executing one needs nothing else.
 2. An id that an earlier operation will make is a `Reference` to its address until the executor resolves it.
-3. `OPERATIONS` says of each whether a repeat is harmless and how an interrupted one is settled.
+3. Whether a repeat is harmless and how an interrupted one is settled, `settling` says of each.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +133,9 @@ class CreateKey(_Call):
     tags: Mapping[str, str] = _wire("Tags", default_factory=dict)
     external_key_id: str | None = _wire("ExternalKeyId", default=None)
     """External instances: what the key manager calls the key. Our own: the API has no parameter for it."""
+    hsm_object: str | None = _wire("HsmObject", default=None)
+    """Hardware instances: the CKA_ID, in hexadecimal digits, of the object in the token that is the key's material
+    already; None lets the HSM make it. Our own, too."""
     protection_level: str | None = _wire("ProtectionLevel", default=None)
     """Of the default CMK; an instance decides for its keys."""
 
@@ -323,70 +325,11 @@ Operation: TypeAlias = (
 )
 
 
-class Settle(StrEnum):
-    """How an operation that began and never ended is settled."""
-
-    BY_TOKEN = "by token"  # noqa: S105 - a way of settling, no password
-    """Look for an object whose owner tag carries the token: none, it was not done; one, it was; more, in doubt."""
-    BY_READING = "by reading"
-    """Read the object: it was done exactly if every attribute it sets has its new value."""
-
-
-@dataclass(frozen=True, slots=True)
-class OperationFacts:
-    """What is true of every call of one operation."""
-
-    operation: Callable[..., Operation]
-    repeatable: bool
-    """A second identical call succeeds and changes nothing more."""
-    settle: Settle
-    makes_object: bool = False
-    destroys: bool = False
-    """It ends, now or later, in the loss of material or of an object."""
-
-
-OPERATIONS: Final[Mapping[str, OperationFacts]] = MappingProxyType(
-    {
-        facts.operation.__name__: facts
-        for facts in (
-            OperationFacts(CreateInstance, repeatable=False, settle=Settle.BY_TOKEN, makes_object=True),
-            OperationFacts(ModifyInstance, repeatable=True, settle=Settle.BY_READING),
-            OperationFacts(ReleaseKmsInstance, repeatable=False, settle=Settle.BY_READING, destroys=True),
-            OperationFacts(ConnectKmsInstance, repeatable=True, settle=Settle.BY_READING),
-            OperationFacts(UpdateKmsInstanceBindVpc, repeatable=True, settle=Settle.BY_READING),
-            OperationFacts(UpdateKmsInstance, repeatable=True, settle=Settle.BY_READING),
-            OperationFacts(CreateKey, repeatable=False, settle=Settle.BY_TOKEN, makes_object=True),
-            # A repeat answers Rejected.UnsupportedOperation for the next seven days.
-            OperationFacts(CreateKeyVersion, repeatable=False, settle=Settle.BY_READING),
-            OperationFacts(EnableKey, repeatable=True, settle=Settle.BY_READING),
-            OperationFacts(DisableKey, repeatable=True, settle=Settle.BY_READING),
-            # A repeat answers Rejected.StateModifiedFailed.
-            OperationFacts(ScheduleKeyDeletion, repeatable=False, settle=Settle.BY_READING, destroys=True),
-            OperationFacts(CancelKeyDeletion, repeatable=False, settle=Settle.BY_READING),
-            # Only the same material is ever taken, so that a repeat changes nothing.
-            OperationFacts(ImportKeyMaterial, repeatable=True, settle=Settle.BY_READING),
-            OperationFacts(DeleteKeyMaterial, repeatable=True, settle=Settle.BY_READING, destroys=True),
-            OperationFacts(SetDeletionProtection, repeatable=True, settle=Settle.BY_READING),
-            OperationFacts(UpdateKeyDescription, repeatable=True, settle=Settle.BY_READING),
-            OperationFacts(UpdateRotationPolicy, repeatable=True, settle=Settle.BY_READING),
-            OperationFacts(SetKeyPolicy, repeatable=True, settle=Settle.BY_READING),
-            OperationFacts(TagResource, repeatable=True, settle=Settle.BY_READING),
-            OperationFacts(UntagResource, repeatable=True, settle=Settle.BY_READING),
-            OperationFacts(TagResources, repeatable=True, settle=Settle.BY_READING),
-            OperationFacts(UntagResources, repeatable=True, settle=Settle.BY_READING),
-            # A repeat answers AliasAlreadyExists.
-            OperationFacts(CreateAlias, repeatable=False, settle=Settle.BY_READING, makes_object=True),
-            OperationFacts(UpdateAlias, repeatable=True, settle=Settle.BY_READING),
-            # A repeat answers Forbidden.AliasNotFound.
-            OperationFacts(DeleteAlias, repeatable=False, settle=Settle.BY_READING, destroys=True),
-        )
-    }
-)
-
+_KINDS: Final[Mapping[str, type[Operation]]] = MappingProxyType({kind.__name__: kind for kind in get_args(Operation)})
 _NAMES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = MappingProxyType(
     {
-        name: tuple((item.name, item.metadata["wire"]) for item in dataclasses.fields(facts.operation))  # type: ignore[arg-type]
-        for name, facts in OPERATIONS.items()
+        name: tuple((item.name, item.metadata["wire"]) for item in dataclasses.fields(kind))
+        for name, kind in _KINDS.items()
     }
 )
 """By operation: (field, API parameter) of every field, so that no call has to look them up."""
@@ -395,11 +338,6 @@ _NAMES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = MappingProxyType(
 def name_of(operation: Operation) -> str:
     """Return the API's name of an operation."""
     return type(operation).__name__
-
-
-def facts_of(operation: Operation) -> OperationFacts:
-    """Return the row of the operation table."""
-    return OPERATIONS[type(operation).__name__]
 
 
 def parameters(operation: Operation) -> dict[str, Any]:
@@ -417,8 +355,8 @@ def from_parameters(name: str, values: Mapping[str, Any]) -> Operation:
     Raises:
         ValueError: unknown operation, unknown parameter, or a required one missing.
     """
-    facts = OPERATIONS.get(name)
-    if facts is None:
+    kind = _KINDS.get(name)
+    if kind is None:
         raise ValueError(f"unknown operation {name!r}")
     fields = {wire: field for field, wire in _NAMES[name]}
     unknown = sorted(set(values) - set(fields))
@@ -427,14 +365,14 @@ def from_parameters(name: str, values: Mapping[str, Any]) -> Operation:
     missing = [wire for wire in _required(name) if wire not in values]
     if missing:
         raise ValueError(f"{name} needs {', '.join(missing)}")
-    return facts.operation(**{fields[wire]: _from_json(value) for wire, value in values.items()})
+    return kind(**{fields[wire]: _from_json(value) for wire, value in values.items()})
 
 
 def _required(name: str) -> tuple[str, ...]:
     """Return the parameters without which there is no such operation."""
     return tuple(
         item.metadata["wire"]
-        for item in dataclasses.fields(OPERATIONS[name].operation)  # type: ignore[arg-type]
+        for item in dataclasses.fields(_KINDS[name])
         if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
     )
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from kmsplan.engine.access.known import AccessKey
     from kmsplan.engine.dataplane.answer import Answer
+    from kmsplan.engine.keystore.nonce import Claim
     from kmsplan.engine.service import Engine
     from kmsplan.server.action.row import Managing, Row, Shape, Values
     from kmsplan.server.signature import Signed
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 class NonceBook(Protocol):
     """Where nonces are used up."""
 
-    def claim(self, access_key_id: str, nonce: str, time: int) -> None:
-        """Use a nonce up.
+    def claim(self, access_key_id: str, nonce: str, time: int) -> bytes:
+        """Use a nonce up; return the hash that stands for it and for whose it is.
 
         Raises:
             KmsError: it was used before, or nobody can tell.
@@ -81,19 +82,19 @@ class Application:
         signed = signature.read(call)
         row = self._rows.get(signed.action)
         exchange.action = OTHER if row is None else signed.action
-        key = self._authenticated(signed, fresh=not isinstance(row, Cryptographic))
+        key, claim = self._authenticated(signed, fresh=not isinstance(row, Cryptographic))
         exchange.access_key_id = key.access_key_id
         if row is None:
             raise KmsError("InvalidAction.NotFound", f"Specified api is not found: {signed.action!a:.80}.")
         values = parameters.read(row.parameters, signed.parameters)
-        engine = self._engine.acting(key.caller(call.peer, exchange.request_id))
+        engine = self._engine.acting(key.caller(call.peer, exchange.request_id, claim))
         if isinstance(row, Cryptographic):
             self._use_keys(exchange, row, engine, values)
         else:
             self._manage(exchange, row, engine, values)
 
-    def _authenticated(self, signed: Signed, *, fresh: bool) -> AccessKey:
-        """Return the access key that a request was signed with.
+    def _authenticated(self, signed: Signed, *, fresh: bool) -> tuple[AccessKey, Claim | None]:
+        """Return the access key that a request was signed with, and its claim to a nonce that nodes share.
 
         Args:
             signed: the request.
@@ -108,8 +109,8 @@ class Application:
         if not key.active:
             raise KmsError("InvalidAccessKeyId.Inactive", "Specified access key is disabled or has expired.")
         # Last, so that nobody uses up another's nonces.
-        self._nonces.claim(signed.access_key_id, signed.nonce, signed.time)
-        return key
+        digest = self._nonces.claim(signed.access_key_id, signed.nonce, signed.time)
+        return key, self._engine.claim(digest, signed.time)
 
     def _use_keys(self, exchange: Exchange, row: Cryptographic, engine: Engine, values: Values) -> None:
         plane, key = engine.begin, row.key(values)
@@ -119,7 +120,7 @@ class Application:
             self._wait(exchange, lambda: row.shape(row.begin(plane, values).wait()))
 
     def _manage(self, exchange: Exchange, row: Managing, engine: Engine, values: Values) -> None:
-        self._wait(exchange, lambda: row.call(engine, values))
+        self._wait(exchange, lambda: row.call(engine.claimed(exchange.action), values))
 
     def _await(self, exchange: Exchange, row: Cryptographic, answer: Answer[Any]) -> None:
         """Answer once it is on disk, without a thread."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    import ssl
+    from collections.abc import Callable
 
     from kmsplan.server.limits import Limits
     from kmsplan.server.metrics import Metrics
@@ -72,50 +71,6 @@ def url(bound: socket.socket, *, tls: bool) -> str:
     host, port = bound.getsockname()[:2]
     shown = f"[{host}]" if bound.family == socket.AF_INET6 else host
     return f"{'https' if tls else 'http'}://{shown}:{port}"
-
-
-def tls_context(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
-    """Return how connections are encrypted: TLS 1.2 or newer; with `client_ca`, clients have to show a certificate.
-
-    Raises:
-        ValueError: a file cannot be read, or does not hold what it should.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    with _named(certificate, "holds no certificate in PEM"):
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certificate)
-    with _named(key, "holds no private key in PEM, or another certificate's"):
-        context.load_cert_chain(certificate, key, lambda: _no_passphrase(key))
-    if client_ca is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-        with _named(client_ca, "holds no certificate in PEM"):
-            context.load_verify_locations(client_ca)
-    return context
-
-
-@contextlib.contextmanager
-def _named(file: Path, otherwise: str) -> Iterator[None]:
-    """Name the file in what goes wrong with it, which OpenSSL does not.
-
-    Args:
-        file: the file.
-        otherwise: what is wrong where it can be read.
-
-    Raises:
-        ValueError: something is wrong.
-    """
-    try:
-        yield
-    except ssl.SSLError as error:
-        raise ValueError(f"{file} {otherwise}") from error
-    except OSError as error:
-        raise ValueError(f"{file} cannot be read: {error.strerror}") from error
-
-
-def _no_passphrase(key: Path) -> str:
-    """Refuse an encrypted key: OpenSSL would ask on the terminal, and nobody answers that for a service."""
-    raise ValueError(f"{key} is encrypted with a passphrase; a server starts without anybody who knows it")
 
 
 class Door:

@@ -11,6 +11,9 @@ more load than the file was made for, clients with slow clocks are refused befor
 
 What was written just before a power cut may be lost. So a file of an earlier boot is not believed, and what was signed
 before this boot is refused.
+
+Where nodes on other machines serve the same engine, this is the first look at a nonce, which costs next to nothing; the
+keystore has the last word (`engine.keystore.nonce`).
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from kmsplan.kms.error import KmsError
+from kmsplan.engine.keystore.nonce import forgotten, used
 
 FILE: Final = "nonces"
 REGIONS: Final = 64
@@ -71,8 +74,8 @@ class Nonces:
         self._others: tuple[int, ...] = ()
         self._fence = Lock()
 
-    def claim(self, access_key_id: str, nonce: str, time: int) -> None:
-        """Use a nonce up.
+    def claim(self, access_key_id: str, nonce: str, time: int) -> bytes:
+        """Use a nonce up; return the hash that stands for it and for whose it is.
 
         Args:
             access_key_id: whose it is; everybody's nonces are their own.
@@ -86,7 +89,7 @@ class Nonces:
         tag, stamp, memory = digest[:_TAG], time.to_bytes(4, "big"), self._memory
         place = int.from_bytes(digest[-4:], "big") % self._buckets * _BUCKET
         if time <= self._floor:
-            raise _forgotten()
+            raise forgotten()
         start = self._own + place
         _look(memory, start, tag, stamp)
         turn = memory[start + 4]
@@ -103,6 +106,7 @@ class Nonces:
             self._note_regions()
         for other in self._others:
             _look(memory, other + place, tag, stamp)
+        return digest
 
     def close(self) -> None:
         """Give region and file back."""
@@ -150,22 +154,14 @@ def _look(memory: mmap.mmap, start: int, tag: bytes, stamp: bytes) -> None:
     Raises:
         KmsError: it is there, or was forgotten.
     """
-    ring = memory[start + _RING : start + _BUCKET]
-    place = ring.find(tag)
+    ring, end = start + _RING, start + _BUCKET
+    place = memory.find(tag, ring, end)
     while place >= 0:
-        if place % _SLOT == 0:
-            raise KmsError("SignatureNonceUsed", "Specified signature nonce was used already.")
-        place = ring.find(tag, place + 1)  # the tag stands across two slots by chance
+        if (place - ring) % _SLOT == 0:
+            raise used()
+        place = memory.find(tag, place + 1, end)  # the tag stands across two slots by chance
     if stamp <= memory[start : start + 4]:  # after the ring: see `claim`
-        raise _forgotten()
-
-
-def _forgotten() -> KmsError:
-    return KmsError(
-        "InvalidTimeStamp.Expired",
-        "The server cannot tell any more whether the request was answered before. Sign it again, and set the client's "
-        "clock.",
-    )
+        raise forgotten()
 
 
 def _boot() -> bytes:

@@ -56,13 +56,14 @@ _DIFFERENCES: Final = """
 | `Format=XML` | the answer is JSON all the same, the cloud's default |
 | `RegionId` of the tagging actions | needed, as in the cloud; which region it is does not matter |
 | `PageSize` | 1 to 100 everywhere; the cloud's pages also say 0 and 101 |
-| `GetKmsInstanceQuotaInfos` | needs `KmsInstanceId`; what the cloud answers without one is published nowhere |
+| `GetKmsInstanceQuotaInfos` | without `KmsInstanceId` all instances are added up; no source has the cloud's answer |
 | `DryRun` | 400 `DryRunOperationError` or `ValidationError`, 403 `AccessDeniedError`; no source has the statuses |
 | deletion protection | 403 `Forbidden.DeletionProtected`; no source has the code |
 | `ReleaseKmsInstance` | `Rejected.InstanceNotEmpty` while keys are inside, unless `ForceDeleteWithoutBackup` |
 | `DescribeKey` | tells the storage mechanism and the last use as well, for plans |
 | `GetKmsInstance` | tells the instance's type, HSM and proxy as well, for plans |
 | `CreateKey` | takes `ExternalKeyId` for external instances, which the cloud's console attaches |
+| `CreateKey` | takes `HsmObject` for hardware instances, the CKA_ID of a key that is in the token already |
 
 The tests `tests/unit/server/test_api_*.py` show every row through the wire: what is needed, types, limits, names, the
 state table cell by cell, and each answer's fields against the SDK's models (`tests/case/server/shapes.json`).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kmsplan.engine.keystore.folder import make_folder
 from kmsplan.kms.error import ERRORS
 from kmsplan.server.action.table import ROWS
 from kmsplan.server.limits import Limits
@@ -41,6 +42,7 @@ def prepare(
     Raises:
         OSError: the file of nonces cannot be made in the engine's folder.
     """
+    make_folder(folder)  # the keystore may be in a database, and the machine be new to it
     nonces = folder / FILE
     Nonces(nonces).close()
     return Serving(

@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
+from kmsplan.engine.access.nonce import WINDOW
 from kmsplan.kms.error import KmsError
 from kmsplan.server.call import decode, form, pairs
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
     from kmsplan.server.call import Call, Pair
 
-WINDOW: Final = 15 * 60
-"""Seconds that a client's clock may be wrong, either way."""
 VERSION: Final = "2016-01-20"
 ALGORITHM: Final = b"ACS3-HMAC-SHA256"
 _EMPTY_HASH: Final = hashlib.sha256(b"").hexdigest().encode()
@@ -163,9 +162,10 @@ def _read_3(call: Call, authorization: bytes) -> Signed:
     headers = call.headers
     if b"x-acs-security-token" in headers:
         raise _no_sts()
-    access_key_id, names, signature = _credential(authorization)
+    start, found, signature = authorization.rpartition(b"Signature=")
+    access_key_id, names, split = _credential(start if found else authorization)
     try:
-        signed = b"".join([b"%b:%b\n" % (name, headers[name].strip()) for name in _signed_names(names)])
+        signed = b"".join([b"%b:%b\n" % (name, headers[name].strip()) for name in split])
         action, version, date, nonce = (
             headers[name].decode("ascii")
             for name in (b"x-acs-action", b"x-acs-version", b"x-acs-date", b"x-acs-signature-nonce")
@@ -178,7 +178,7 @@ def _read_3(call: Call, authorization: bytes) -> Signed:
     if not hmac.compare_digest(digest, headers[b"x-acs-content-sha256"]):
         raise incomplete("x-acs-content-sha256 is not the hash of the body")
     query, body = pairs(call.query), form(call)
-    if body and b"content-type" not in names.split(b";"):
+    if body and b"content-type" not in split:
         raise incomplete("content-type must be among the signed headers of a request with a body")
     _check_version(version)
     return Signed(
@@ -192,26 +192,26 @@ def _read_3(call: Call, authorization: bytes) -> Signed:
     )
 
 
-def _credential(authorization: bytes) -> tuple[str, bytes, bytes]:
-    """Return access key id, the names of the signed headers, and the signature."""
-    algorithm, _, rest = authorization.partition(b" ")
+@lru_cache(maxsize=256)
+def _credential(start: bytes) -> tuple[str, bytes, tuple[bytes, ...]]:
+    """Return access key id and the names of the signed headers, as they stand and one by one.
+
+    Args:
+        start: of the Authorization header, up to the signature; the requests of one client all have the same.
+    """
+    algorithm, _, rest = start.partition(b" ")
     if algorithm != ALGORITHM:
         raise incomplete("this server takes ACS3-HMAC-SHA256, and HMAC-SHA1 with SignatureVersion 1.0")
     parts = [part.strip() for part in rest.split(b",")]
-    if [part.partition(b"=")[0] for part in parts] != [b"Credential", b"SignedHeaders", b"Signature"]:
+    if [part.partition(b"=")[0] for part in parts] != [b"Credential", b"SignedHeaders", b""]:
         raise incomplete("Authorization holds Credential, SignedHeaders and Signature")
-    credential, names, signature = (part.partition(b"=")[2] for part in parts)
-    return _checked_id(credential.decode("ascii", "replace")), names, signature
-
-
-@lru_cache(maxsize=128)
-def _signed_names(names: bytes) -> tuple[bytes, ...]:
-    """Split the list of signed headers; clients of one kind always send the same."""
-    found = tuple(names.split(b";"))
-    missing = sorted(_REQUIRED.difference(found))
+    credential, names = (part.partition(b"=")[2] for part in parts[:2])
+    access_key_id = _checked_id(credential.decode("ascii", "replace"))
+    split = tuple(names.split(b";"))
+    missing = sorted(_REQUIRED.difference(split))
     if missing:
         raise incomplete(f"the header {missing[0].decode()} must be signed")
-    return found
+    return access_key_id, names, split
 
 
 def _read_1(call: Call) -> Signed:

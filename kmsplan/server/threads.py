@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,18 +13,23 @@ if TYPE_CHECKING:
 
 
 class Returns:
-    """Calls that other threads want made on the event loop.
+    """Calls that are to be made on the event loop; made by its thread.
 
-    However many there are, the loop is woken once: the keystore's thread answers a whole batch of commits at a time.
+    However many come from another thread, the loop is woken once: the keystore's thread answers a whole batch of
+    commits at a time. A call that fails is the exception handler's, and no other's loss.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._thread = get_ident()
         self._calls: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._woken = False
 
     def call(self, function: Callable[..., None], *args: Any) -> None:
-        """Have a function called on the loop; from any thread."""
+        """Have a function called on the loop: at once if the caller is there, otherwise soon."""
+        if get_ident() == self._thread:
+            self._make(function, args)
+            return
         self._calls.append((function, args))
         if not self._woken:
             self._woken = True
@@ -34,8 +40,13 @@ class Returns:
         self._woken = False
         calls = self._calls
         while calls:
-            function, args = calls.popleft()
+            self._make(*calls.popleft())
+
+    def _make(self, function: Callable[..., None], args: tuple[Any, ...]) -> None:
+        try:
             function(*args)
+        except Exception as error:  # noqa: BLE001 - those who wait for the next calls have nothing to do with it
+            self._loop.call_exception_handler({"message": "an answer", "exception": error})
 
 
 class Pool:

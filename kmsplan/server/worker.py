@@ -93,6 +93,7 @@ async def _serve(serving: Serving, engine: Engine, log: Log, *, ready: int, aliv
     loop.add_reader(alive, stop.set)
     loop.set_exception_handler(lambda _, context: _log_failure(log, context))
     returns = Returns(loop)
+    engine.attend(loop.call_soon, time.monotonic)
     limits = serving.limits
     pool = Pool(returns, limits.threads, limits.waiting)
     nonces = Nonces(serving.nonces)

@@ -17,6 +17,7 @@ from kmsplan.engine.error import (
     KeystoreError,
     KeystoreReadOnlyError,
 )
+from kmsplan.engine.hsm.attachment import is_attached
 from kmsplan.engine.keystore import alias as aliases
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import key as keys
@@ -25,6 +26,7 @@ from kmsplan.engine.keystore import tag as tags
 from kmsplan.engine.keystore import usage as usages
 from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.keystore.connection import CONSTRAINTS
+from kmsplan.engine.keystore.postgres import schema as postgres_schema
 from kmsplan.engine.keystore.store import Keystore, database
 from kmsplan.engine.service import is_engine
 from kmsplan.kms.error import KmsError
@@ -33,18 +35,19 @@ from kmsplan.kms.operation import (
     CreateAlias,
     DisableKey,
     EnableKey,
+    ReleaseKmsInstance,
     ScheduleKeyDeletion,
     TagResources,
     UpdateRotationPolicy,
 )
-from tests.engines import DAY, Lab, described, new_instance, new_key
+from tests.engines import DAY, Lab, SharedHsm, described, new_instance, new_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from kmsplan.engine.keystore.connection import Connection, Database
-    from kmsplan.engine.keystore.writer import Transaction
+    from kmsplan.engine.keystore.transaction import Transaction
     from kmsplan.engine.service import Engine
     from kmsplan.kms.secret import SecretBytes
 
@@ -202,11 +205,16 @@ def test_of_two_that_make_a_keystore_at_once_one_succeeds(tmp_path: Path, secret
         assert setting.load(db, "maker") == b"%d" % results[0]
 
 
-def test_another_format_is_refused(place: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("number", "remedy"), [(1, "from before the first release.* Make a new engine"), (99, "Install that version")]
+)
+def test_another_format_is_refused(
+    place: Database, number: int, remedy: str, monkeypatch: pytest.MonkeyPatch, secret: SecretBytes | None
+) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "VERSION", 99)
+        patch.setattr(schema if secret is None else postgres_schema, "VERSION", number)
         place.create(_fill)
-    with pytest.raises(EngineVersionError, match="format 99"):
+    with pytest.raises(EngineVersionError, match=f"format {number}, .*{remedy}"):
         Keystore(place)
 
 
@@ -669,3 +677,27 @@ def test_an_opened_engine_says_where_its_keys_are_and_not_how_to_get_in(lab: Lab
     assert facts["keystore"].startswith(("postgresql://127.0.0.1:", str(lab.folder)))
     assert "never-shown" not in repr(facts) + repr(lab.postgres)
     assert is_engine(lab.folder, lab.postgres)
+
+
+# What is somebody else's.
+
+
+def test_a_key_that_stands_for_an_object_goes_and_the_object_stays(lab: Lab) -> None:
+    lab.hsm = hsm = SharedHsm()
+    engine = lab.open()
+    vault = new_instance(engine, "hardware")
+    key, own = new_key(engine, vault, hsm_object="0a"), new_key(engine, vault)
+    assert (described(engine, key)["hsm_object"], described(engine, own)["hsm_object"]) == ("0a", None)
+    with pytest.raises(KmsError, match=f"{key} stands for object 0a already"):
+        new_key(engine, vault, hsm_object="0a")
+    (theirs,) = [reference for reference in hsm.material if is_attached(reference)]
+    for each in (key, own):
+        engine.execute(ScheduleKeyDeletion(key=each, window_days=7))
+    lab.clock.move(8 * DAY)
+    assert set(engine.tick().deleted) == {key, own}
+    assert list(hsm.material) == [theirs]
+    new_key(engine, vault, hsm_object="0a")
+    engine.execute(ReleaseKmsInstance(instance=vault, force=True))
+    assert list(hsm.material) == [theirs]
+    told = [entry["parameters"] for entry in engine.audit_entries() if "LeftInHsm" in entry.get("parameters", {})]
+    assert told == [{"LeftInHsm": ["0a"]}] * 2

@@ -331,7 +331,7 @@ def test_what_is_no_request_of_the_api_is_answered_in_its_words(side: Side) -> N
         (("--key", "alias/master", "--listen", "0.0.0.0:0"), "plaintext would cross the network"),
         (("--key", "alias/master", "--credential-file", "kmsplan.yaml"), "holds no access key"),
         (("--key", "alias/master", "--credential-file", "none.json"), "cannot be read"),
-        (("--key", "alias/master", "--tls-cert", "kmsplan.yaml", "--tls-key", "kmsplan.yaml"), "cannot be used"),
+        (("--key", "alias/master", "--tls-cert", "kmsplan.yaml", "--tls-key", "kmsplan.yaml"), "holds no certificate"),
     ],
 )
 def test_a_proxy_that_cannot_be_offered_says_why(side: Side, arguments: tuple[str, ...], words: str) -> None:
@@ -340,6 +340,16 @@ def test_a_proxy_that_cannot_be_offered_says_why(side: Side, arguments: tuple[st
     )
     assert words in answer.text
     assert side.secret not in answer.text
+
+
+def test_an_access_key_that_others_can_read_is_refused(side: Side, tmp_path: Path) -> None:
+    seen = tmp_path / "seen.json"
+    seen.write_text((side.project.root / "credential.json").read_text())
+    seen.chmod(0o640)
+    options = ("--key", "alias/master", "--listen", "127.0.0.1:0", "--credential-file", str(seen))
+    answer = side.project.run("engine", "xks-proxy", *options, code=1)
+    assert f"{seen} is open to others than its owner (mode 0640), who may have a copy" in answer.text
+    assert f"chmod 600 {seen}" in answer.text
 
 
 def test_nobody_may_call_without_an_access_key(side: Side) -> None:

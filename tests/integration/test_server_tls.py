@@ -173,13 +173,18 @@ def unfit(folder: Path, server: Issued, trusted: Issued) -> dict[str, str]:
     """Files by what they are."""
     certificate(folder, "another", trusted)
     (folder / "text").write_text("no PEM\n")
+    (folder / "text").chmod(0o600)
+    for name, mode in (("seen.key", 0o644), ("shared.key", 0o660)):
+        (folder / name).write_bytes(server.key.read_bytes())
+        (folder / name).chmod(mode)
     subprocess.run(
         ["openssl", "ec", "-in", server.key, "-aes256", "-passout", "pass:4711", "-out", folder / "encrypted.key"],
         check=True,
         capture_output=True,
     )
     names = {"cert": "server.pem", "key": "server.key", "other key": "another.key", "encrypted key": "encrypted.key"}
-    return {what: str(folder / name) for what, name in {**names, "text": "text", "nothing": "nothing"}.items()}
+    names |= {name: name for name in ("text", "nothing", "seen.key", "shared.key")}
+    return {what: str(folder / name) for what, name in names.items()}
 
 
 @pytest.mark.parametrize(
@@ -190,6 +195,8 @@ def unfit(folder: Path, server: Issued, trusted: Issued) -> dict[str, str]:
         ("cert", "other key", None, "{other key} holds no private key in PEM, or another certificate's"),
         ("cert", "encrypted key", None, "{encrypted key} is encrypted with a passphrase"),
         ("cert", "key", "text", "{text} holds no certificate in PEM"),
+        ("cert", "seen.key", None, "open to others than its owner (mode 0644)\nClose it: chmod 600 {seen.key}"),
+        ("cert", "shared.key", None, "open to others than its owner (mode 0660)\nClose it: chmod 600 {shared.key}"),
         ("nothing", "key", None, "'{nothing}' does not exist"),
         ("cert", None, None, "--tls-cert and --tls-key go together"),
         (None, None, "cert", "--client-ca needs --tls-cert and --tls-key"),
@@ -206,7 +213,9 @@ def test_files_that_do_not_fit_are_named(
     named = {"--tls-cert": certificate_, "--tls-key": key, "--client-ca": client_ca}
     options = [part for option, what in named.items() if what for part in (option, unfit[what])]
     answer = founded.run("engine", "serve", "--listen", "127.0.0.1:0", *options, code=1)
-    assert said.format_map(unfit) in answer.err
+    for what, path in unfit.items():
+        said = said.replace(f"{{{what}}}", path)
+    assert said in answer.err
     assert answer.out == ""
 
 

@@ -9,6 +9,7 @@ from kmsplan.engine.caller import Caller
 
 if TYPE_CHECKING:
     from kmsplan.engine.access.role import Role
+    from kmsplan.engine.keystore.nonce import Claim
     from kmsplan.kms.secret import SecretBytes
 
 
@@ -26,7 +27,7 @@ class AccessKey:
     generation: int
     """The database's when it was read."""
 
-    def caller(self, source: str, request_id: str | None = None) -> Caller:
+    def caller(self, source: str, request_id: str | None = None, claim: Claim | None = None) -> Caller:
         """Return whom a request is made for that was signed with the secret."""
         return Caller(
             actor=self.access_key_id,
@@ -36,6 +37,7 @@ class AccessKey:
             source=source,
             request_id=request_id,
             generation=self.generation,
+            claim=claim,
         )
 
 

@@ -17,6 +17,7 @@ import fcntl
 import os
 import struct
 import time
+from functools import lru_cache
 from hashlib import blake2b
 from threading import Lock
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -58,11 +59,16 @@ class Limit(NamedTuple):
 
 def limit_of(instance: InstanceRow, *, symmetric: bool) -> Limit:
     """Return the limit of an instance's keys: its spec's, or its type's where that cannot be upgraded."""
-    offered = CAPABILITIES[KeyType(instance.type)].symmetric_qps
-    rate = instance.spec if len(offered) > 1 else offered[0]
+    return _limit(instance.instance_id, instance.type, instance.spec, symmetric)
+
+
+@lru_cache(maxsize=1024)
+def _limit(instance_id: str, instance_type: str, spec: int, symmetric: bool) -> Limit:  # noqa: FBT001 - for the cache
+    offered = CAPABILITIES[KeyType(instance_type)].symmetric_qps
+    rate = spec if len(offered) > 1 else offered[0]
     if symmetric:
-        return Limit(instance.instance_id, rate)
-    return Limit(f"{instance.instance_id} asymmetric", rate * _ASYMMETRIC_PERCENT // 100)
+        return Limit(instance_id, rate)
+    return Limit(f"{instance_id} asymmetric", rate * _ASYMMETRIC_PERCENT // 100)
 
 
 class Rates:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.caller import Caller
     from kmsplan.engine.core import Core
     from kmsplan.engine.keystore.connection import Connection
-    from kmsplan.engine.keystore.writer import Transaction
+    from kmsplan.engine.keystore.transaction import Transaction
     from kmsplan.engine.sealing import Seal
 
 

@@ -16,7 +16,7 @@ from kmsplan.engine.caller import Caller
 from kmsplan.engine.error import EngineExistsError, KeystoreReadOnlyError
 from kmsplan.engine.keystore import setting, store
 from kmsplan.engine.keystore.folder import make_folder
-from kmsplan.engine.keystore.writer import Transaction
+from kmsplan.engine.keystore.transaction import Transaction
 from kmsplan.engine.sealing import make_root, open_root
 from kmsplan.engine.unsealing import SEAL, keyring_under, renew_root
 from kmsplan.kms.secret import SecretBytes
@@ -76,15 +76,10 @@ def restore(
             new, record = make_root(seal, report.engine_id, entropy)
             renew_root(db, report.engine_id, old, new, record, entropy)
             setting.store(db, setting.BACKUP, report.made.encode())
-            request = Request(
-                action="RestoreEngine",
-                resource=report.engine_id,
-                time=moment.text(clock()),
-                request_id=entropy(16).hex(),
-                caller=Caller(actor=actor),
-                parameters={"Made": report.made, "Seal": seal.kind},
-            )
-            _go_on(db, folder, new, request, entropy)
+            caller, now = Caller(actor=actor), moment.text(clock())
+            _go_on(db, folder, new, _request(report, seal, caller, time=now, request_id=entropy(16).hex()), entropy)
+            if place.nonces is not None:  # those of the engine that was backed up are not known here
+                place.nonces.forget(db, int(clock().timestamp()))
 
         try:
             make_folder(folder)
@@ -97,6 +92,18 @@ def restore(
         finally:
             place.close()
     return reports[0]
+
+
+def _request(report: Report, seal: Seal, caller: Caller, *, time: str, request_id: str) -> Request:
+    """Return what the audit trail says of a restore."""
+    return Request(
+        action="RestoreEngine",
+        resource=report.engine_id,
+        time=time,
+        request_id=request_id,
+        caller=caller,
+        parameters={"Made": report.made, "Seal": seal.kind},
+    )
 
 
 def _checked(

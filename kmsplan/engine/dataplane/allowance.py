@@ -13,8 +13,8 @@ from kmsplan.engine.keystore import version as versions
 from kmsplan.kms.error import KmsError
 
 if TYPE_CHECKING:
+    from kmsplan.engine.keystore.transaction import Transaction
     from kmsplan.engine.keystore.version import VersionRow
-    from kmsplan.engine.keystore.writer import Transaction
 
 LARGEST: Final = 4096
 _VERSIONS: Final = 10_000

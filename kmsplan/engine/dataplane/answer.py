@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kmsplan.engine.keystore.writer import Ticket
+    from kmsplan.engine.keystore.transaction import Ticket
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from kmsplan.kms.spec import KeyType, KeyUsage
 if TYPE_CHECKING:
     from kmsplan.engine.audit import Request
     from kmsplan.engine.core import Core
-    from kmsplan.engine.keystore.writer import Transaction
+    from kmsplan.engine.keystore.transaction import Transaction
 
 _MINUTE: Final = len("2026-01-01T00:00")
 """As far as two times are equal that lie in one minute: `last_used` is written once a minute at most."""
@@ -125,6 +125,9 @@ class Call:
             refusal = sealed()
         else:
             try:
+                claim = self.request.caller.claim
+                if claim is not None and (replay := claim.refusal()) is not None:
+                    raise replay
                 self._hold(transaction)
             except StaleError as stale:
                 return stale

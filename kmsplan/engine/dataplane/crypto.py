@@ -172,7 +172,7 @@ class Crypto:
             if isinstance(error, ProtectionUnavailableError):
                 call.forget()
             return Answer(_raiser(error, action), refused(core, request, error), again)
-        return Answer(lambda: value, core.store.submit(call.settle, touches=False), again)
+        return Answer(lambda: value, core.store.submit(call.settle, touches=False, claim=self._caller.claim), again)
 
 
 def _raiser(error: Exception, action: str) -> Callable[[], Never]:

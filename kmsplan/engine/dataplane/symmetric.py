@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kmsplan.engine import ciphertext
 from kmsplan.engine.dataplane import asymmetric
+from kmsplan.engine.protection.protocol import InvalidCiphertextError
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.spec import KeyUsage
 
@@ -56,10 +57,16 @@ def decrypt(call: Call, blob: bytes, context: Mapping[str, str] | None, *, actio
 
     Raises:
         InvalidCiphertextError: anything about the ciphertext or the context is wrong.
+        KmsError: its key is not there, as in the cloud, or cannot be used.
     """
     key_id, version_id, sealed = ciphertext.split(blob)
     name = call.home(key_id)
-    target = call.find(name, version=version_id, usage=KeyUsage.ENCRYPT, symmetric=True, action=action)
+    try:
+        target = call.find(name, version=version_id, usage=KeyUsage.ENCRYPT, symmetric=True, action=action)
+    except KmsError as error:
+        if error.code == "Forbidden.KeyVersionNotFound":  # no version of this key has made it
+            raise InvalidCiphertextError from error
+        raise
     plaintext = target.encrypter(call.core).decrypt(sealed, ciphertext.associated_data(version_id, context))
     return Decrypted(plaintext, key_id, version_id)
 

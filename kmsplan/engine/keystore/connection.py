@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
+    from kmsplan.engine.keystore.nonce import SharedNonces
     from kmsplan.engine.presence import Presence
 
 
@@ -93,6 +94,10 @@ class Database(Protocol):
 
     kind: ClassVar[str]
     """Which database it is: sqlite or postgresql."""
+    near: ClassVar[bool]
+    """Whether a commit waits for this machine's disk, and for no network."""
+    nonces: ClassVar[SharedNonces | None]
+    """Where nonces are used up for all nodes; None where they are on one machine, which knows its nonces."""
 
     @property
     def name(self) -> str:
@@ -126,8 +131,22 @@ class Database(Protocol):
             EngineMissingError: there is no keystore.
         """
 
-    def turn(self) -> AbstractContextManager[object]:
-        """Wait for this process's turn to write, where processes have to take turns before they connect."""
+    def turn(self, *, wait: bool) -> AbstractContextManager[object]:
+        """Wait for this process's turn to write, where processes have to take turns before they begin.
+
+        Args:
+            wait: False to wait for next to nothing; only where the database is near.
+
+        Raises:
+            BlockingIOError: somebody else has it.
+        """
+
+    def begin(self, db: Connection, *, wait: bool) -> None:
+        """Begin a transaction that writes, after those of whoever takes no turns; `wait` as in `turn`.
+
+        Raises:
+            sqlite3.Error, PostgresError: somebody else has one for too long.
+        """
 
     def presence(self, entropy: Callable[[int], bytes]) -> Presence:
         """Mark this process as one that has the engine open.

@@ -20,9 +20,20 @@ def make_folder(folder: Path) -> None:
 
     A folder that already holds something else keeps its mode: it is not only ours, and our files have theirs.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    add_folder(folder)
     if not any(folder.iterdir()) and stat.S_IMODE(folder.stat().st_mode) != stat.S_IRWXU:
         folder.chmod(stat.S_IRWXU)
+
+
+def add_folder(folder: Path) -> None:
+    """Make a folder for its owner alone, and those above it, unless it is there.
+
+    A flush of what is in it does not flush its own name: a power cut could take it with all that it holds.
+    """
+    new = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for one in new:
+        flush_folder(one.parent)
 
 
 def flush_folder(folder: Path) -> None:

@@ -77,7 +77,7 @@ CREATE TABLE key_version (
   version_id TEXT NOT NULL,
   instance_id TEXT NOT NULL REFERENCES instance,
   status TEXT NOT NULL CHECK (status IN ('creating', 'ready', 'destroying')),
-  reference BLOB NOT NULL,                    -- CKA_ID of an HSM key
+  reference BLOB NOT NULL,                    -- CKA_ID of an HSM key; longer: somebody else's object (hsm.attachment)
   public_key BLOB,                            -- wrapped too: an exchanged one would verify and encrypt for others
   generation INTEGER NOT NULL,                -- how often the material was wrapped
   uses INTEGER NOT NULL DEFAULT 0,            -- encryptions, against the limit of AES-GCM

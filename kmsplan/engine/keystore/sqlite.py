@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from kmsplan.engine.keystore.connection import Connection
+    from kmsplan.engine.keystore.nonce import SharedNonces
     from kmsplan.engine.keystore.turn import Turn
     from kmsplan.engine.presence import FolderPresence
 
 FILE: Final = "keystore.db"
 BUSY_SECONDS: Final = 10.0
 """How long a write waits for the transaction of somebody who takes no turns, such as a shell."""
+_PATIENT: Final = f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}"
+_AT_ONCE: Final = "PRAGMA busy_timeout = 0"
 
 
 class SqliteDatabase:
@@ -38,6 +41,8 @@ class SqliteDatabase:
     """
 
     kind: ClassVar[str] = "sqlite"
+    near: ClassVar[bool] = True
+    nonces: ClassVar[SharedNonces | None] = None
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self._folder = folder
@@ -95,8 +100,8 @@ class SqliteDatabase:
         base = self._path.absolute().as_uri()
         return _connect_untouching(self._path, base) if self._read_only else _connect(f"{base}?mode=rw", writes=writes)
 
-    def turn(self) -> AbstractContextManager[object]:
-        """Wait for this process's turn to write.
+    def turn(self, *, wait: bool = True) -> AbstractContextManager[object]:
+        """Wait for this process's turn to write; see `Database.turn`.
 
         Raises:
             OSError: the folder cannot be written.
@@ -105,7 +110,12 @@ class SqliteDatabase:
             from kmsplan.engine.keystore.turn import Turn  # noqa: PLC0415 - planning never writes
 
             self._turn = Turn(self._folder)
-        return self._turn()
+        return self._turn(wait=wait)
+
+    def begin(self, db: Connection, *, wait: bool = True) -> None:
+        """Begin a transaction that writes; see `Database.begin`."""
+        db.execute(_PATIENT if wait else _AT_ONCE)
+        db.execute("BEGIN IMMEDIATE")
 
     def presence(self, entropy: Callable[[int], bytes]) -> FolderPresence:
         """Mark this process as one that has the engine open.

@@ -7,13 +7,18 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from kmsplan.engine.keystore.connection import FAILURES
+from kmsplan.engine.keystore.transaction import Ticket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from kmsplan.engine.keystore.committer import Committer
     from kmsplan.engine.keystore.connection import Connection, Crowd, Database
-    from kmsplan.engine.keystore.writer import Ticket, Transaction, Writer
+    from kmsplan.engine.keystore.nonce import Claim, SharedNonces
+    from kmsplan.engine.keystore.rounds import Rounds
+    from kmsplan.engine.keystore.transaction import Transaction
+    from kmsplan.engine.keystore.writer import Writer
     from kmsplan.engine.presence import Presence
     from kmsplan.kms.secret import SecretBytes
 
@@ -54,7 +59,9 @@ class Keystore:
         self._database = database
         self._closed = False
         self._readers: deque[Connection] = deque()
+        self._committer: Committer | None = None
         self._writer: Writer | None = None
+        self._rounds: Rounds | None = None
         try:
             with self.read() as db:
                 database.check(db)
@@ -72,6 +79,11 @@ class Keystore:
         """Which database it is in."""
         return self._database.kind
 
+    @property
+    def nonces(self) -> SharedNonces | None:
+        """Where nonces are used up for all nodes; see `Database.nonces`."""
+        return self._database.nonces
+
     def crowd(self) -> Crowd:
         """Return who has the engine open for writing."""
         with self.look() as db:
@@ -80,7 +92,7 @@ class Keystore:
     @property
     def commits(self) -> int:
         """Transactions committed since it was opened."""
-        return self._writer.commits if self._writer else 0
+        return self._committer.commits if self._committer else 0
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -111,23 +123,64 @@ class Keystore:
                 self._readers.append(db)
 
     def write(self, work: Callable[[Transaction], T], *, intent: Callable[[], None] | None = None) -> T:
-        """Run `work` in the writing thread; see `Writer.write`."""
-        return self.submit(work, intent=intent).wait()
+        """Run `work` in a transaction and return its result once that is committed.
+
+        What `work` did vanishes if it raises, and the caller gets its exception.
+
+        Raises:
+            KeystoreError: the transaction failed; nothing of it was done, unless the error is in doubt.
+            RuntimeError: the keystore was closed.
+        """
+        job = Ticket(work, touches=True, intent=intent)
+        self._writing.submit(job)
+        return job.wait()
 
     def submit(
-        self, work: Callable[[Transaction], T], *, touches: bool = True, intent: Callable[[], None] | None = None
+        self,
+        work: Callable[[Transaction], T],
+        *,
+        touches: bool = True,
+        intent: Callable[[], None] | None = None,
+        claim: Claim | None = None,
     ) -> Ticket[T]:
-        """Hand `work` to the writing thread; see `Writer.submit`."""
-        if self._writer is None:
-            raise RuntimeError("the keystore was not opened for writing")
-        return self._writer.submit(work, touches=touches, intent=intent)
+        """Hand `work` in and go on; the ticket tells of its commit. Raises RuntimeError as `write`.
+
+        Args:
+            work: see `write`.
+            touches: False where it changes nothing that any process remembers of keys and callers.
+            intent: see `Ticket.intent`. One call for many jobs costs no more than one for each alone.
+            claim: see `Ticket.claim`.
+        """
+        job = Ticket(work, touches=touches, intent=intent, claim=claim)
+        if self._rounds is not None and not touches and intent is None and self._rounds.here:
+            self._rounds.submit(job)
+        else:
+            self._writing.submit(job)
+        return job
 
     def start(self, conclude: Callable[[Transaction], Callable[[], None] | None]) -> None:
-        """Start the writing thread, with what a commit ends with (see `Writer`); before that nothing can be written."""
-        from kmsplan.engine.keystore.writer import Writer  # noqa: PLC0415 - planning never writes
+        """Start the writing thread; before that nothing can be written.
 
-        place = self._database
-        self._writer = Writer(lambda: place.connect(writes=True), conclude, place.translate, place.turn)
+        Args:
+            conclude: what a commit ends with; see `Committer`.
+        """
+        from kmsplan.engine.keystore.committer import Committer  # noqa: PLC0415 - planning never writes
+        from kmsplan.engine.keystore.writer import Writer  # noqa: PLC0415 - as above
+
+        self._committer = Committer(self._database, conclude)
+        self._writer = Writer(self._committer)
+
+    def attend(self, soon: Callable[[Callable[[], None]], object], time: Callable[[], float]) -> None:
+        """Let the event loop of this thread commit what it hands in, where that waits for this machine's disk alone.
+
+        Args:
+            soon: see `Rounds`.
+            time: a monotonic clock, in seconds.
+        """
+        if self._committer is not None and self._database.near:
+            from kmsplan.engine.keystore.rounds import Rounds  # noqa: PLC0415 - only servers have a loop
+
+            self._rounds = Rounds(self._committer, self._writing.submit, soon, time)
 
     def presence(self, entropy: Callable[[int], bytes]) -> Presence:
         """Mark this process as one that has the engine open; see `Database.presence`."""
@@ -136,11 +189,19 @@ class Keystore:
     def close(self) -> None:
         """Finish what is being written and close every connection."""
         self._closed = True
+        if self._rounds is not None:
+            self._rounds.close()
         if self._writer is not None:
             self._writer.close()
         while self._readers:
             self._readers.pop().close()
         self._database.close()
+
+    @property
+    def _writing(self) -> Writer:
+        if self._writer is None:
+            raise RuntimeError("the keystore was not opened for writing")
+        return self._writer
 
     def _reader(self) -> Connection:
         with suppress(IndexError):

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from kmsplan.engine.keystore.connection import Connection
 
 
+_HEAD = """
+SELECT seq, hash, coalesce((SELECT max(seq) FROM checkpoint), 0) FROM audit ORDER BY seq DESC LIMIT 1
+"""
 _PAGE = "SELECT seq, entry, hash FROM audit WHERE seq > ? ORDER BY seq LIMIT 5000"
 # Canonical JSON begins with {"action":"NAME", so that the database sees what an entry is about without reading JSON.
 # Most entries of a trail tell of keys that were used: they are passed over where they lie.
@@ -35,9 +38,7 @@ class Head(NamedTuple):
 
 def head(db: Connection) -> Head:
     """Return the end of the trail."""
-    checkpoint = db.execute("SELECT max(seq) FROM checkpoint").fetchone()[0] or 0
-    seq, entry_hash = db.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone() or (0, b"")
-    return Head(seq, entry_hash, checkpoint)
+    return Head(*(db.execute(_HEAD).fetchone() or (0, b"", 0)))
 
 
 def append(db: Connection, rows: Iterable[tuple[int, bytes, bytes]]) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FILES: Final = ("writer.door", "writer.lock")
+_TRIES: Final = 40
+_PAUSE: Final = 0.00005
+"""Seconds; the kernel makes it about twice as long. A turn takes 0.3 ms where the disk is quick."""
 
 
 class Turn:
@@ -31,11 +35,19 @@ class Turn:
         )
 
     @contextmanager
-    def __call__(self) -> Iterator[None]:
-        """Wait for the turn, and have it until the context ends."""
-        fcntl.flock(self._door, fcntl.LOCK_EX)
+    def __call__(self, *, wait: bool = True) -> Iterator[None]:
+        """Wait for the turn, and have it until the context ends.
+
+        Args:
+            wait: False to wait for as long as most turns take, and no longer.
+
+        Raises:
+            BlockingIOError: somebody else still has it.
+        """
+        lock = _lock if wait else _lock_soon
+        lock(self._door)
         try:
-            fcntl.flock(self._room, fcntl.LOCK_EX)
+            lock(self._room)
         finally:
             fcntl.flock(self._door, fcntl.LOCK_UN)
         try:
@@ -47,3 +59,17 @@ class Turn:
         """Leave."""
         os.close(self._door)
         os.close(self._room)
+
+
+def _lock(descriptor: int) -> None:
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _lock_soon(descriptor: int) -> None:
+    """Try until most turns would have ended: the kernel's wait knows no limit of time."""
+    for _ in range(_TRIES):
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(_PAUSE)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -83,8 +83,12 @@ def describe_instance(core: Core, caller: Caller, instance_id: str) -> InstanceV
     )
 
 
-def instance_quotas(core: Core, caller: Caller, instance_id: str, kind: str | None = None) -> tuple[QuotaView, ...]:
+def instance_quotas(
+    core: Core, caller: Caller, instance_id: str | None, kind: str | None = None
+) -> tuple[QuotaView, ...]:
     """Return what an instance may hold and holds: of one kind (key, secret, qps, vpc), or of each.
+
+    Without an id it is what all instances may hold and hold together.
 
     Raises:
         KmsError: there is no such instance or kind, or it is forbidden.
@@ -92,13 +96,13 @@ def instance_quotas(core: Core, caller: Caller, instance_id: str, kind: str | No
     with asked(core, caller, "GetKmsInstanceQuotaInfos", instance_id) as question:
         if kind is not None and kind not in QUOTAS:
             raise invalid("ResourceType", f"it is one of {', '.join(QUOTAS)}")
-        row = _find(question, instance_id)
-    bound = len(json.loads(row.details).get("bind_vpcs", ()))
+        rows = instances.visible(question.db) if instance_id is None else [_find(question, instance_id)]
+    bound = sum(len(json.loads(row.details).get("bind_vpcs", ())) for row in rows)
     found = (
-        QuotaView("key", row.key_quota, row.versions),
+        QuotaView("key", sum(row.key_quota for row in rows), sum(row.versions for row in rows)),
         QuotaView("secret", 0, 0),  # the engine keeps no secrets
-        QuotaView("qps", row.spec, 0),
-        QuotaView("vpc", VPC_QUOTA, bound),
+        QuotaView("qps", sum(row.spec for row in rows), 0),
+        QuotaView("vpc", VPC_QUOTA * len(rows), bound),
     )
     return tuple(quota for quota in found if kind in (None, quota.resource_type))
 

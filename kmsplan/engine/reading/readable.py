@@ -77,8 +77,11 @@ class Readable:
         """Describe an instance."""
         return reading.instance.describe_instance(self._core, self._caller, instance_id)
 
-    def instance_quotas(self, instance_id: str, kind: str | None = None) -> tuple[QuotaView, ...]:
-        """Return what an instance may hold and holds: of one kind (key, secret, qps, vpc), or of each."""
+    def instance_quotas(self, instance_id: str | None, kind: str | None = None) -> tuple[QuotaView, ...]:
+        """Return what an instance, or with None all of them, may hold and holds: of one kind, or of each.
+
+        The kinds are key, secret, qps and vpc.
+        """
         return reading.instance.instance_quotas(self._core, self._caller, instance_id, kind)
 
     def default_instance(self) -> str:

@@ -143,7 +143,7 @@ class InstanceView:
 
 
 class QuotaView(NamedTuple):
-    """How much of something an instance may hold, and how much it does."""
+    """How much of something an instance may hold, or all of them, and how much it is."""
 
     resource_type: str
     quota: int

@@ -84,9 +84,10 @@ def _create_instance(engine: Engine, values: Values) -> Shape:
 
 
 def _quotas(engine: Engine, values: Values) -> Shape:
-    found = engine.instance_quotas(values["KmsInstanceId"], values.get("ResourceType"))
+    instance = values.get("KmsInstanceId")
+    found = engine.instance_quotas(instance, values.get("ResourceType"))
     return {
-        "KmsInstanceId": values["KmsInstanceId"],
+        "KmsInstanceId": instance or "",
         "KmsInstanceQuotaInfos": [
             {"ResourceQuota": quota.quota, "ResourceType": quota.resource_type, "UsedQuantity": quota.used}
             for quota in found
@@ -120,7 +121,7 @@ ROWS: Final[Mapping[str, Managing]] = MappingProxyType(
         "ListKmsInstances": Managing((Parameter("Filters", filters), *PAGE), _list_instances),
         "GetKmsInstance": Managing((_INSTANCE,), _get_instance),
         "GetDefaultKmsInstance": Managing((), _default_instance),
-        "GetKmsInstanceQuotaInfos": Managing((_INSTANCE, Parameter("ResourceType")), _quotas),
+        "GetKmsInstanceQuotaInfos": Managing((Parameter("KmsInstanceId"), Parameter("ResourceType")), _quotas),
         "ConnectKmsInstance": changing(
             (
                 _INSTANCE,

@@ -49,8 +49,9 @@ _CREATING: Final = (
     Parameter("ProtectionLevel"),
     _ROTATION,
     Parameter("Tags", tags),
-    # Our own, for external instances: the cloud has no such parameter.
+    # Our own, for external and for hardware instances: the cloud has no such parameters.
     Parameter("ExternalKeyId"),
+    Parameter("HsmObject"),
 )
 
 
@@ -89,6 +90,7 @@ def _create_key(engine: Engine, values: Values) -> Shape:
             policy=values.get("Policy"),
             tags=values.get("Tags", {}),
             external_key_id=values.get("ExternalKeyId"),
+            hsm_object=values.get("HsmObject"),
             protection_level=values.get("ProtectionLevel"),
         )
     )

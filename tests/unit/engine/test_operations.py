@@ -13,7 +13,6 @@ from kmsplan.engine.offer import HARDWARE_SPECS, SOFTWARE_SPECS
 from kmsplan.kms.capability import Origin
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.operation import (
-    OPERATIONS,
     CreateAlias,
     CreateInstance,
     CreateKey,
@@ -34,6 +33,7 @@ from kmsplan.kms.operation import (
     UpdateRotationPolicy,
 )
 from kmsplan.kms.policy import default_policy
+from kmsplan.kms.settling import OPERATIONS
 from kmsplan.kms.spec import KeySpec, KeyType, specs_for
 from tests.engines import DAY, Lab, described, new_instance, new_key
 
@@ -190,6 +190,7 @@ def test_a_new_key_is_described_whole(engine: Engine, instance: str) -> None:
         "protection_reason": "",
         "material_expires": None,
         "external_key_id": None,
+        "hsm_object": None,
         "read_only": False,
         "tracked_since": "2026-01-01T00:00:00Z",
         "arn": f"acs:kms:local:{engine.account}:key/{key}",

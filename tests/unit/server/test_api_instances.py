@@ -42,6 +42,9 @@ def test_a_larger_instance_has_more_room(served: Api, instance: str) -> None:
     quotas = served.ok("GetKmsInstanceQuotaInfos", KmsInstanceId=instance)["KmsInstanceQuotaInfos"]
     told = {row["ResourceType"]: (row["ResourceQuota"], row["UsedQuantity"]) for row in quotas}
     assert (told["key"], told["qps"]) == ((300, 1), (2000, 0))
+    together = served.ok("GetKmsInstanceQuotaInfos", ResourceType="key")
+    (row,) = together["KmsInstanceQuotaInfos"]
+    assert (together["KmsInstanceId"], row["ResourceQuota"] > 300, row["UsedQuantity"] >= 1) == ("", True, True)
 
 
 def test_an_instance_has_a_name_and_networks(served: Api, instance: str) -> None:

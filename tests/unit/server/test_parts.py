@@ -204,6 +204,34 @@ def test_calls_come_back_to_the_loop_in_their_order_and_all_of_them() -> None:
     assert asyncio.run(scenario()) == list(range(2000))
 
 
+def test_a_call_from_the_loop_is_made_at_once_and_one_that_fails_is_no_others_loss() -> None:
+    async def scenario() -> tuple[list[int], list[str]]:
+        loop, seen, told, done = asyncio.get_running_loop(), list[int](), list[str](), asyncio.Event()
+        loop.set_exception_handler(lambda _, context: told.append(str(context["exception"])))
+        returns = Returns(loop)
+
+        def note(number: int) -> None:
+            if number % 2:
+                raise ValueError(number)
+            seen.append(number)
+            if number == 4:
+                done.set()
+
+        def call() -> None:
+            for number in range(1, 5):
+                returns.call(note, number)
+
+        returns.call(note, 0)
+        assert seen == [0]
+        thread = threading.Thread(target=call)
+        thread.start()
+        await asyncio.wait_for(done.wait(), 10)
+        thread.join()
+        return seen, told
+
+    assert asyncio.run(scenario()) == ([0, 2, 4], ["1", "3"])
+
+
 def test_a_pool_returns_results_and_errors_and_says_when_it_is_full() -> None:
     async def scenario() -> tuple[list[Any], bool]:
         returns, seen, done = Returns(asyncio.get_running_loop()), list[Any](), asyncio.Event()

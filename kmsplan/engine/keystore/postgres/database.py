@@ -6,10 +6,10 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from kmsplan.engine.error import EngineExistsError, EngineVersionError, KeystoreError
-from kmsplan.engine.keystore import schema as tables
 from kmsplan.engine.keystore.connection import Crowd, PostgresError, missing
 from kmsplan.engine.keystore.postgres import fault, schema
 from kmsplan.engine.keystore.postgres.connection import PostgresConnection
+from kmsplan.engine.keystore.postgres.nonce import PostgresNonces
 from kmsplan.engine.keystore.postgres.presence import SCHEDULER, PostgresPresence
 from kmsplan.engine.keystore.postgres.session import open_session, parse
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from kmsplan.engine.keystore.connection import Connection
+    from kmsplan.engine.keystore.nonce import SharedNonces
     from kmsplan.kms.secret import SecretBytes
 
 # The marks of `presence`: locks on one number of 64 bits; the lead: a lock on two of 32. Who comes over a socket of the
@@ -43,6 +44,8 @@ class PostgresDatabase:
     """
 
     kind: ClassVar[str] = "postgresql"
+    near: ClassVar[bool] = False
+    nonces: ClassVar[SharedNonces | None] = PostgresNonces()
 
     def __init__(self, secret: SecretBytes) -> None:
         self._parameters = parse(secret)
@@ -72,19 +75,30 @@ class PostgresDatabase:
         version = schema.mark(db)
         if version is None:
             raise missing(self.name)
-        if version != tables.VERSION:
+        if version < schema.VERSION:
             raise EngineVersionError(
-                f"the keystore {self.name} has format {version}, and this kmsplan knows format {tables.VERSION}: "
-                "another version has written it. Install that version"
+                f"the keystore {self.name} has format {version}, from before the first release, and this kmsplan "
+                f"reads format {schema.VERSION}. Make a new engine"
+            )
+        if version > schema.VERSION:
+            raise EngineVersionError(
+                f"the keystore {self.name} has format {version}, and this kmsplan knows formats up to "
+                f"{schema.VERSION}: a newer kmsplan has written it. Install that version"
             )
 
     def connect(self, *, writes: bool) -> PostgresConnection:
         """Open a connection, for the one that writes or for a reader."""
         return PostgresConnection(lambda: open_session(self._parameters, writes=writes))
 
-    def turn(self) -> AbstractContextManager[object]:
+    def turn(self, *, wait: bool = True) -> AbstractContextManager[object]:
         """Begin at once: whose turn it is, a lock of the transaction says."""
+        del wait
         return nullcontext()
+
+    def begin(self, db: Connection, *, wait: bool = True) -> None:
+        """Begin a transaction that writes, after those of all other nodes."""
+        del wait
+        db.execute("BEGIN IMMEDIATE")
 
     def presence(self, entropy: Callable[[int], bytes]) -> PostgresPresence:
         """Mark this process as one that has the engine open."""

@@ -6,11 +6,13 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from kmsplan.engine.keystore import schema
-from kmsplan.engine.keystore.postgres import dialect
+from kmsplan.engine.keystore.postgres import dialect, nonce
 
 if TYPE_CHECKING:
     from kmsplan.engine.keystore.connection import Connection
 
+VERSION: Final = schema.VERSION + 1
+"""Format of a keystore here, which has tables of its own besides those of every keystore."""
 _MARK: Final = re.compile(r"kmsplan keystore (\d+)")
 _TRIGGERS: Final = """
 CREATE FUNCTION count_version() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -36,8 +38,8 @@ CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table
 def lay_out(db: Connection) -> None:
     """Make the tables of a new keystore in the open transaction, and mark them as one."""
     guards = "".join(_APPEND_ONLY.format(table=table) for table in schema.APPEND_ONLY)
-    db.execute(dialect.tables(schema.TABLES) + _TRIGGERS + guards)
-    db.execute(f"COMMENT ON TABLE setting IS 'kmsplan keystore {schema.VERSION}'")
+    db.execute(dialect.tables(schema.TABLES) + nonce.TABLES + _TRIGGERS + guards)
+    db.execute(f"COMMENT ON TABLE setting IS 'kmsplan keystore {VERSION}'")
 
 
 def mark(db: Connection) -> int | None:

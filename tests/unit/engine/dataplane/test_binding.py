@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from kmsplan.engine.ciphertext import KEY_ID_LENGTH
 from kmsplan.engine.dataplane.datakey import Recipient
 from kmsplan.engine.protection.protocol import InvalidCiphertextError
 from kmsplan.kms.error import KmsError
@@ -124,16 +125,25 @@ def test_a_ciphertext_without_a_context_opens_with_none_or_an_empty_one_only(eng
             assert _answer(engine.decrypt, blob, other) == REFUSAL
 
 
-def test_no_byte_of_a_ciphertext_may_differ(engine: Engine, key: str) -> None:
+def test_no_bit_of_a_ciphertext_may_differ_and_only_another_keys_id_is_told(engine: Engine, key: str) -> None:
     blob = engine.encrypt(key, b"page", CONTEXT).blob
-    for place in range(len(blob)):
-        for bits in (0x01, 0x80, 0xFF):
-            changed = blob[:place] + bytes([blob[place] ^ bits]) + blob[place + 1 :]
-            status, code, message = _answer(engine.decrypt, changed, CONTEXT)
-            if place < IDS and code != "InvalidParameter":
-                assert (status, code) in {(404, "Forbidden.KeyNotFound"), (404, "Forbidden.KeyVersionNotFound")}
-            else:
-                assert (status, code, message) == REFUSAL
+    answers: dict[bool, set[tuple[int, str, str]]] = {True: set(), False: set()}
+    for bit in range(len(blob) * 8):
+        changed = bytearray(blob)
+        changed[bit // 8] ^= 1 << bit % 8
+        status, code, message = _answer(engine.decrypt, bytes(changed), CONTEXT)
+        in_key_id = bit // 8 < KEY_ID_LENGTH
+        answers[in_key_id].add((status, code, "" if code == "Forbidden.KeyNotFound" else message))
+    assert answers == {True: {(404, "Forbidden.KeyNotFound", ""), REFUSAL}, False: {REFUSAL}}
+
+
+@pytest.mark.parametrize("opener", OPENERS)
+def test_a_version_that_a_key_never_had_is_refused_as_what_no_key_made(engine: Engine, key: str, opener: str) -> None:
+    blob = engine.encrypt(key, b"page", CONTEXT).blob
+    unknown = blob[:KEY_ID_LENGTH] + b"-0000000000" + blob[IDS:]
+    assert _answer(OPENERS[opener], engine, unknown, CONTEXT) == REFUSAL
+    entry = list(engine.audit_entries())[-1]
+    assert (entry["action"], entry["resource"], entry["result"]) == (opener, key, "InvalidCiphertext")
 
 
 def test_a_ciphertext_that_is_cut_or_longer_is_refused_with_one_answer(engine: Engine, key: str) -> None:

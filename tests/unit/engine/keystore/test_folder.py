@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kmsplan.engine import checkpoint
-from kmsplan.engine.keystore.folder import DRAFT, clear_drafts
+from kmsplan.engine.keystore import folder
+from kmsplan.engine.keystore.folder import DRAFT, clear_drafts, make_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,3 +56,12 @@ def test_a_checkpoint_file_that_cannot_be_written_leaves_the_older_one_and_no_dr
     assert [path.name for path in lab.folder.glob(f"*{DRAFT}*")] == []
     (lab.folder / checkpoint.FILE).rmdir()
     (lab.folder / checkpoint.FILE).write_bytes(older)
+
+
+def test_the_name_of_a_new_engine_is_flushed_with_each_folder_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr(folder, "flush_folder", flushed.append)
+    make_folder(tmp_path / "state" / "engine")
+    assert set(flushed) == {tmp_path, tmp_path / "state"}

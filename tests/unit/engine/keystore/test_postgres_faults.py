@@ -30,7 +30,7 @@ from tests.postgres import PASSWORD, PostgresServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kmsplan.engine.keystore.writer import Transaction
+    from kmsplan.engine.keystore.transaction import Transaction
 
 
 @pytest.fixture
@@ -299,8 +299,8 @@ def test_a_transaction_that_had_failed_is_never_taken_for_committed(place: Postg
 def test_a_writer_that_waits_too_long_is_told(place: PostgresDatabase, keystore: Keystore) -> None:
     with closing(place.connect(writes=True)) as other:
         other.execute("BEGIN IMMEDIATE")
-        keystore._writer._db = place.connect(writes=True)  # type: ignore[union-attr]
-        keystore._writer._db.execute("SET lock_timeout = '50ms'")  # type: ignore[union-attr]
+        keystore._committer._db = place.connect(writes=True)  # type: ignore[union-attr]
+        keystore._committer._db.execute("SET lock_timeout = '50ms'")  # type: ignore[union-attr]
         with pytest.raises(KeystoreLockedError, match="another session"):
             keystore.write(_put(b"1"))
     keystore.write(_put(b"2"))

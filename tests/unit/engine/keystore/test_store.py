@@ -83,18 +83,22 @@ def test_a_damaged_page_is_named_when_it_is_read(lab: Lab, engine: Engine, insta
         again.describe()
 
 
-def test_a_full_disk_is_named_and_nothing_is_half_done(lab: Lab, engine: Engine, instance: str) -> None:
+def test_a_full_disk_is_named_and_nothing_is_half_done(
+    lab: Lab, engine: Engine, instance: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keys = [new_key(engine, instance) for _ in range(3)]
     engine.execute(UpdateKeyDescription(key=keys[0], description="before"))
-    connect = engine._core.store._writer._connect  # type: ignore[union-attr]
+    database, committer = engine._core.store._database, engine._core.store._committer
+    connect = database.connect
+    assert committer is not None
 
-    def small() -> Connection:
-        db = connect()
+    def small(*, writes: bool) -> Connection:
+        db = connect(writes=writes)
         db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
         return db
 
-    engine._core.store._writer._connect = small  # type: ignore[union-attr]
-    engine._core.store._writer._drop()  # type: ignore[union-attr]
+    monkeypatch.setattr(database, "connect", small)
+    committer.drop()
     made: list[str] = []
 
     def fill() -> None:
@@ -106,8 +110,8 @@ def test_a_full_disk_is_named_and_nothing_is_half_done(lab: Lab, engine: Engine,
     found = engine.describe()
     assert sorted(row["key_id"] for row in found.keys) == sorted(keys + made)
     assert found.instances[0]["versions"] == len(keys + made)
-    engine._core.store._writer._connect = connect  # type: ignore[union-attr]
-    engine._core.store._writer._drop()  # type: ignore[union-attr]
+    monkeypatch.undo()
+    committer.drop()
     new_key(engine, instance)
     engine.close()
     assert lab.open(read_only=True).audit_verify().entries >= len(made) + 6

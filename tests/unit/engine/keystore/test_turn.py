@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING
+
+import pytest
 
 from kmsplan.engine.keystore.turn import Turn
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 _HOLDER = """
 import sys, pathlib
+import pytest
+
 from kmsplan.engine.keystore.turn import Turn
 with Turn(pathlib.Path(sys.argv[1]))():
     print("mine", flush=True)
@@ -63,6 +68,21 @@ def test_who_was_served_does_not_come_in_again_before_who_waits(tmp_path: Path) 
     greedy.close()
     patient.close()
     assert order == ["patient", "greedy"]
+
+
+def test_who_does_not_wait_gets_a_turn_that_ends_soon_and_gives_a_longer_one_up(tmp_path: Path) -> None:
+    one, other = Turn(tmp_path), Turn(tmp_path)
+    with one():
+        begun = time.monotonic()
+        with pytest.raises(BlockingIOError), other(wait=False):
+            pytest.fail("two have the turn")
+        assert time.monotonic() - begun < 1
+        assert _free(tmp_path / "writer.door"), "who gives up keeps nobody out"
+        threading.Timer(0.001, lambda: fcntl.flock(one._room, fcntl.LOCK_UN)).start()
+        with other(wait=False):
+            assert not _free(tmp_path / "writer.lock")
+    for turn in (one, other):
+        turn.close()
 
 
 def _free(path: Path) -> bool:

@@ -6,45 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kmsplan.engine.keystore.writer import BATCH, Transaction, Writer
+from kmsplan.engine.error import KeystoreLockedError
+from kmsplan.engine.keystore.writer import BATCH
+from tests.kept import Kept, insert
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from kmsplan.engine.keystore.transaction import Transaction
 
-class _Kept:
-    """A database with one table, its writer, and what the writer's hooks saw."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.concluded: list[list[Any]] = []
-        self.after: list[str] = []
-        self.conclude: Callable[[Transaction], Callable[[], None] | None] = self._conclude
-        with sqlite3.connect(path) as db:
-            db.execute("CREATE TABLE t (a INTEGER PRIMARY KEY)")
-            db.execute("CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB)")
-            db.execute("PRAGMA journal_mode = WAL")
-        db.close()
-        self.connections = 0
-        self.writer = Writer(self._connect, self._concluding, RuntimeError)
-
-    def _concluding(self, transaction: Transaction) -> Callable[[], None] | None:
-        return self.conclude(transaction)
-
-    def _connect(self) -> sqlite3.Connection:
-        self.connections += 1
-        return sqlite3.connect(self.path, isolation_level=None, timeout=0.1)
-
-    def _conclude(self, transaction: Transaction) -> Callable[[], None] | None:
-        self.concluded.append(list(transaction.entries))
-        return lambda: self.after.append("then")
-
-    def rows(self) -> list[int]:
-        with sqlite3.connect(self.path) as db:
-            found = [row[0] for row in db.execute("SELECT a FROM t ORDER BY a")]
-        db.close()
-        return found
+class _Crowded(Kept):
+    """One that several write to at once."""
 
     def together(self, *works: Callable[[Transaction], Any]) -> list[Any]:
         """Write several at once: they wait while the writer is busy, so they share a transaction."""
@@ -54,14 +28,14 @@ class _Kept:
             entered.set()
             release.wait(5)
 
-        holder = threading.Thread(target=lambda: self.writer.write(hold))
+        holder = threading.Thread(target=lambda: self.write(hold))
         holder.start()
         assert entered.wait(5)
         results: list[Any] = [None] * len(works)
 
         def call(number: int) -> None:
             try:
-                results[number] = self.writer.write(works[number])
+                results[number] = self.write(works[number])
             except Exception as error:  # noqa: BLE001 - the result is looked at
                 results[number] = error
 
@@ -77,20 +51,11 @@ class _Kept:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[_Kept]:
-    made = _Kept(tmp_path / "t.db")
+def kept(tmp_path: Path) -> Iterator[_Crowded]:
+    made = _Crowded(tmp_path / "t.db")
     yield made
     if not made.writer._closed:
         made.writer.close()
-
-
-def insert(number: int) -> Callable[[Transaction], int]:
-    def work(transaction: Transaction) -> int:
-        transaction.db.execute("INSERT INTO t VALUES (?)", (number,))
-        transaction.entries.append(number)
-        return number
-
-    return work
 
 
 def fail(number: int | None) -> Callable[[Transaction], int]:
@@ -105,42 +70,42 @@ def fail(number: int | None) -> Callable[[Transaction], int]:
     return work
 
 
-def test_a_write_returns_once_it_is_committed(kept: _Kept) -> None:
-    assert kept.writer.write(insert(1)) == 1
+def test_a_write_returns_once_it_is_committed(kept: _Crowded) -> None:
+    assert kept.write(insert(1)) == 1
     assert kept.rows() == [1]
-    assert (kept.concluded, kept.after, kept.writer.commits) == ([[1]], ["then"], 1)
+    assert (kept.concluded, kept.after, kept.committer.commits) == ([[1]], ["then"], 1)
 
 
-def test_writes_that_wait_together_share_one_commit(kept: _Kept) -> None:
+def test_writes_that_wait_together_share_one_commit(kept: _Crowded) -> None:
     assert kept.together(*map(insert, range(10))) == list(range(10))
-    assert kept.writer.commits == 2
+    assert kept.committer.commits == 2
     assert sorted(kept.concluded[1]) == list(range(10))
 
 
-def test_a_transaction_has_a_limit(kept: _Kept) -> None:
+def test_a_transaction_has_a_limit(kept: _Crowded) -> None:
     kept.together(*map(insert, range(BATCH + 1)))
     assert len(kept.rows()) == BATCH + 1
-    assert kept.writer.commits == 3
+    assert kept.committer.commits == 3
 
 
 @pytest.mark.parametrize("changed", [None, 7])
-def test_a_write_that_fails_fails_alone_and_leaves_nothing(kept: _Kept, changed: int | None) -> None:
+def test_a_write_that_fails_fails_alone_and_leaves_nothing(kept: _Crowded, changed: int | None) -> None:
     first, refused, second = kept.together(insert(1), fail(changed), insert(2))
     assert (first, second) == (1, 2)
     assert isinstance(refused, LookupError)
     assert kept.rows() == [1, 2]
     assert sorted(kept.concluded[-1]) == [1, 2]
-    assert kept.writer.commits == 2
+    assert kept.committer.commits == 2
 
 
-def test_a_broken_constraint_is_its_writers_failure(kept: _Kept) -> None:
-    kept.writer.write(insert(1))
+def test_a_broken_constraint_is_its_writers_failure(kept: _Crowded) -> None:
+    kept.write(insert(1))
     with pytest.raises(sqlite3.IntegrityError):
-        kept.writer.write(insert(1))
-    assert kept.writer.write(insert(2)) == 2
+        kept.write(insert(1))
+    assert kept.write(insert(2)) == 2
 
 
-def test_a_failing_database_fails_everybody_and_is_opened_anew(kept: _Kept) -> None:
+def test_a_failing_database_fails_everybody_and_is_opened_anew(kept: _Crowded) -> None:
     def break_it(transaction: Transaction) -> None:
         transaction.db.execute("SELECT a FROM nowhere")
 
@@ -148,49 +113,49 @@ def test_a_failing_database_fails_everybody_and_is_opened_anew(kept: _Kept) -> N
     assert [type(result) for result in results] == [RuntimeError] * 3
     assert "nowhere" in str(results[0])
     assert kept.rows() == []
-    kept.writer.write(insert(3))
+    kept.write(insert(3))
     assert kept.rows() == [3]
     assert kept.connections == 2
 
 
-def test_what_cannot_be_concluded_is_not_committed(kept: _Kept) -> None:
+def test_what_cannot_be_concluded_is_not_committed(kept: _Crowded) -> None:
     def refuse(_: Transaction) -> None:
         raise ValueError("no")
 
     kept.conclude = refuse
     with pytest.raises(ValueError, match="no"):
-        kept.writer.write(insert(1))
+        kept.write(insert(1))
     assert kept.rows() == []
 
 
-def test_what_fails_after_the_commit_takes_nothing_back(kept: _Kept) -> None:
+def test_what_fails_after_the_commit_takes_nothing_back(kept: _Crowded) -> None:
     def full() -> None:
         raise OSError(28, "full")
 
     kept.conclude = lambda _: full
-    assert kept.writer.write(insert(1)) == 1
+    assert kept.write(insert(1)) == 1
     assert kept.rows() == [1]
 
 
-def test_another_process_that_holds_the_database_is_waited_for_and_then_named(kept: _Kept) -> None:
+def test_another_process_that_holds_the_database_is_waited_for_and_then_named(kept: _Crowded) -> None:
     other = sqlite3.connect(kept.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(RuntimeError, match="locked"):
-        kept.writer.write(insert(1))
+    with pytest.raises(KeystoreLockedError, match="locked"):
+        kept.write(insert(1))
     other.execute("ROLLBACK")
     other.close()
-    assert kept.writer.write(insert(1)) == 1
+    assert kept.write(insert(1)) == 1
 
 
-def test_closing_finishes_what_waits_and_then_nothing_is_taken(kept: _Kept) -> None:
-    kept.writer.write(insert(1))
+def test_closing_finishes_what_waits_and_then_nothing_is_taken(kept: _Crowded) -> None:
+    kept.write(insert(1))
     kept.writer.close()
     with pytest.raises(RuntimeError, match="closed"):
-        kept.writer.write(insert(2))
+        kept.write(insert(2))
     assert kept.rows() == [1]
 
 
-def test_a_seal_is_seen_by_the_jobs_after_it_in_the_same_transaction(kept: _Kept) -> None:
+def test_a_seal_is_seen_by_the_jobs_after_it_in_the_same_transaction(kept: _Crowded) -> None:
     seen: list[bool] = []
 
     def look(transaction: Transaction) -> None:
@@ -201,8 +166,8 @@ def test_a_seal_is_seen_by_the_jobs_after_it_in_the_same_transaction(kept: _Kept
             transaction.seal(since)
             look(transaction)
 
-    kept.writer.write(look)
-    kept.writer.write(seal_and_open)
-    kept.writer.write(lambda transaction: transaction.seal("now"))
-    kept.writer.write(look)
+    kept.write(look)
+    kept.write(seal_and_open)
+    kept.write(lambda transaction: transaction.seal("now"))
+    kept.write(look)
     assert seen == [False, True, False, True]

@@ -62,6 +62,19 @@ def test_quotas_tell_what_is_used(engine: Engine, instance: str) -> None:
         engine.instance_quotas(instance, "keys")
 
 
+def test_quotas_of_all_instances_are_added_up_without_those_that_nobody_sees(engine: Engine, instance: str) -> None:
+    other = new_instance(engine, key_quota=500)
+    for place in (instance, instance, other):
+        new_key(engine, place)
+    assert [tuple(quota) for quota in engine.instance_quotas(None)] == [
+        ("key", 1500, 3),
+        ("secret", 0, 0),
+        ("qps", 2000, 0),
+        ("vpc", 20_000, 0),
+    ]
+    assert engine.instance_quotas(None, "key") == (("key", 1500, 3),)
+
+
 @pytest.mark.parametrize("name", ["", "kst-none", "kmsplan-default", "kmsplan-service", "ü"])
 def test_an_instance_that_is_not_there_is_not_found(engine: Engine, name: str) -> None:
     for ask in (engine.describe_instance, engine.instance_quotas):

@@ -1,0 +1,123 @@
+"""A transaction as its jobs see it, and a job as those see it who handed it in.
+
+The database counts its generations: every transaction that changes what a key is or who may use it begins a new one.
+So a process knows by one number, read once for a whole transaction, that what it remembers of keys still holds.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from kmsplan.engine.keystore import setting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kmsplan.engine.keystore.connection import Connection
+    from kmsplan.engine.keystore.nonce import Claim
+
+T = TypeVar("T")
+
+
+class Transaction:
+    """What a job sees of the transaction that it runs in."""
+
+    __slots__ = ("_generation", "_sealed", "after", "db", "entries", "touched", "wants_checkpoint")
+
+    def __init__(self, db: Connection) -> None:
+        self.db = db
+        self._generation: int | None = None
+        self._sealed: bool | None = None
+        self.touched = False
+        """Whether it changes more than audit, counts and dates of use, so that a new generation begins."""
+        self.after: list[Callable[[], None]] = []
+        """What to do after the commit, in the writing thread: it cannot fail, and it is lost if the commit fails."""
+        self.entries: list[Any] = []
+        """Audit entries to append before the commit; those of a job that is rolled back go with it."""
+        self.wants_checkpoint = False
+
+    @property
+    def generation(self) -> int | None:
+        """The database's generation; None where this transaction has changed it already."""
+        if self.touched:
+            return None
+        if self._generation is None:
+            self._generation = setting.generation(self.db)
+        return self._generation
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the engine is sealed for every process; read once for all jobs of a transaction."""
+        if self._sealed is None:
+            self._sealed = setting.load(self.db, setting.SEALED) is not None
+        return self._sealed
+
+    def seal(self, since: str | None) -> None:
+        """Seal the engine from a time on, or with None open it again."""
+        if since is None:
+            setting.remove(self.db, setting.SEALED)
+        else:
+            setting.store(self.db, setting.SEALED, since.encode())
+        self._sealed = since is not None
+
+
+class Ticket(Generic[T]):
+    """A write that was handed in: waits for its commit, or calls back after it."""
+
+    __slots__ = ("_callbacks", "_wait", "claim", "done", "error", "intent", "result", "touches", "work")
+
+    def __init__(
+        self,
+        work: Callable[[Transaction], T],
+        *,
+        touches: bool,
+        intent: Callable[[], None] | None = None,
+        claim: Claim | None = None,
+    ) -> None:
+        self.work = work
+        self.touches = touches
+        self.intent = intent
+        """Called before the transaction begins; where it raises, the work is not done, and the caller gets that."""
+        self.claim = claim
+        """The nonce that the transaction uses up; whether it was free, the work asks the claim."""
+        self.done = False
+        self.result: T
+        self.error: BaseException | None = None
+        self._callbacks: list[Callable[[Ticket[T]], None]] = []
+        self._wait = Lock()
+        self._wait.acquire()
+
+    def answer(self) -> None:
+        """Let the caller go on."""
+        self.done = True
+        self._wait.release()
+        self._call_back()
+
+    def settle(self) -> None:
+        """Wait for the commit, or for its failure; to be called once."""
+        self._wait.acquire()
+
+    def wait(self) -> T:
+        """Wait for the commit; return the work's result or raise its error. To be called once."""
+        self.settle()
+        return self.value()
+
+    def value(self) -> T:
+        """Return the work's result or raise its error; only once it is done."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+    def then(self, callback: Callable[[Ticket[T]], None]) -> None:
+        """Call back once it is done: from the writing thread, or at once where it is done already."""
+        self._callbacks.append(callback)
+        if self.done:
+            self._call_back()
+
+    def _call_back(self) -> None:
+        # Both threads may be here at once; a callback is made by the one that takes it off the list.
+        with suppress(IndexError):
+            while True:
+                self._callbacks.pop()(self)

@@ -1,0 +1,43 @@
+"""The audit trail as methods of the engine: for whoever has its folder, and no part of the API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kmsplan.engine import audit
+from kmsplan.engine.keystore import setting
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from kmsplan.engine.core import Core
+    from kmsplan.engine.verification import Verified
+
+
+class Audited:
+    """What reads and checks the trail."""
+
+    __slots__ = ()
+    _core: Core
+
+    def audit_entries(self) -> Iterator[dict[str, Any]]:
+        """Yield the audit trail, oldest entry first; one moment's trail, however long it takes."""
+        with self._core.store.read() as db:
+            yield from audit.entries(db)
+
+    def audit_newest(self, actions: Collection[str], limit: int) -> Iterator[dict[str, Any]]:
+        """Yield successful calls of these actions from among the newest `limit` entries, the newest first."""
+        with self._core.store.read() as db:
+            yield from audit.newest(db, actions, limit)
+
+    def audit_verify(self) -> Verified:
+        """Check the whole audit trail.
+
+        Raises:
+            AuditError: it was changed; names the first entry that is wrong.
+        """
+        from kmsplan.engine import verification  # noqa: PLC0415 - imports cryptography; planning does not need it
+
+        with self._core.store.read() as db:
+            public_key = setting.load(db, "audit_public_key") or b""
+            return verification.verify(db, self._core.folder, public_key)
