@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kmsplan.apply.settle import Found, Settled, owner_tag, settle_one
 from kmsplan.kms.backoff import TRIES, delay
 from kmsplan.kms.error import KmsError
-from kmsplan.kms.operation import OperationFacts, facts_of
+from kmsplan.kms.settling import OperationFacts, facts_of
 from kmsplan.provider.protocol import Executed
 from kmsplan.state.entry import Ending
 from kmsplan.state.error import StateError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.naming import ALIAS_PREFIX, Owner
-from kmsplan.resource.address import Address, address, is_retired, kind_of, retired
+from kmsplan.resource.address import Address, address, current, is_retired, kind_of, retired
 from kmsplan.resource.attribute import Mutability
 from kmsplan.resource.kinds import KINDS, REFERENCES
 from kmsplan.resource.step import Status
@@ -53,21 +53,28 @@ def _owned(lineage: str, presents: Iterable[Present]) -> list[tuple[Address, Pre
     for present in presents:
         owner = Owner.parse(present.owner) if present.owner else None
         if owner and owner.lineage == lineage and kind_of(Address(owner.address)) == present.kind:
-            claims.setdefault(Address(owner.address), []).append(present)
+            claims.setdefault(current(Address(owner.address)), []).append(present)
     pointed_at = Counter(present.attributes["key"] for present in presents if present.kind == "alias")
 
-    def precedence(present: Present) -> tuple[bool, str, int, str]:
+    def precedence(present: Present) -> tuple[bool, bool, str, int, str]:
         # Dates count whole seconds: of two keys made in the same one, the successor is where the aliases went.
         live = present.state != KeyState.PENDING_DELETION
         created = str(present.computed.get("creation_date") or "")
-        return live, created, pointed_at[present.identity], present.identity
+        return not _former(present), live, created, pointed_at[present.identity], present.identity
 
     placed = []
     for place, found in claims.items():
-        *before, current = sorted(found, key=precedence)
-        placed.append((place, current))
+        before = sorted(found, key=precedence)
+        if not _former(before[-1]):
+            placed.append((place, before.pop()))
         placed += [(retired(place, number), present) for number, present in enumerate(before, 1)]
     return placed
+
+
+def _former(present: Present) -> bool:
+    """Return whether an object's own tag says that it is a predecessor, as earlier versions wrote after a move."""
+    owner = Owner.parse(present.owner or "")
+    return owner is not None and is_retired(Address(owner.address))
 
 
 def _record(place: Address, present: Present, places: Mapping[str, Address]) -> Record:

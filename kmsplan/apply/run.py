@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kmsplan.apply.executor import blocked_results, execute
-from kmsplan.apply.outcome import Outcome
+from kmsplan.apply.outcome import Outcome, exit_code
 from kmsplan.apply.settle import ENDINGS, Found, Settled, fold_settled, observe_settled, settle, wanted
 from kmsplan.apply.witness import home_of
 from kmsplan.kms.error import KmsError
+from kmsplan.plan.continuing import announced
 from kmsplan.state.error import StateError
 from kmsplan.state.local import new_lineage
 
@@ -117,16 +118,16 @@ class _Apply:
             return Applied(outcome=Outcome(unsettled=unsettled), recorded=recorded, plan=None, settled=settled)
         plan = self._around.decide(self._provider, fold_settled(recorded, settled), observe_settled(observed, settled))
         ahead = observed.ahead_of(recorded.lineage, recorded.serial)
-        unwitnessed, behind = None, recorded.serial > self._writing.written
+        behind = recorded.serial > self._writing.written
         if not plan.effective and len(unsettled) == len(settled) and ahead is None:
             outcome = Outcome(results=blocked_results(plan))
         else:
             self._begin(plan, self._provider.prepare(), settled, serial=None if ahead is None else ahead.serial + 1)
             outcome, behind = self._execute(plan), True
+        outcome = dataclasses.replace(outcome, unsettled=unsettled)
         if behind:
             recorded, outcome = self._save(outcome)
-            unwitnessed = self._witness(recorded, outcome)
-        outcome = dataclasses.replace(outcome, unsettled=unsettled)
+        unwitnessed = self._witness(recorded, outcome, observed)
         return Applied(outcome=outcome, recorded=recorded, plan=plan, settled=settled, unwitnessed=unwitnessed)
 
     def _begin(self, plan: Plan, environment: str, settled: tuple[Settled, ...], serial: int | None) -> None:
@@ -143,6 +144,7 @@ class _Apply:
             plan=around.digest(plan),
             by=self._settings.owner,
             serial=serial,
+            deletions=announced(plan, writing.journal.recorded()),
         )
         for item in settled:
             if item.found in ENDINGS:
@@ -170,14 +172,18 @@ class _Apply:
         recorded = journal.recorded()
         if outcome.error is None and recorded.serial > self._writing.written:
             try:
-                return self._writing.save(), outcome
+                return self._writing.save(finished=exit_code(outcome) == 0), outcome
             except StateError as error:
                 return recorded, dataclasses.replace(outcome, error=error)
         return recorded, outcome
 
-    def _witness(self, recorded: Recorded, outcome: Outcome) -> KmsError | None:
-        """Tell the KMS the new serial; a state that was not written down for certain is not told of."""
-        if outcome.error is None and recorded.serial > self._writing.written:
+    def _witness(self, recorded: Recorded, outcome: Outcome, observed: Observed) -> KmsError | None:
+        """Tell the KMS the serial that it does not know: this run's, or that of one that could not tell it.
+
+        A state that was not written down for certain is not told of.
+        """
+        known = observed.states.get(recorded.lineage)
+        if outcome.error is None and recorded.serial > (known.serial if known else 0):
             try:
                 self._provider.witness(recorded.lineage, recorded.serial, home_of(recorded))
             except KmsError as error:

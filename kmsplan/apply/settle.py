@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.naming import Owner
-from kmsplan.kms.operation import OPERATIONS, Settle
+from kmsplan.kms.settling import OPERATIONS, Settle
 from kmsplan.resource.kinds import REFERENCES
 from kmsplan.resource.step import Effect, Status
 from kmsplan.resource.value import Absent, Observed, Present, Unreadable, localise

@@ -26,6 +26,7 @@ from kmsplan.cli.plan import show_plan
 from kmsplan.cli.planning import make, observe, plan_options, reading
 from kmsplan.cli.progress import Listener, listener
 from kmsplan.cli.reporting import Reports, report_options, scene_of
+from kmsplan.cli.saved import saved_plan
 from kmsplan.cli.session import Session, entropy, now, pass_session
 from kmsplan.cli.signals import stopping
 from kmsplan.report.form import Subject
@@ -83,9 +84,7 @@ def apply(session: Session, planning: Planning, planfile: Path | None, review: R
             configuration = session.configuration(planning.variables, to_apply=not planning.destroy)
             refuse_unsigned(review.policies(configuration))
             return _Run(session, heard, configuration, planning, **how).fresh(review.digest)
-        from kmsplan.plan.planfile import load  # noqa: PLC0415
-
-        saved = load(planfile.read_bytes())
+        saved = saved_plan(planfile)
         refuse_other_digest(saved, review.digest)
         refuse_changed_variables(planning, saved)
         configuration = saved_configuration(session, saved)
@@ -176,10 +175,9 @@ class _Run:
             decision.announce = self._announcing(heard, decision)
             applied = self._carry_out(decision, heard, stop)
             if applied.unwitnessed is not None:
-                heard.warn(
-                    f"The KMS could not be told of serial {applied.recorded.serial}: {applied.unwitnessed} Until the "
-                    "next apply it would not notice that an older state was put in this one's place."
-                )
+                from kmsplan.cli.witnessing import untold  # noqa: PLC0415
+
+                heard.warn(untold(applied.recorded.serial, applied.unwitnessed))
             heard.ended(applied.outcome)
         written = self._report(applied)
         if applied.outcome.report_failure is not None:

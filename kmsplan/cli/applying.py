@@ -89,6 +89,7 @@ class Decision:
 
     def _still_holds(self, saved: Plan, recorded: Recorded, observed: Observed) -> Plan:
         from kmsplan.plan.brakes import find_brakes  # noqa: PLC0415
+        from kmsplan.plan.continuing import allowed  # noqa: PLC0415
         from kmsplan.plan.stale import stale  # noqa: PLC0415
 
         moved = stale(saved, config_digest=self.configuration.digest, recorded=recorded, observed=observed)
@@ -104,7 +105,7 @@ class Decision:
             )
         allowances = saved.allowances.joined(self.options.allowances)
         brakes = find_brakes(
-            saved.changes, keys=saved.keys, observed=observed, now=self.options.now, allowances=allowances
+            saved, observed, now=self.options.now, allowances=allowances, allowed=allowed(saved, recorded)
         )
         kept = tuple(violation for violation in saved.violations if not violation.brake)
         held = replace(saved, violations=(*kept, *brakes))

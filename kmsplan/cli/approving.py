@@ -25,6 +25,7 @@ from kmsplan.cli.approval import (
 from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.failure import UserError
 from kmsplan.cli.options import Variables, json_option, variable_options
+from kmsplan.cli.saved import saved_plan
 from kmsplan.cli.session import Session, entropy, now, pass_session
 
 if TYPE_CHECKING:
@@ -124,9 +125,7 @@ def keygen(session: Session, target: Path, passphrase_env: str | None, name: str
 
 
 def _load(planfile: Path, reviewed: str | None) -> Plan:
-    from kmsplan.plan.planfile import load  # noqa: PLC0415
-
-    plan = load(planfile.read_bytes())
+    plan = saved_plan(planfile)
     refuse_other_digest(plan, reviewed)
     return plan
 

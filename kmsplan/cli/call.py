@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kmsplan.kms.naming import ALIAS_PREFIX
-from kmsplan.kms.operation import OPERATIONS, Operation, from_parameters
+from kmsplan.kms.operation import Operation, from_parameters
+from kmsplan.kms.settling import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

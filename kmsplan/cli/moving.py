@@ -5,19 +5,20 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from kmsplan.apply.settle import ENDINGS, fold_settled, settle, wanted
 from kmsplan.cli import kms, suggest
 from kmsplan.cli.editing import begin, refuse_old
-from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.failure import UserError
 from kmsplan.cli.options import Variables, variable_options
+from kmsplan.cli.overriding import command_name, override_option
 from kmsplan.cli.planning import reading
 from kmsplan.cli.session import Session, entropy, now, pass_session
 from kmsplan.cli.signals import stopping
+from kmsplan.cli.witnessing import connect_and_tell, tell
 from kmsplan.kms.wording import counted
 from kmsplan.resource.address import Address
 
@@ -33,7 +34,11 @@ if TYPE_CHECKING:
     from kmsplan.state.protocol import Journal, Writing
     from kmsplan.state.record import Recorded
 
-_COMMAND = "state mv"
+_COMMAND: Final = "state mv"
+_BY_PLANS: Final = (
+    "Move by plans: removed: [{address: ..., forget: true}] here, and then "
+    "import: [{address: ..., identity: ..., owner: LINEAGE}] there."
+)
 
 
 @click.command()
@@ -43,33 +48,44 @@ _COMMAND = "state mv"
 @click.option(
     "--to-dir", "target", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Another configuration."
 )
+@override_option
 @click.option("--lock-timeout", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS", help="Wait for locks.")
 @variable_options
 @pass_session
 def mv(
-    session: Session, variables: Variables, addresses: tuple[str, ...], target: Path | None, lock_timeout: float
+    session: Session,
+    variables: Variables,
+    addresses: tuple[str, ...],
+    target: Path | None,
+    reason: str | None,
+    lock_timeout: float,
 ) -> int:
     """Give a record another address; or, with --to-dir, give records to another configuration.
 
     The YAML moves first, by hand. To another configuration go also the keys of an instance and the aliases of a key.
+    The owner tags at the KMS are written anew: there at once, within a configuration by the next apply.
     """
     places = tuple(map(Address, addresses))
     configuration = session.configuration(variables)
     if target is not None:
-        return _Between(session, configuration, target, lock_timeout).run(places)
+        return _Between(session, configuration, target, reason, lock_timeout).run(places)
     if len(places) != 2:  # noqa: PLR2004 - from and to
         raise click.UsageError("state mv takes SOURCE and DEST, or --to-dir DIR and ADDRESS...")
-    _within(session, configuration, places[0], places[1], lock_timeout)
+    instead = f"Move it by a plan: moved: [{{from: {places[0]}, to: {places[1]}}}]."
+    command = command_name(_COMMAND, (configuration,), reason, instead)
+    _within(session, configuration, places[0], places[1], command, lock_timeout)
     return 0
 
 
-def _within(session: Session, configuration: Configuration, old: Address, new: Address, timeout: float) -> None:
+def _within(
+    session: Session, configuration: Configuration, old: Address, new: Address, command: str, timeout: float
+) -> None:
     from kmsplan.plan.moving import moved_records  # noqa: PLC0415
 
     store = session.store(configuration)
     with reading(session, configuration) as reader:
         observed = reader.observe(())
-    held = store.lock(owner=kms.actor(), command=_COMMAND, timeout=timeout, waiting=session.waiting)
+    held = store.lock(owner=kms.actor(), command=command, timeout=timeout, waiting=session.waiting)
     with held as lock, store.open(lock) as writing:
         recorded = writing.recorded
         _require_recorded(recorded, (old,))
@@ -77,11 +93,12 @@ def _within(session: Session, configuration: Configuration, old: Address, new: A
         if problem is not None:
             raise UserError(f"{old} cannot become {new}: {problem}", "Nothing was changed.")
         changes = moved_records(recorded.records, old, new)
-        begin(writing, observed, _COMMAND)
+        begin(writing, observed, command)
         for change in changes:
             writing.journal.record(change.address, change.effect, moved_from=change.moved_from)
-        writing.save()
+        connect_and_tell(session, configuration, writing.save())
     session.say(f"Moved {old} to {new}. Changed: {counted(len(changes), 'record')}.")
+    session.hint("Next: kmsplan apply, which makes the owner tag follow, so that a lost state comes back like this.")
 
 
 def _move_problem(configuration: Configuration, recorded: Recorded, old: Address, new: Address) -> str | None:
@@ -108,10 +125,11 @@ def _require_recorded(recorded: Recorded, addresses: Sequence[Address]) -> None:
 class _Opened:
     """Both states, open for writing under their locks, and the KMS that they share."""
 
-    def __init__(self, source: Writing, target: Writing, provider: Provider) -> None:
+    def __init__(self, source: Writing, target: Writing, provider: Provider, command: str) -> None:
         self.source = source
         self.target = target
         self.provider = provider
+        self._command = command
         self.observed = provider.observe((*wanted(source.recorded), *wanted(target.recorded)))
 
     def settled(self, writing: Writing) -> tuple[Settled, ...]:
@@ -121,7 +139,7 @@ class _Opened:
     def begin(self, writing: Writing, plan: str = "") -> Journal:
         """Begin a run in a state: what an interrupted one has left is ended first."""
         journal = writing.journal
-        journal.run(command=_COMMAND, environment=self.provider.prepare(), plan=plan, by=kms.actor())
+        journal.run(command=self._command, environment=self.provider.prepare(), plan=plan, by=kms.actor())
         for item in self.settled(writing):
             if item.found in ENDINGS:
                 journal.end(item.pending.sequence, ENDINGS[item.found], identity=item.identity)
@@ -135,11 +153,14 @@ class _Between:
     the same command again finishes. The owner tags are rewritten in the same run, through the target's journal.
     """
 
-    def __init__(self, session: Session, configuration: Configuration, folder: Path, timeout: float) -> None:
+    def __init__(
+        self, session: Session, configuration: Configuration, folder: Path, reason: str | None, timeout: float
+    ) -> None:
         self._session = session
         self._here = configuration
         self._folder = folder
         self._there = replace(session, directory=folder).configuration(Variables())
+        self._reason = reason
         self._timeout = timeout
 
     def run(self, places: Sequence[Address]) -> int:
@@ -150,14 +171,8 @@ class _Between:
         """
         from kmsplan.apply.outcome import exit_code  # noqa: PLC0415
 
-        if self._here.approval is not None or self._there.approval is not None:
-            raise UserError(
-                "one of the two configurations lets nothing run but plans that were signed",
-                "Move by plans: removed: [{address: ..., forget: true}] here, and then "
-                "import: [{address: ..., identity: ..., owner: LINEAGE}] there.",
-                ExitCode.APPROVAL_MISSING,
-            )
-        with self._opened() as opened, stopping(self._session.note) as stop:
+        command = command_name(_COMMAND, (self._here, self._there), self._reason, _BY_PLANS)
+        with self._opened(command) as opened, stopping(self._session.note) as stop:
             if self._is_done(opened, places):
                 return 0
             transfer = self._transfer(opened, places)
@@ -168,7 +183,7 @@ class _Between:
         return exit_code(outcome)
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[_Opened]:
+    def _opened(self, command: str) -> Iterator[_Opened]:
         """Take both locks, always in the order of the lineages, so that two moves never wait for each other."""
         stores = [self._session.store(configuration) for configuration in (self._here, self._there)]
         lineages = [store.load().lineage for store in stores]
@@ -185,13 +200,13 @@ class _Between:
             writings: dict[int, Writing] = {}
             for index in sorted((0, 1), key=lambda index: lineages[index]):
                 held = stores[index].lock(
-                    owner=kms.actor(), command=_COMMAND, timeout=self._timeout, waiting=self._session.waiting
+                    owner=kms.actor(), command=command, timeout=self._timeout, waiting=self._session.waiting
                 )
                 writings[index] = stack.enter_context(stores[index].open(stack.enter_context(held)))
             importing = kms.importing(self._session, self._there)
             provider = kms.provider(self._session, self._there, importing)
             stack.callback(provider.close)
-            yield _Opened(writings[0], writings[1], provider)
+            yield _Opened(writings[0], writings[1], provider, command)
 
     def _is_done(self, opened: _Opened, places: Sequence[Address]) -> bool:
         """Return whether a run before this one has moved everything, and was cut off before it could say so."""
@@ -250,7 +265,7 @@ class _Between:
             stop=stop,
         )
         if outcome.error is None:
-            opened.target.save()
+            tell(self._session, opened.provider, opened.target.save())
         return outcome
 
     def _let_go(self, opened: _Opened, gone: Sequence[Address]) -> None:
@@ -261,7 +276,7 @@ class _Between:
             journal = opened.begin(opened.source)
             for address in gone:
                 journal.record(address, Effect(removes=True))
-            opened.source.save()
+            tell(self._session, opened.provider, opened.source.save())
 
     def _report(self, outcome: Outcome, gone: Sequence[Address]) -> None:
         from kmsplan.report.outcome_text import outcome_text  # noqa: PLC0415

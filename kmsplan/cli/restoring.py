@@ -13,17 +13,23 @@ from kmsplan.cli.editing import begin, refuse_old
 from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.failure import UserError
 from kmsplan.cli.options import Variables, variable_options
+from kmsplan.cli.overriding import command_name, override_option
 from kmsplan.cli.planning import reading
 from kmsplan.cli.session import Session, pass_session
+from kmsplan.cli.witnessing import connect_and_tell
 
 if TYPE_CHECKING:
     from kmsplan.config.configuration import Configuration
     from kmsplan.resource.value import Observed
     from kmsplan.state.difference import Difference
-    from kmsplan.state.protocol import Journal
+    from kmsplan.state.protocol import Journal, Writing
     from kmsplan.state.record import Recorded
 
 _COMMAND: Final = "state restore"
+_INSTEAD: Final = (
+    "A plan can record what was forgotten, and under another address: import: [{address: ..., identity: ...}] and "
+    "moved: [{from: ..., to: ...}]."
+)
 _SHOWN: Final = 20
 """So many problems are listed."""
 
@@ -39,6 +45,7 @@ _SHOWN: Final = 20
     help="Leave this record as it is now.",
 )
 @click.option("--auto-approve", is_flag=True, help="Do not ask.")
+@override_option
 @click.option("--lock-timeout", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS", help="Wait for the lock.")
 @variable_options
 @pass_session
@@ -47,6 +54,7 @@ def restore(
     variables: Variables,
     serial: int,
     excludes: tuple[str, ...],
+    reason: str | None,
     lock_timeout: float,
     *,
     auto_approve: bool,
@@ -60,6 +68,7 @@ def restore(
     from kmsplan.report.style import Style  # noqa: PLC0415
 
     configuration = session.configuration(variables)
+    command = command_name(f"{_COMMAND} {serial}", (configuration,), reason, _INSTEAD)
     store = session.store(configuration)
     earlier = store.load_serial(serial)
     shown = _decide(session, configuration, store.load(), earlier, excludes)
@@ -69,7 +78,9 @@ def restore(
     if not auto_approve:
         question = f"kmsplan will record again what serial {serial} did, as a new serial. No key changes."
         approve(session, _COMMAND, question, otherwise="Give --auto-approve.")
-    saved = _carry_out(session, configuration, earlier, shown, excludes, lock_timeout)
+    held = store.lock(owner=kms.actor(), command=command, timeout=lock_timeout, waiting=session.waiting)
+    with held as lock, store.open(lock) as writing:
+        saved = _carry_out(session, configuration, writing, earlier, shown, excludes, command)
     session.say(f"Serial {saved.serial} records what serial {serial} did.")
     session.hint("Next: kmsplan drift shows what has changed at the KMS since, kmsplan plan what is to be done.")
 
@@ -77,25 +88,25 @@ def restore(
 def _carry_out(
     session: Session,
     configuration: Configuration,
+    writing: Writing,
     earlier: Recorded,
     shown: _Decided,
     excludes: tuple[str, ...],
-    timeout: float,
+    command: str,
 ) -> Recorded:
     """Restore under the lock what was shown, or refuse; return what is recorded then."""
-    store = session.store(configuration)
-    held = store.lock(owner=kms.actor(), command=_COMMAND, timeout=timeout, waiting=session.waiting)
-    with held as lock, store.open(lock) as writing:
-        now = _decide(session, configuration, writing.recorded, earlier, excludes)
-        if now.differences != shown.differences:
-            raise UserError(
-                "what would be restored now is not what was shown: the state has changed in between",
-                "Nothing was changed. Run kmsplan state restore again and read what it shows.",
-                ExitCode.STALE,
-            )
-        begin(writing, now.observed, f"{_COMMAND} {earlier.serial}")
-        _write(writing.journal, now.differences)
-        return writing.save()
+    now = _decide(session, configuration, writing.recorded, earlier, excludes)
+    if now.differences != shown.differences:
+        raise UserError(
+            "what would be restored now is not what was shown: the state has changed in between",
+            "Nothing was changed. Run kmsplan state restore again and read what it shows.",
+            ExitCode.STALE,
+        )
+    begin(writing, now.observed, command)
+    _write(writing.journal, now.differences)
+    saved = writing.save()
+    connect_and_tell(session, configuration, saved)
+    return saved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

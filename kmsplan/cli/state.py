@@ -11,6 +11,7 @@ from kmsplan.cli.editing import editing
 from kmsplan.cli.failure import UserError
 from kmsplan.cli.lazy import LazyGroup
 from kmsplan.cli.options import Variables, json_option, variable_options
+from kmsplan.cli.overriding import command_name, override_option
 from kmsplan.cli.planning import reading
 from kmsplan.cli.session import Session, entropy, pass_session
 from kmsplan.kms.wording import counted
@@ -93,18 +94,21 @@ def _record_json(recorded: Recorded, address: str) -> str:
 
 @state.command("rm")
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...", shell_complete=suggest.recorded)
+@override_option
 @variable_options
 @pass_session
-def rm_command(session: Session, variables: Variables, addresses: tuple[str, ...]) -> None:
+def rm_command(session: Session, variables: Variables, addresses: tuple[str, ...], reason: str | None) -> None:
     """Forget records; the objects stay as they are."""
     from kmsplan.resource.address import Address  # noqa: PLC0415
     from kmsplan.resource.step import Effect  # noqa: PLC0415
 
     configuration = session.configuration(variables)
+    instead = f"Forget it by a plan: removed: [{{address: {addresses[0]}, forget: true}}]."
+    command = command_name("state rm", (configuration,), reason, instead)
     missing = sorted(set(addresses) - set(session.store(configuration).load().records))
     if missing:
         raise UserError(f"{missing[0]} is not recorded", "Nothing was changed. kmsplan state list shows what is.")
-    with editing(session, configuration, "state rm") as journal:
+    with editing(session, configuration, command) as journal:
         for address in addresses:
             journal.record(Address(address), Effect(removes=True))
     session.say(f"Forgot {counted(len(addresses), 'record')}.")

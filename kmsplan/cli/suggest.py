@@ -60,7 +60,7 @@ def _aliases(folder: Path) -> Iterator[str]:
 
 
 def _operations(folder: Path) -> Iterable[str]:
-    from kmsplan.kms.operation import OPERATIONS  # noqa: PLC0415
+    from kmsplan.kms.settling import OPERATIONS  # noqa: PLC0415
 
     del folder
     return OPERATIONS

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kmsplan.kms.naming import OWNER_TAG
-from kmsplan.kms.operation import TagResources
+from kmsplan.plan.owning import is_owner_step
 from kmsplan.plan.plan import Action
 from kmsplan.resource.step import Status
 
 if TYPE_CHECKING:
     from kmsplan.plan.plan import Change, Plan
     from kmsplan.resource.address import Address
-    from kmsplan.resource.step import Step
 
 
 def only_adopted(plan: Plan, address: Address) -> Plan:
@@ -36,10 +34,5 @@ def _adopted(change: Change) -> Change:
     effect = change.effect if change.action is Action.ADOPT else None
     # Its tags cannot be changed while it waits for its deletion.
     waits = effect is not None and effect.status is Status.PENDING_DELETION
-    steps = () if waits else tuple(step for step in change.steps if _is_mark(step))
+    steps = () if waits else tuple(step for step in change.steps if is_owner_step(step))
     return replace(change, effect=effect, steps=steps, depends_on=(), moved_from=None, note=None)
-
-
-def _is_mark(step: Step) -> bool:
-    """Return whether a step puts the owner tag on; users' tags never have its name."""
-    return isinstance(step.operation, TagResources) and OWNER_TAG in step.operation.tags

@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.plan.blast import stops
+from kmsplan.plan.continuing import deleted
+from kmsplan.plan.owning import is_owner_step
 from kmsplan.plan.plan import Action, Change, Reason, Violation
 from kmsplan.plan.rules import some
 from kmsplan.plan.usage import usage
@@ -16,52 +18,49 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from kmsplan.plan.plan import Allowances
+    from kmsplan.plan.plan import Allowances, Plan
     from kmsplan.resource.value import Observation, Observed
 
 WRONG_NUMBER: Final = "P201"
 MASS_KEYS: Final = 10
 """Fewer keys than this are no mass."""
 MASS_PERCENT: Final = 30
-_DELETED: Final = frozenset({"instance", "key", "default_key"})
 
 
 def find_brakes(
-    changes: Sequence[Change], *, keys: int, observed: Observed, now: datetime, allowances: Allowances
+    plan: Plan, observed: Observed, *, now: datetime, allowances: Allowances, allowed: int = 0
 ) -> tuple[Violation, ...]:
-    """Return the brakes that hold these changes back, each with the exact flag that lets them pass.
+    """Return the brakes that hold a plan back, each with the exact flag that lets it pass.
 
     Args:
-        changes: a plan's changes.
-        keys: how many keys are recorded and live.
+        plan: with its changes, and with how many keys are recorded and live.
         observed: a reading in which those keys are; aliases that nobody manages count too.
         now: aware; last uses are measured against it.
         allowances: the flags that were given.
+        allowed: so many deletions an interrupted run was allowed, of which the plan's are what is left.
     """
-    active = [change for change in changes if change.active]
+    active = plan.effective
     if not active:
         return ()
     return (
-        *_deletions(active, allowances),
-        *_mass(active, keys, allowances),
+        *_deletions(active, allowances, allowed),
+        *_mass(active, plan.keys, allowances),
         *_in_use(active, observed, now, allowances),
     )
 
 
-def _deletions(changes: Iterable[Change], allowances: Allowances) -> Iterator[Violation]:
-    deleted = [
-        change.address for change in changes if change.action is Action.DELETE and kind_of(change.address) in _DELETED
-    ]
-    if len(deleted) == allowances.delete:
+def _deletions(changes: Iterable[Change], allowances: Allowances, allowed: int) -> Iterator[Violation]:
+    found = deleted(changes)
+    if len(found) == allowances.delete or len(found) <= allowances.delete <= allowed:
         return
     expected = f"{allowances.delete} expected" if allowances.delete else "none expected"
-    listed = f": {some(deleted)}" if deleted else ""
-    remedy = f"pass --allow-delete {len(deleted)}" if deleted else "leave out --allow-delete"
+    listed = f": {some(found)}" if found else ""
+    remedy = f"pass --allow-delete {len(found)}" if found else "leave out --allow-delete"
     yield Violation(
         code=WRONG_NUMBER,
         address=None,
         summary="The number of deletions is not the expected one",
-        detail=f"This plan deletes {len(deleted)} ({expected}){listed}. If that is what you want, {remedy}.",
+        detail=f"This plan deletes {len(found)} ({expected}){listed}. If that is what you want, {remedy}.",
         brake=True,
     )
 
@@ -75,6 +74,7 @@ def _mass(changes: Iterable[Change], keys: int, allowances: Allowances) -> Itera
         and kind_of(change.address) == "key"
         and not is_retired(change.address)
         and not _protects(change)
+        and not _marks(change)
     ]
     if allowances.mass or keys < MASS_KEYS or len(changed) * 100 <= keys * MASS_PERCENT:
         return
@@ -91,6 +91,11 @@ def _mass(changes: Iterable[Change], keys: int, allowances: Allowances) -> Itera
 def _protects(change: Change) -> bool:
     """Whether it does no more than turn protection on: what an interrupted apply leaves to do of many new keys."""
     return bool(change.attributes == ("deletion_protection",) and change.after and change.after["deletion_protection"])
+
+
+def _marks(change: Change) -> bool:
+    """Whether it does no more than make the owner tag right: what moving many keys to other addresses comes to."""
+    return not change.attributes and bool(change.steps) and all(map(is_owner_step, change.steps))
 
 
 def _in_use(

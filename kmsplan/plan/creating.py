@@ -9,8 +9,9 @@ from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.naming import service_alias
 from kmsplan.plan import rules
 from kmsplan.plan.diff import SETTINGS, complete, differences
+from kmsplan.plan.owning import owner_steps
 from kmsplan.plan.plan import Action, Change, Reason
-from kmsplan.plan.updating import checked, material_differences, owner_steps, settled
+from kmsplan.plan.updating import checked, material_differences, settled
 from kmsplan.plan.verdict import Verdict, refused, unreadable
 from kmsplan.plan.versions import later_note
 from kmsplan.resource.address import Address, kind_of, name_of
@@ -20,6 +21,8 @@ from kmsplan.resource.step import Effect, Status
 from kmsplan.resource.value import Present, Unreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kmsplan.config.configuration import Declared
     from kmsplan.plan.situation import Situation
     from kmsplan.resource.attribute import Kind
@@ -67,8 +70,14 @@ def create(declared: Declared, reason: Reason, *, identity: str | None = None, n
         after=after,
         attributes=tuple(name for name, value in after.items() if value is not None),
         steps=kind.create(declared.address, after),
-        note=note or later_note(after),
+        note=note or "; ".join(filter(None, (_stands_for(after), later_note(after)))) or None,
     )
+
+
+def _stands_for(after: Mapping[str, Any]) -> str | None:
+    """Return what is to be said of a key whose material is there already."""
+    named = after.get("hsm_object")
+    return named and f"it stands for object {named}, which is in the token already and stays as it is"
 
 
 def adopt(situation: Situation, declared: Declared, present: Present, reason: Reason) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kmsplan.plan import rules
@@ -56,7 +57,9 @@ def _gone(situation: Situation, declared: Declared | None, record: Record) -> Ve
             reason = Reason.REMOVED
         return forget(situation, record, reason, None if expected else "the KMS does not know it any more")
     instead = claim(situation, declared) or taken_default(situation, declared)
-    return instead or Verdict(create(declared, reason, identity=record.identity, note=_lost(record, expected=expected)))
+    anew = instead or Verdict(create(declared, reason, identity=record.identity, note=_lost(record, expected=expected)))
+    # Its record moves all the same; one that stayed behind would be in the way of the next plan.
+    return replace(anew, change=replace(anew.change, moved_from=situation.moved_from.get(record.address)))
 
 
 def _lost(record: Record, *, expected: bool) -> str | None:

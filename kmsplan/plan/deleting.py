@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.plan import rules
 from kmsplan.plan.diff import complete, learned
+from kmsplan.plan.owning import owner_steps, with_owner
 from kmsplan.plan.plan import Action, Change, Reason
 from kmsplan.plan.replacing import grace, retire, working
 from kmsplan.plan.staging import keeps_aliases, staged
-from kmsplan.plan.updating import owner_steps
 from kmsplan.plan.verdict import UNAVAILABLE, Verdict, blocked, refused
 from kmsplan.resource import key
 from kmsplan.resource.address import is_retired
@@ -93,7 +93,12 @@ def _deleted(
 def _loss(kind: str, before: dict[str, Any]) -> str | None:
     match kind:
         case "key" | "default_key":
-            days = before["deletion_window"]
+            days, named = before["deletion_window"], before.get("hsm_object")
+            if named is not None:
+                return (
+                    f"unusable at once; after {days} days the key is gone, and all that the KMS encrypted with "
+                    f"it; object {named}, which it stands for, stays in its HSM"
+                )
             return f"unusable at once; after {days} days everything encrypted with it is lost for ever"
         case "alias":
             return "callers that use this alias fail; the key stays"
@@ -118,14 +123,19 @@ def _retired(situation: Situation, change: Change, record: Record, present: Pres
     before = dict(change.before or {})
     if record.status is Status.PENDING_DELETION:
         return Verdict(_spared(change, record, present, before))
+    return Verdict(with_owner(situation, _kept(situation, change, record, present), present))
+
+
+def _kept(situation: Situation, change: Change, record: Record, present: Present) -> Change:
+    before = dict(change.before or {})
     if record.attributes.get("enabled") is True and present.state == KeyState.ENABLED:
         rest = grace(situation, record.address)
         if rest is not None:
-            return Verdict(replace(change, action=Action.NO_OP, reason=Reason.GRACE, after=before, note=rest))
+            return replace(change, action=Action.NO_OP, reason=Reason.GRACE, after=before, note=rest)
         unfinished = retire(record.address, present.identity, before, tests=working(situation, record.address))
-        return Verdict(replace(unfinished, moved_from=change.moved_from))
+        return replace(unfinished, moved_from=change.moved_from)
     note = "a replaced key, kept because data may still need it"
-    return Verdict(replace(change, action=Action.NO_OP, reason=Reason.SUCCEEDED, after=before, note=note))
+    return replace(change, action=Action.NO_OP, reason=Reason.SUCCEEDED, after=before, note=note)
 
 
 def _spared(change: Change, record: Record, present: Present, before: dict[str, Any]) -> Change:

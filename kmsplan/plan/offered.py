@@ -41,7 +41,8 @@ def _facts(kind: str, attributes: Attributes) -> Any:
     """Return all that the answer depends on."""
     said = attributes.get
     if kind == "key":
-        return said("instance"), said("spec"), said("origin"), said("storage_mechanism")
+        known = said("instance"), said("spec"), said("origin"), said("storage_mechanism")
+        return (*known, said("hsm_object") is not None)
     return said("type"), said("origin")
 
 
@@ -67,6 +68,8 @@ def _key_problem(attributes: Attributes, type_: str, offer: Offer) -> str | None
         return f"a key of origin {attributes['origin']}"
     if attributes["spec"] not in offer.specs.get(type_, ()):
         return f"a key of spec {attributes['spec']} in an instance of type {type_}"
+    if attributes.get("hsm_object") is not None and not offer.hsm_objects:
+        return "a key that stands for an object of an HSM's token (`hsm_object`)"
     if mechanism is not None and mechanism not in offer.storage_mechanisms:
         return f"a key stored as {mechanism}"
     return None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from kmsplan.plan.blast import with_blast
 from kmsplan.plan.brakes import WRONG_NUMBER, find_brakes
+from kmsplan.plan.continuing import allowed
 from kmsplan.plan.decide import decide
 from kmsplan.plan.graph import block_dependents, cycle, link
 from kmsplan.plan.guard import refusals
@@ -68,16 +70,19 @@ def make_plan(
         violations = [one for one in violations if one.address is None or one.address in chosen]
     pinned, unchanged = pin(changes, unchanged, situation)
     pinned = with_blast(pinned, situation)
-    brakes = find_brakes(pinned, keys=facts["keys"], observed=observed, now=options.now, allowances=options.allowances)
-    if violations:  # the number of deletions is judged when it is known
-        brakes = tuple(brake for brake in brakes if brake.code != WRONG_NUMBER)
-    return Plan(
+    plan = Plan(
         changes=pinned,
         unchanged=tuple(sorted(unchanged, key=itemgetter(0))),
-        violations=(*sorted(violations, key=lambda one: (one.address or "", one.code)), *brakes),
+        violations=tuple(sorted(violations, key=lambda one: (one.address or "", one.code))),
         complete=not (options.targets or options.excludes or any(change.blocked for change in pinned)),
         **facts,
     )
+    brakes = find_brakes(
+        plan, observed, now=options.now, allowances=options.allowances, allowed=allowed(plan, recorded)
+    )
+    if violations:  # the number of deletions is judged when it is known
+        brakes = tuple(brake for brake in brakes if brake.code != WRONG_NUMBER)
+    return replace(plan, violations=(*plan.violations, *brakes))
 
 
 def _facts(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.naming import format_duration
 from kmsplan.plan import rules
+from kmsplan.plan.owning import with_owner
 from kmsplan.plan.plan import Action, Change, Reason
 from kmsplan.plan.usage import instant, later
 from kmsplan.plan.verdict import UNAVAILABLE, Verdict, blocked, refused
@@ -51,9 +52,11 @@ def replacement(
         ),
     )
     if period is not None:
-        return Verdict(made, predecessor=_rests(predecessor, present.identity, before))
-    tests = change.address if after.get("enabled") else None
-    return Verdict(made, predecessor=retire(predecessor, present.identity, before, tests=tests))
+        kept = _rests(predecessor, present.identity, before)
+    else:
+        tests = change.address if after.get("enabled") else None
+        kept = retire(predecessor, present.identity, before, tests=tests)
+    return Verdict(made, predecessor=with_owner(situation, kept, present))
 
 
 def retire(address: Address, identity: str, before: Mapping[str, object], *, tests: Address | None) -> Change:

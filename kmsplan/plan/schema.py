@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from kmsplan.kms.operation import OPERATIONS
+from kmsplan.kms.settling import OPERATIONS
 from kmsplan.plan.plan import Action, Reason
 from kmsplan.resource.kinds import KINDS
 

@@ -63,10 +63,6 @@ class Situation:
         """Return observed attributes with addresses in place of the identities that are known."""
         return localise(present, self.addresses, REFERENCES[present.kind])
 
-    def owner_tag(self, address: Address, token: str) -> str:
-        """Return the owner tag that makes an object this configuration's."""
-        return str(Owner(self.lineage, address, token))
-
     def foreign_owner(self, present: Present) -> str | None:
         """Return the owner tag of another lineage, if the object carries one and no import block names that lineage."""
         owner = Owner.parse(present.owner) if present.owner else None

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.naming import DAY, format_duration
 from kmsplan.plan.diff import learned
+from kmsplan.plan.owning import owner_steps
 from kmsplan.plan.plan import Action, Change, Reason
-from kmsplan.plan.updating import owner_steps
 from kmsplan.plan.usage import later, usage
 from kmsplan.plan.verdict import UNAVAILABLE, Verdict, blocked
 from kmsplan.resource.address import Address

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kmsplan.kms.naming import OWNER_TAG, Owner
-from kmsplan.kms.operation import TagResources
+from kmsplan.kms.naming import Owner
 from kmsplan.plan.moving import followed
+from kmsplan.plan.owning import MOVED, owner_step
 from kmsplan.plan.plan import Action, Change, Plan, Reason
-from kmsplan.resource.address import Address, is_retired, kind_of
+from kmsplan.resource.address import Address, current, is_retired, kind_of
 from kmsplan.resource.kinds import REFERENCES
-from kmsplan.resource.step import Effect, Status, Step
+from kmsplan.resource.step import Effect, Status
 from kmsplan.resource.value import Present
 
 if TYPE_CHECKING:
@@ -123,11 +123,7 @@ def plan_there(transfer: Transfer, digest: str) -> Plan:
 
 def _arrival(record: Record, names: dict[Address, Address], target: Recorded) -> Change:
     attributes: dict[str, Any] = {**record.attributes, **followed(record, names)}
-    kind = kind_of(record.address)
-    owner = str(Owner(target.lineage, record.address, "moved"))
-    mark = TagResources(
-        resource=record.identity, resource_type="instance" if kind == "instance" else "key", tags={OWNER_TAG: owner}
-    )
+    mark = owner_step(record.identity, Owner(target.lineage, current(record.address), MOVED))
     return Change(
         address=record.address,
         action=Action.ADOPT,
@@ -135,5 +131,5 @@ def _arrival(record: Record, names: dict[Address, Address], target: Recorded) ->
         identity=record.identity,
         after=attributes,
         effect=Effect(attributes=attributes, status=record.status),
-        steps=() if kind == "alias" else (Step(operation=mark, effect=Effect()),),
+        steps=() if kind_of(record.address) == "alias" else (mark,),
     )

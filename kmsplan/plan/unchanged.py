@@ -32,7 +32,7 @@ def split(
     desired, records, objects = situation.desired, situation.records, situation.objects
     special = {*barred, *situation.moved_from, *situation.claims, *situation.imports}
     # Aliases carry no tags.
-    owned = "" if kind.name == "alias" else f"{situation.lineage}/"
+    owned = None if kind.name == "alias" else f"{situation.lineage}/"
     same = comparison(kind, situation.addresses)
     unchanged, rest = [], []
     for address in addresses:
@@ -43,7 +43,7 @@ def split(
                 isinstance(present, Present)
                 and record.status is Status.READY
                 and present.state not in _SPECIAL
-                and (not owned or (present.owner or "").startswith(owned))
+                and (owned is None or (present.owner or "").startswith(f"{owned}{address}/"))
                 and wanted.get("min_versions") is None
                 and record.attributes == wanted
                 and same(present.attributes, wanted)

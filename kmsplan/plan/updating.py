@@ -6,10 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kmsplan.kms.lifecycle import KeyState
-from kmsplan.kms.naming import OWNER_TAG
-from kmsplan.kms.operation import TagResources
 from kmsplan.plan import rules
 from kmsplan.plan.diff import complete, differences, learned, setting_differences
+from kmsplan.plan.owning import owner_steps, with_owner
 from kmsplan.plan.plan import Action, Change, Reason
 from kmsplan.plan.replacing import replacement
 from kmsplan.plan.verdict import UNAVAILABLE, Verdict, blocked, refused, rejection
@@ -72,21 +71,6 @@ def material_differences(kind: Kind, before: dict[str, Any], after: dict[str, An
     return tuple(name for name in names if kind.by_name[name].mutability is Mutability.REPLACES)
 
 
-def owner_steps(situation: Situation, address: Address, present: Present, token: str) -> tuple[Step, ...]:
-    """Return the step that puts the owner tag on an object that has none, or that of a lineage that gives it up.
-
-    Aliases carry no tags. Before there is a state, the lineage is left out; whoever carries the step out puts it in.
-    """
-    if present.kind == "alias" or situation.is_marked(present):
-        return ()
-    operation = TagResources(
-        resource=present.identity,
-        resource_type="instance" if present.kind == "instance" else "key",
-        tags={OWNER_TAG: situation.owner_tag(address, token)},
-    )
-    return (Step(operation=operation, effect=Effect()),)
-
-
 def checked(verdict: Verdict, present: Present, declared: Declared) -> Verdict:
     """Refuse or block what the KMS's state table would reject."""
     change = verdict.change
@@ -108,7 +92,6 @@ def _updated(situation: Situation, change: Change, kind: Kind, present: Present,
     before, after = dict(change.before or {}), dict(change.after or {})
     names = differences(kind, before, after)
     settings = setting_differences(kind, before, after)
-    owner = owner_steps(situation, change.address, present, "restored")
     effect = _record_effect(kind, record, before, after, names)
     grown = growth(present, after, situation.now) if kind.name == "key" else None
     if record.status is Status.PENDING_DELETION:  # somebody cancelled it, and the key is wanted
@@ -116,14 +99,15 @@ def _updated(situation: Situation, change: Change, kind: Kind, present: Present,
     reason = _reason(situation, record, change, names)
     change = replace(
         change,
-        action=Action.UPDATE if names or owner else Action.NO_OP,
-        reason=Reason.DRIFTED if owner and not names else reason,
+        action=Action.UPDATE if names else Action.NO_OP,
+        reason=reason,
         attributes=(*names, *settings),
-        steps=(*(kind.update(present.identity, before, after) if names else ()), *owner),
+        steps=kind.update(present.identity, before, after) if names else (),
         effect=effect,
-        note=_note(before, after, owner),
+        note=_note(before, after),
         tests=_tested(situation, kind, after) if names and reason is Reason.FOLLOWS else None,
     )
+    change = with_owner(situation, change, present)
     return Verdict(_grown(change, grown) if grown else change)
 
 
@@ -205,7 +189,7 @@ def _tested(situation: Situation, kind: Kind, after: dict[str, Any]) -> Address 
     return declared.address if declared and declared.attributes.get("enabled", True) else None
 
 
-def _note(before: dict[str, Any], after: dict[str, Any], owner: tuple[Step, ...]) -> str | None:
+def _note(before: dict[str, Any], after: dict[str, Any]) -> str | None:
     if before.get("enabled") is True and after.get("enabled") is False:
         return "while it is disabled, nothing can be encrypted, decrypted, signed or verified with it"
-    return "its owner tag was taken off and is put back, so that it is found if the state is lost" if owner else None
+    return None

@@ -44,6 +44,7 @@ _HEADERS: Final[Mapping[tuple[Action, Reason], str]] = MappingProxyType(
         (Action.CREATE, Reason.VANISHED): "has vanished and will be created anew",
         (Action.CREATE, Reason.DELETION_COMPLETED): "will be created anew: the old one's deletion is complete",
         (Action.UPDATE, Reason.DRIFTED): "will be updated in-place: it was changed outside of kmsplan",
+        (Action.UPDATE, Reason.MOVED): "has moved, and its owner tag follows",
         (Action.UPDATE, Reason.FOLLOWS): "will be updated in-place: it follows its key's successor",
         (Action.UPDATE, Reason.SUCCEEDED): "will be retired: disabled, and kept",
         (Action.UPDATE, Reason.STAGED_UNPROTECT): "will lose its deletion protection, to be destroyed in stages",
@@ -183,8 +184,9 @@ def _header(change: Change) -> str:
         return "will be scheduled for deletion"
     if change.action is Action.DELETE and key:
         return "will be scheduled for deletion, as requested"
-    if change.moved_from and change.reason is Reason.MOVED and change.action is Action.NO_OP:
-        return f"has been {escape(change.moved_from)}: its record moves"
+    if change.moved_from and change.reason is Reason.MOVED:
+        along = ", and its owner tag with it" if change.steps else ""
+        return f"has been {escape(change.moved_from)}: its record moves{along}"
     return _HEADERS.get((change.action, change.reason), _USUAL[change.action])
 
 

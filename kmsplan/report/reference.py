@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kmsplan.kms.capability import CAPABILITIES
 from kmsplan.kms.lifecycle import LIFECYCLE, KeyState
-from kmsplan.kms.operation import OPERATIONS
+from kmsplan.kms.settling import OPERATIONS
 from kmsplan.kms.spec import SPECS, KeyType
 from kmsplan.report.configuration_page import configuration_page
 from kmsplan.report.markdown import GENERATED, table

@@ -134,6 +134,20 @@ def create(path: Path, content: bytes, *, mark: str) -> bool:
     return True
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, unless it is there.
+
+    A flush of what is in it does not flush its own name: a power cut could take it with all that it holds.
+
+    Raises:
+        OSError: the operating system refuses.
+    """
+    new = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in new:
+        sync_folder(one.parent)
+
+
 def keep(path: Path, kept: Path) -> None:
     """Give a file a second name, durably, so that replacing the first loses nothing."""
     kept.parent.mkdir(exist_ok=True)

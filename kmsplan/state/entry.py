@@ -12,8 +12,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from kmsplan.kms.operation import OPERATIONS
+from kmsplan.kms.settling import OPERATIONS
 from kmsplan.resource.step import Effect, Status
+from kmsplan.state.record import Deletions
 
 if TYPE_CHECKING:
     from kmsplan.resource.address import Address
@@ -46,6 +47,8 @@ class RunEntry:
     command: str
     by: str = ""
     """user@host."""
+    deletions: Deletions | None = None
+    """What it is allowed to delete, an interrupted run's that it finishes included; None where it deletes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +121,19 @@ def decode_effect(values: Mapping[str, Any]) -> Effect:
     )
 
 
+def decode_deletions(values: Mapping[str, Any] | None) -> Deletions | None:
+    """Return a run's deletions from their JSON.
+
+    Raises:
+        KeyError, TypeError: they have another form.
+    """
+    return None if values is None else Deletions(values["purpose"], tuple(values["addresses"]))
+
+
+def _run(values: dict[str, Any]) -> RunEntry:
+    return RunEntry(**{**values, "deletions": decode_deletions(values.get("deletions"))})
+
+
 def _begin(values: dict[str, Any]) -> BeginEntry:
     if values["operation"] not in OPERATIONS:
         raise UnknownEntryError(f"operation {values['operation']!r}")
@@ -126,7 +142,7 @@ def _begin(values: dict[str, Any]) -> BeginEntry:
 
 _DECODERS: Final[Mapping[str, Callable[[dict[str, Any]], Entry]]] = MappingProxyType(
     {
-        "run": lambda values: RunEntry(**values),
+        "run": _run,
         "begin": _begin,
         "end": lambda values: EndEntry(**{**values, "ending": Ending(values["ending"])}),
         "record": lambda values: RecordEntry(**{**values, "effect": decode_effect(values["effect"])}),

@@ -4,6 +4,8 @@
 2. Every prefix of a journal folds to a valid state; a begin without its end is pending.
 3. The serial counts the runs that changed something, so a run that crashed after its first change counts too, and a
    plan that it was carrying out is stale. A run that names a later serial makes it: the KMS has seen the one before.
+4. What a run was allowed to delete stands until the next run begins. A run that came to its end takes it out of the
+   snapshot that it writes.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, assert_never
 
-from kmsplan.kms.operation import OPERATIONS
+from kmsplan.kms.settling import OPERATIONS
 from kmsplan.resource.step import Effect, Status
 from kmsplan.state.entry import BeginEntry, EndEntry, Ending, RecordEntry, RunEntry
 from kmsplan.state.record import Made, Pending, Record, Recorded
@@ -64,6 +66,7 @@ class Folding:
         self._records = dict(base.records)
         self._pending = {pending.sequence: pending for pending in base.pending}
         self._made = base.made
+        self._unfinished = base.unfinished
         self._run: Made | None = None
         """The current run."""
         self._counted = False
@@ -87,6 +90,7 @@ class Folding:
             records=dict(self._records),
             pending=tuple(self._pending.values()),
             made=self._made,
+            unfinished=self._unfinished,
         )
 
     def add(self, entry: Entry) -> None:
@@ -106,6 +110,7 @@ class Folding:
     def _begin(self, entry: RunEntry) -> None:
         self._run = Made(at=entry.time, by=entry.by, command=entry.command, plan=entry.plan)
         self._counted = False
+        self._unfinished = entry.deletions
         self._environment = entry.environment or self._environment
         if entry.serial > self._serial:
             self._serial = entry.serial - 1

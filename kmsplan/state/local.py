@@ -83,7 +83,7 @@ class LocalStore(past.Archived):
             return there
         fresh = Recorded(lineage=lineage, serial=0, environment="")
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            durable.make_folder(self.path)
             content = snapshot.encode(Snapshot(fresh, 0), self._folder.codec)
             made = durable.create(self._folder.snapshot, content, mark=self._entropy(4).hex())
         except OSError as error:
@@ -105,7 +105,7 @@ class LocalStore(past.Archived):
             StateAccessError: the folder cannot be written.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            durable.make_folder(self.path)
         except OSError as error:
             raise self._unusable(error) from error
         return acquire(

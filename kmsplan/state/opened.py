@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
@@ -102,10 +103,11 @@ class Opened(ABC):
             self._create(snapshot.encode(Snapshot(fresh, 0), self._codec))
             self._load()
 
-    def save(self) -> Recorded:
+    def save(self, *, finished: bool = True) -> Recorded:
         """Put a new snapshot in the place of the one that was read, keep that one, and return what is recorded now.
 
-        Nothing more can be written afterwards. Where nothing is newer than the snapshot, it stays.
+        Nothing more can be written afterwards. Where nothing is newer than the snapshot, it stays. What a run that is
+        not finished was allowed to delete is kept in it, for the run that finishes it.
 
         Raises:
             FenceError: the lock was taken.
@@ -116,6 +118,8 @@ class Opened(ABC):
         writer.flush()
         writer.close()
         recorded = writer.recorded()
+        if finished:
+            recorded = dataclasses.replace(recorded, unfinished=None)
         if writer.sequence > self._folded:
             self._lock.check()
             self._put(snapshot.encode(Snapshot(recorded, writer.sequence), self._codec))

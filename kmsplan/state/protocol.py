@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kmsplan.state.holder import Holder
     from kmsplan.state.past import Serial
     from kmsplan.state.recoding import Rekeyed
-    from kmsplan.state.record import Pending, Recorded
+    from kmsplan.state.record import Deletions, Pending, Recorded
 
 
 class Journal(Protocol):
@@ -25,7 +25,14 @@ class Journal(Protocol):
     """
 
     def run(
-        self, *, command: str, environment: str = "", plan: str = "", by: str = "", serial: int | None = None
+        self,
+        *,
+        command: str,
+        environment: str = "",
+        plan: str = "",
+        by: str = "",
+        serial: int | None = None,
+        deletions: Deletions | None = None,
     ) -> None:
         """A run begins.
 
@@ -35,6 +42,7 @@ class Journal(Protocol):
             plan: Digest of what it carries out.
             by: Who started it, user@host.
             serial: A later one than the state's, which the run then makes even if it changes nothing.
+            deletions: What it is allowed to delete.
         """
 
     def begin(
@@ -87,8 +95,11 @@ class Writing(Protocol):
     def init(self, lineage: str) -> None:
         """Make the state, where there is none yet."""
 
-    def save(self) -> Recorded:
+    def save(self, *, finished: bool = True) -> Recorded:
         """Write a new snapshot of everything that was written down, and return it.
+
+        Args:
+            finished: Whether the run came to its end, so that nothing is left of what it was allowed to delete.
 
         Raises:
             StateError: it could not be written. The snapshot and journal before it are untouched.

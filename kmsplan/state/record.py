@@ -52,6 +52,16 @@ class Made:
     """Digest of the plan; "" where a command works without one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Deletions:
+    """The deletions that a run was allowed, and what for."""
+
+    purpose: str
+    """sha256 hex: equal for runs of one command on one configuration."""
+    addresses: tuple[Address, ...]
+    """Sorted."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """The state as it is known: the snapshot with the journal folded in."""
@@ -66,6 +76,8 @@ class Recorded:
     pending: tuple[Pending, ...] = ()
     made: Made | None = None
     """How this serial came to be; None for one that no run has made, or an old one."""
+    unfinished: Deletions | None = None
+    """Of the last run, if it was to delete something and has not come to its end."""
 
     @property
     def exists(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kmsplan.kms.operation import OPERATIONS
+from kmsplan.kms.settling import OPERATIONS
 from kmsplan.resource.kinds import KINDS
 from kmsplan.resource.step import Status
 from kmsplan.state.upgrade import FORMAT_VERSION
@@ -24,6 +24,7 @@ def state_schema() -> dict[str, Any]:
         "title": "kmsplan.state.json",
         "description": "What the last apply left. Written by kmsplan alone; the digest shows every other edit.",
         **_object(
+            optional={"unfinished": _unfinished()},
             digest={"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "SHA-256 of everything else."},
             environment={**_TEXT, "description": "The KMS that the records speak of; empty before the first apply."},
             format_version={"const": FORMAT_VERSION},
@@ -42,13 +43,23 @@ def state_schema() -> dict[str, Any]:
     }
 
 
-def _object(**properties: Any) -> dict[str, Any]:
-    """Return the schema of an object that has all of these properties and no other."""
+def _object(optional: dict[str, Any] | None = None, **properties: Any) -> dict[str, Any]:
+    """Return the schema of an object that has all of these properties, and no others than the optional ones."""
     return {
         "type": "object",
         "additionalProperties": False,
         "required": list(properties),
-        "properties": properties,
+        "properties": {**properties, **(optional or {})},
+    }
+
+
+def _unfinished() -> dict[str, Any]:
+    return {
+        **_object(
+            purpose={**_TEXT, "description": "Digest of configuration and selection."},
+            addresses={"type": "array", "items": _TEXT},
+        ),
+        "description": "What the last run was allowed to delete; only there if that run did not come to its end.",
     }
 
 

@@ -20,7 +20,7 @@ import orjson
 from kmsplan.collector import collector_paused
 from kmsplan.resource.step import Status
 from kmsplan.state.cipher import PLAIN, unwrap, wrap
-from kmsplan.state.entry import decode_effect
+from kmsplan.state.entry import decode_deletions, decode_effect
 from kmsplan.state.error import StateCorruptError, StateVersionError
 from kmsplan.state.plain import plain
 from kmsplan.state.record import Made, Pending, Record, Recorded
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kmsplan.resource.address import Address
     from kmsplan.resource.step import Effect
     from kmsplan.state.cipher import Codec
+    from kmsplan.state.record import Deletions
 
 _OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 _OPEN: Final = b"{\n"
@@ -80,6 +81,7 @@ def _encode(snapshot: Snapshot) -> bytes:
                 for address, record in recorded.records.items()
             },
             "serial": recorded.serial,
+            **({} if recorded.unfinished is None else {"unfinished": _members(recorded.unfinished)}),
         }
     )
     return b'{\n  "digest": "%b",\n%b' % (_digest(content).encode(), content[len(_OPEN) :])
@@ -205,6 +207,7 @@ def _snapshot(document: Document) -> Snapshot:
         },
         pending=tuple(_pending(values) for values in document["pending"]),
         made=_made(document["made"]),
+        unfinished=decode_deletions(document.get("unfinished")),
     )
     return Snapshot(recorded, document["journal_sequence"])
 
@@ -228,7 +231,7 @@ def _pending_json(pending: Pending) -> dict[str, Any]:
     return {**_members(pending), "effect": _members(pending.effect)}
 
 
-def _members(value: Pending | Effect | Made) -> dict[str, Any]:
+def _members(value: Pending | Effect | Made | Deletions) -> dict[str, Any]:
     return {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kmsplan.state.cipher import Codec
     from kmsplan.state.entry import Ending, Entry
     from kmsplan.state.protocol import Held
-    from kmsplan.state.record import Pending, Recorded
+    from kmsplan.state.record import Deletions, Pending, Recorded
 
 Sync: TypeAlias = "Callable[[int], None]"
 """Flushes a file's content to disk: os.fdatasync."""
@@ -100,7 +100,14 @@ class JournalWriter:
         return self._failure is not None
 
     def run(
-        self, *, command: str, environment: str = "", plan: str = "", by: str = "", serial: int | None = None
+        self,
+        *,
+        command: str,
+        environment: str = "",
+        plan: str = "",
+        by: str = "",
+        serial: int | None = None,
+        deletions: Deletions | None = None,
     ) -> None:
         """A run begins; with `serial`, a later one than the state's, it makes that one at once."""
         with self._appending:
@@ -113,6 +120,7 @@ class JournalWriter:
                     plan=plan,
                     command=command,
                     by=by,
+                    deletions=deletions,
                 )
             )
 

@@ -61,8 +61,9 @@ class Memory:
         """Begin."""
         self._folding = Folding(Recorded(lineage=lineage, serial=0, environment=""))
 
-    def save(self) -> Recorded:
+    def save(self, *, finished: bool = True) -> Recorded:
         """Return what is recorded."""
+        del finished
         return self._folding.recorded()
 
     def stamp(self) -> dict[str, Any]:

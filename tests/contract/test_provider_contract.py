@@ -173,6 +173,7 @@ def test_a_key_is_observed_as_it_was_made(kms: Kms) -> None:
         "origin": "Aliyun_KMS",
         "storage_mechanism": None,
         "external_key": None,
+        "hsm_object": None,
         "description": "für Müller & Söhne: 100 % + 'quotes'",
         "enabled": True,
         "rotation": 30 * 86_400,

@@ -11,7 +11,8 @@ from alibabacloud_kms20160120 import models
 from alibabacloud_tea_openapi.utils_models import Config
 
 from kmsplan.kms import operation as op
-from kmsplan.kms.operation import OPERATIONS, name_of
+from kmsplan.kms.operation import name_of
+from kmsplan.kms.settling import OPERATIONS
 from kmsplan.provider.alibaba.channel import SdkChannel
 from kmsplan.provider.alibaba.request import request
 from kmsplan.provider.alibaba.settings import settings

@@ -27,7 +27,7 @@ from kmsplan.state.error import (
     StateMovedError,
     UnlockError,
 )
-from kmsplan.state.record import NO_STATE
+from kmsplan.state.record import NO_STATE, Deletions
 from tests import stores
 from tests.state_server import StateServer
 from tests.stores import LINEAGE, Place, apply, begin_key, make_key, names
@@ -103,6 +103,18 @@ def test_a_run_is_seen_by_every_machine(applied: Place) -> None:
     apply(applied.machine("two"), "signer")
     assert names(applied.machine("one")) == {"key.orders", "key.signer"}
     assert applied.machine("one").load().serial == 2
+
+
+def test_what_a_run_that_did_not_end_may_delete_is_seen_by_every_machine(applied: Place) -> None:
+    deletions = Deletions("purpose", (Address("key.orders"),))
+    store = applied.machine("one")
+    with store.lock(owner="a", command="c") as lock, store.open(lock) as writing:
+        writing.journal.run(command="apply", deletions=deletions)
+        make_key(writing.journal, "made")
+        writing.save(finished=False)
+    assert applied.machine("two").load().unfinished == deletions
+    apply(applied.machine("two"), "later")
+    assert applied.machine("one").load().unfinished is None
 
 
 def test_a_run_that_changes_nothing_leaves_no_serial(applied: Place) -> None:

@@ -194,6 +194,7 @@ class ModelKms:
                 "origin": call.origin,
                 "storage_mechanism": call.storage_mechanism,
                 "external_key": call.external_key_id,
+                "hsm_object": call.hsm_object,
                 "description": call.description,
                 "enabled": True,
                 "rotation": call.rotation,

@@ -45,15 +45,11 @@ def key(**attributes: Any) -> dict[str, Any]:
     return {"instance": "instance.core", "usage": "ENCRYPT/DECRYPT", "deletion_protection": False} | attributes
 
 
-def plan_for(
-    objects: Mapping[Address, Mapping[str, Any]],
-    recorded: Recorded,
-    observed: Observed,
-    *,
-    moved: Mapping[Address, Address] | None = None,
-) -> Plan:
-    """Return the plan towards these objects; every brake is let go."""
-    configuration = Configuration(
+def configuration(
+    objects: Mapping[Address, Mapping[str, Any]], *, digest: str = "", moved: Mapping[Address, Address] | None = None
+) -> Configuration:
+    """Return a configuration of these objects."""
+    return Configuration(
         root=Path(),
         engine=EngineSettings(provider="model"),
         state_path=Path("state"),
@@ -62,12 +58,23 @@ def plan_for(
             for address, attributes in objects.items()
         },
         variables={},
-        digest="",
+        digest=digest,
         moved=moved or {},
     )
+
+
+def plan_for(
+    objects: Mapping[Address, Mapping[str, Any]],
+    recorded: Recorded,
+    observed: Observed,
+    *,
+    moved: Mapping[Address, Address] | None = None,
+) -> Plan:
+    """Return the plan towards these objects; every brake is let go."""
+    asked = configuration(objects, moved=moved)
     for deletions in range(len(recorded.records) + 1):
         plan = make_plan(
-            configuration=configuration,
+            configuration=asked,
             recorded=recorded,
             observed=observed,
             offer=OFFER,

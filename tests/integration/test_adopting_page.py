@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.project import KMSPLAN
 
 if TYPE_CHECKING:
@@ -15,7 +17,9 @@ PAGE = (Path(__file__).parents[2] / "docs" / "adopting.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
-def test_every_command_of_the_page_works_in_its_order(project: Project) -> None:
+@pytest.mark.hsm
+def test_every_command_of_the_page_works_in_its_order(token: Project) -> None:
+    project = token
     project.environ["PATH"] = f"{Path(KMSPLAN).parent}:/usr/bin:/bin"
     said = ""
     for kind, text in BLOCKS:
@@ -28,7 +32,9 @@ def test_every_command_of_the_page_works_in_its_order(project: Project) -> None:
     assert said.count("Plan: 0 to add, 0 to change, 0 to destroy.\nAlso: 3 to adopt.") == 2  # by plan and by apply
     assert said.count("Also: 4 to adopt.") == 1
     assert "~ rotation" in said
-    assert said.count("No changes.") == PAGE.count("--detailed-exitcode") == 4
+    assert 'hsm_object          = "0a02"' in said
+    assert "it stands for object 0a02, which is in the token already" in said
+    assert said.count("No changes.") == PAGE.count("--detailed-exitcode") == 5
 
 
 def test_blocks_are_of_the_two_kinds_that_are_used() -> None:

@@ -273,6 +273,45 @@ def test_a_plan_made_under_another_rule_is_stale(configured: Approvers) -> None:
     assert not (configured.project.root / "state" / "engine").exists()
 
 
+@pytest.fixture
+def guarded(approvers: Approvers) -> Project:
+    """Applied, and lets nothing run but signed plans from now on."""
+    project = approvers.project
+    project.apply()
+    project.write(BASIC + APPROVAL)
+    return project
+
+
+@pytest.mark.parametrize(
+    ("command", "instead"),
+    [
+        (("rm", "key.signer"), "removed: [{address: key.signer, forget: true}]"),
+        (("mv", "key.orders", "key.sales"), "moved: [{from: key.orders, to: key.sales}]"),
+        (("mv", "--to-dir", ".", "key.orders"), "owner: LINEAGE"),
+        (("restore", "0", "--auto-approve"), "import: "),
+    ],
+    ids=["rm", "mv", "mv --to-dir", "restore"],
+)
+def test_records_are_not_changed_past_it(guarded: Project, command: tuple[str, ...], instead: str) -> None:
+    before = guarded.state()
+    refused = guarded.run("state", *command, code=5).err
+    assert "lets nothing run but plans that were signed" in refused
+    assert instead in refused
+    assert "--without-approval REASON" in refused
+    assert guarded.state() == before
+
+
+def test_what_is_done_without_it_has_a_reason_that_the_history_keeps(guarded: Project) -> None:
+    for reason in ("", " ", "a\nb", "\x1b[31m", "\u202e", "x" * 201):
+        guarded.run("state", "rm", "key.signer", "--without-approval", reason, code=1)
+    guarded.run("state", "rm", "key.signer", "--without-approval", "the HSM burnt down, ticket 4711")
+    assert "key.signer" not in guarded.state()["records"]
+    made = guarded.run("state", "history", "--json").json()["serials"][-1]
+    assert made["command"] == "state rm (without approval: the HSM burnt down, ticket 4711)"
+    guarded.run("state", "restore", "1", "--auto-approve", "--without-approval", "it did not")
+    assert "state restore 1 (without approval: it did not)" in guarded.run("state", "history", "--json").out
+
+
 def test_validate_checks_the_list_of_signers(configured: Approvers) -> None:
     configured.project.run("validate")
     configured.trust(ada="no key")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
+import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.project import Project
+from tests.project import KMSPLAN, Project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +41,32 @@ def test_a_deletion_needs_its_number(signer: Project) -> None:
     signer.apply("--allow-delete", "2", code=4)
     signer.apply("--allow-delete", "1")
     assert signer.state()["records"]["key.signer"]["status"] == "pending_deletion"
+
+
+@pytest.mark.parametrize("point", [4, 7, 8], ids=["after one", "after two", "after all"])
+def test_an_interrupted_deletion_is_finished_by_the_very_same_command(project: Project, point: int) -> None:
+    keys = "".join(f"  {name}: {{instance: core, deletion_protection: false}}\n" for name in "abc")
+    project.write(f"{EMPTY}keys:\n{keys}")
+    project.apply()
+    project.write(EMPTY)
+    command = ["apply", "--auto-approve", "--allow-delete", "3", "--parallelism", "1"]
+    # The engine's writing thread flushes journal and keystore in turn, and strace counts each thread by itself.
+    inject = f"inject=fdatasync:signal=KILL:when={point}"
+    killed = subprocess.run(
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", inject, KMSPLAN, *command],
+        cwd=project.root,
+        env=project.environment(),
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    if point < 8:
+        assert "P201" in project.apply("--allow-delete", "4", code=4).text, "it allows nothing more"
+    project.run(*command)
+    waiting = [name for name, record in project.state()["records"].items() if record["status"] == "pending_deletion"]
+    assert waiting == ["key.a", "key.b", "key.c"]
+    assert "unfinished" not in project.state()
+    project.run("plan", "--detailed-exitcode", code=0)
 
 
 def test_a_deleted_key_put_back_is_restored_and_not_made_again(signer: Project) -> None:

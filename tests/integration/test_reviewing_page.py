@@ -28,7 +28,7 @@ def test_every_command_of_the_page_ends_as_it_says(project: Project) -> None:
         assert done.returncode == int(code), text + done.stdout + done.stderr
         assert words in done.stderr
         refused += kind == "refused"
-    assert refused == 3
+    assert refused == 4
 
 
 def test_blocks_are_of_the_kinds_that_are_used() -> None:

@@ -64,7 +64,9 @@ def test_a_record_gets_another_address_and_references_follow(applied: Project) -
     assert applied.identity("key.purchases") == key
     assert applied.state()["records"]["alias.orders"]["attributes"]["key"] == "key.purchases"
     assert applied.state()["serial"] == serial + 1
-    assert "No changes" in applied.run("plan", "--detailed-exitcode").out
+    planned = applied.run("plan", "--detailed-exitcode", code=2).out
+    assert "# key.purchases has moved, and its owner tag follows\n  # operations: TagResources\n" in planned
+    assert "Plan: 0 to add, 1 to change, 0 to destroy." in planned
 
     applied.write(renamed.replace("core", "base"))
     applied.run("state", "mv", "instance.core", "instance.base")
@@ -72,7 +74,46 @@ def test_a_record_gets_another_address_and_references_follow(applied: Project) -
         None,
         "instance.base",
     }
+    applied.apply()
     assert "No changes" in applied.run("plan", "--detailed-exitcode").out
+
+
+def rebuilt(project: Project, *arguments: str) -> dict[str, str]:
+    """Lose the state and get it back from the owner tags; return what is recorded then."""
+    for path in (project.root / "state").iterdir():
+        if path.name != "engine":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    project.run("state", "rebuild", *arguments)
+    return everything(project)
+
+
+@pytest.mark.parametrize("block", [False, True], ids=["by state mv", "by a moved block"])
+def test_after_the_next_apply_a_lost_state_comes_back_with_the_new_address(applied: Project, *, block: bool) -> None:
+    identity = applied.identity("key.orders")
+    applied.write(BASIC.replace("orders: {", "purchases: {"))
+    if block:
+        applied.write("moved: [{from: key.orders, to: key.purchases}]\n", "moved.yaml")
+    else:
+        applied.run("state", "mv", "key.orders", "key.purchases")
+    applied.apply()
+    assert "No changes" in applied.run("plan", "--detailed-exitcode").out
+    found = rebuilt(applied)
+    assert found["key.purchases"] == identity
+    assert "key.orders" not in found
+    assert "No changes" in applied.run("plan", "--detailed-exitcode").out
+
+
+def test_before_that_apply_it_comes_back_with_the_old_one_and_nothing_is_made_twice(applied: Project) -> None:
+    identity = applied.identity("key.orders")
+    applied.write(BASIC.replace("orders: {", "purchases: {"))
+    applied.run("state", "mv", "key.orders", "key.purchases")
+    assert rebuilt(applied)["key.orders"] == identity
+    refused = applied.run("plan", code=4).out  # key.orders is protected, and would have to go
+    assert "P109" in refused
+    applied.run("state", "mv", "key.orders", "key.purchases")
+    applied.apply()
+    assert applied.identity("key.purchases") == identity
+    assert rebuilt(applied)["key.purchases"] == identity
 
 
 def test_a_move_that_would_lose_or_break_something_is_refused(applied: Project) -> None:
@@ -95,8 +136,28 @@ def test_an_instance_goes_to_another_configuration_with_all_that_is_in_it(applie
     assert everything(applied) == {}
     assert "No changes" in other.run("plan", "--detailed-exitcode").out
     assert "No changes" in applied.run("plan", "--detailed-exitcode").out
+    lineage, former = other.state()["lineage"], applied.state()["lineage"]
+    assert rebuilt(other, "--lineage", lineage) == held
+    assert "No changes" in other.run("plan", "--detailed-exitcode").out
+    (applied.root / "spare").mkdir()
+    spare = Project(applied.root / "spare")
+    spare.write(ENGINE + EMPTY)
+    assert "--lineage" in spare.run("state", "rebuild", "--lineage", former, code=1).err, "it owns nothing any more"
     assert "nothing left to move" in applied.run("state", "mv", "--to-dir", "other", "instance.core").out
     assert "key.none is not recorded" in applied.run("state", "mv", "--to-dir", "other", "key.none", code=1).err
+
+
+def test_the_kms_is_told_what_both_states_have_come_to(applied: Project, other: Project) -> None:
+    """Put back as they were, either would speak of objects that the other one has now."""
+    before = {}
+    for project in (applied, other):
+        path = project.root / "state" / "kmsplan.state.json"
+        before[path] = path.read_bytes()
+    applied.run("state", "mv", "--to-dir", "other", "instance.core")
+    for path, content in before.items():
+        path.write_bytes(content)
+    for project in (applied, other):
+        assert "P120" in project.run("plan", code=4).text
 
 
 def test_what_cannot_go_to_another_configuration_is_refused(applied: Project, other: Project) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.project import BASIC, Project
+from tests.project import BASIC, KMSPLAN, Project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +91,79 @@ def test_a_lost_state_is_rebuilt_behind_the_newest(rolled_back: Project) -> None
     assert "Rebuilt 5 records" in rolled_back.run("state", "rebuild").out
     assert rolled_back.state()["serial"] == 3
     rolled_back.run("plan", "--detailed-exitcode", code=0)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("rm", "key.late"),
+        ("mv", "key.late", "key.later"),
+        ("restore", "2", "--auto-approve"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_the_kms_is_told_of_what_commands_record_as_well(applied: Project, command: tuple[str, ...]) -> None:
+    applied.call("UpdateKeyDescription", "KeyId=alias/orders", "Description=x")
+    applied.write(BASIC.replace("orders: {", "orders: {description: x, ") + LATE.replace("late", "later"))
+    if command[0] == "restore":
+        applied.run("state", "rm", "key.late")
+    before = applied.root / "before"
+    shutil.copytree(applied.root / "state", before, ignore=shutil.ignore_patterns("engine"))
+    assert applied.run("state", *command).err.count("could not be told") == 0
+    assert applied.state()["serial"] == json.loads((before / "kmsplan.state.json").read_text())["serial"] + 1
+    lose_state(applied)
+    shutil.copytree(before, applied.root / "state", dirs_exist_ok=True)
+    assert "P120" in applied.run("plan", code=4).text
+
+
+def test_a_command_that_cannot_tell_it_says_so_and_stands_and_the_next_apply_tells_it(project: Project) -> None:
+    """Reading the engine needs no passphrase, and writing there does."""
+    sealed = "engine: {embedded: {path: state/engine, seal: {passphrase: {env: PASSPHRASE}}}}\n"
+    project.write(BASIC + sealed)
+    project.environ["PASSPHRASE"] = "correct horse battery staple"
+    project.apply()
+    before = project.root / "before"
+    shutil.copytree(project.root / "state", before, ignore=shutil.ignore_patterns("engine"))
+    passphrase = project.environ.pop("PASSPHRASE")
+    said = project.run("state", "rm", "key.signer").err
+    assert "The KMS could not be told of serial 2: " in said
+    assert "PASSPHRASE" in said
+    assert passphrase not in said
+    project.environ["PASSPHRASE"] = passphrase
+    project.write((BASIC + sealed).replace("  signer", "  # signer"))
+    assert "No changes" in project.apply().out
+    lose_state(project)
+    shutil.copytree(before, project.root / "state", dirs_exist_ok=True)
+    assert "has seen serial 2" in project.run("plan", code=4).text
+
+
+def test_the_next_apply_tells_what_a_killed_one_could_not(applied: Project) -> None:
+    """Killed when the snapshot is in place, and little is left to do but to tell the KMS."""
+    old = applied.root / "old"
+    shutil.copytree(applied.root / "state", old, ignore=shutil.ignore_patterns("engine"))
+    applied.write((BASIC + LATE).replace("90d", "30d"))
+    command = [KMSPLAN, "apply", "--auto-approve"]
+    inject = "inject=rename:signal=KILL:when=2"  # the snapshot has its name, and the journal is about to get another
+    killed = subprocess.run(
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=rename", "-e", inject, *command],
+        cwd=applied.root,
+        env=applied.environment(),
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert applied.state()["serial"] == 3
+    assert "No changes" in applied.apply().out
+    lose_state(applied)
+    shutil.copytree(old, applied.root / "state", dirs_exist_ok=True)
+    assert "has seen serial 3" in applied.run("plan", code=4).text
+
+
+def test_records_of_another_kms_are_not_mended(applied: Project) -> None:
+    before = applied.state()
+    (applied.root / "state" / "engine").rename(applied.root / "elsewhere")
+    assert "(P101)" in applied.run("state", "rm", "key.late", code=1).err
+    assert applied.state() == before
 
 
 def test_the_newest_state_put_back_is_fine(applied: Project) -> None:

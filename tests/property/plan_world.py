@@ -15,6 +15,7 @@ from kmsplan.config.diagnostic import Span
 from kmsplan.kms import operation as kms
 from kmsplan.kms.naming import OWNER_TAG, Owner
 from kmsplan.plan.diff import complete
+from kmsplan.plan.moving import moved_records
 from kmsplan.plan.plan import Action, Allowances, Plan, PlanOptions
 from kmsplan.plan.planner import make_plan
 from kmsplan.resource.address import Address, kind_of
@@ -62,6 +63,7 @@ class World:
         desired: Desired,
         unreadable: frozenset[str] = frozenset(),
         staged: Mapping[Address, int | None] | None = None,
+        moved: Mapping[Address, Address] | None = None,
         **options: Any,
     ) -> Plan:
         """Plan with the brakes off; how many deletions there will be, nobody knows before."""
@@ -75,6 +77,7 @@ class World:
                 variables={},
                 digest="d",
                 staged=staged or {},
+                moved=moved or {},
             ),
             recorded=self.recorded,
             observed=self.observe(unreadable),
@@ -96,6 +99,15 @@ class World:
                 self._carry_out(change, folding)
                 del waiting[change.address]
         self.recorded = folding.recorded()
+
+    def move(self, moved: Mapping[Address, Address]) -> None:
+        """Give records other addresses, as `state mv` does."""
+        for old, new in moved.items():
+            folding = Folding(self.recorded)
+            for change in moved_records(self.recorded.records, old, new):
+                said: dict[str, Any] = {"address": change.address, "effect": change.effect, "identity": None}
+                folding.add(RecordEntry(**_entry(0), **said, moved_from=change.moved_from))
+            self.recorded = folding.recorded()
 
     def _carry_out(self, change: Change, folding: Folding) -> None:
         if change.effect is not None or change.moved_from is not None:

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmsplan.kms.operation import OPERATIONS
+from kmsplan.kms.settling import OPERATIONS
 from kmsplan.resource.address import Address
 from kmsplan.resource.step import Effect, Status
 from kmsplan.state.entry import BeginEntry, EndEntry, Ending, Entry, RecordEntry, RunEntry

@@ -10,15 +10,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kmsplan.drift.drift import find_drift
+from kmsplan.kms.naming import Owner
 from kmsplan.kms.operation import name_of
 from kmsplan.plan.diff import differences
 from kmsplan.plan.plan import Action
 from kmsplan.plan.planfile import PlanFileError, dump, load
 from kmsplan.plan.stale import stale
-from kmsplan.resource.address import Address, kind_of
-from kmsplan.resource.kinds import KINDS
+from kmsplan.resource.address import Address, current, kind_of
+from kmsplan.resource.kinds import KINDS, REFERENCES
 from kmsplan.resource.step import Status
-from tests.property.plan_world import HISTORIES, Desired, World, configurations, live, unprotected
+from tests.property.plan_world import HISTORIES, LINEAGE, Desired, World, configurations, live, unprotected
 
 INSTANCES = {Address("instance.core"), Address("instance.more")}
 History = list[tuple[Desired, Any]]
@@ -48,6 +49,49 @@ def test_an_applied_plan_leaves_nothing_to_plan_and_nothing_drifted(history: His
     forgotten = {change.identity for change in plan.changes if change.action is Action.FORGET}
     drift = find_drift(world.recorded, world.observe(), desired)
     assert [one for one in drift if one.address not in kept and one.identity not in forgotten] == []
+
+
+MOVES = {
+    Address(old): Address(new)
+    for old, new in {"instance.core": "instance.base", "key.a": "key.e", "key.b": "key.f"}.items()
+}
+
+
+def renamed(desired: Desired) -> Desired:
+    """Return the same with other addresses."""
+    found = {}
+    for address, one in desired.items():
+        place = MOVES.get(address, address)
+        references = {
+            name: MOVES.get(one.attributes[name], one.attributes[name]) for name in REFERENCES[kind_of(place)]
+        }
+        found[place] = dataclasses.replace(one, address=place, attributes={**one.attributes, **references})
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(HISTORIES, configurations(), st.booleans())
+def test_after_a_move_and_an_apply_every_owner_tag_names_the_address(
+    history: History,
+    desired: Desired,
+    by_hand: bool,  # noqa: FBT001 - drawn
+) -> None:
+    world, wanted = live(history), renamed(desired)
+    moved = {old: new for old, new in MOVES.items() if old in world.recorded.records and new in wanted}
+    if by_hand:
+        world.move(moved)
+    plan = world.plan(wanted, moved={} if by_hand else moved)
+    assume(not plan.violations)
+    world.apply(plan)
+    again = world.plan(wanted, moved=moved)  # the blocks stay where they are
+    assert (again.effective, again.violations) == ((), ())
+    held_up = {change.address for change in again.blocked}
+    for address, record in world.recorded.records.items():
+        found = world.model.things[record.identity]
+        if found.kind != "alias" and found.state != "PendingDeletion" and address not in held_up:
+            owner = Owner.parse(str(found.owner))
+            assert owner is not None
+            assert (owner.lineage, owner.address) == (LINEAGE, current(address))
 
 
 @settings(max_examples=30, deadline=None)

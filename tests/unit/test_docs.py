@@ -10,6 +10,7 @@ import pytest
 
 from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.main import COMMANDS
+from kmsplan.config.canonical import canonical
 from kmsplan.config.diagnostic import ConfigurationError
 from kmsplan.config.load import load
 from kmsplan.resource.step import Status
@@ -72,6 +73,17 @@ def test_every_whole_configuration_in_a_page_is_valid(name: str, block: str, tmp
     except ConfigurationError as error:
         found = {one.code for one in error.diagnostics}
     assert found - BESIDE == ON_PURPOSE.get(name, set())
+
+
+UNTIDY = "docs/formatting.md"
+"""The page that shows what is not canonical."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_show_configurations_in_canonical_form(page: Path) -> None:
+    shown = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    differ = [text for text in shown if canonical(text) != text]
+    assert bool(differ) == (str(page.relative_to(ROOT)) == UNTIDY), differ
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -37,7 +37,7 @@ class Workspace:
             StateAccessError: it cannot be made.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            durable.make_folder(self.path)
             ignore = self.path / ".gitignore"
             if not ignore.exists():
                 ignore.write_text(_IGNORE)

@@ -30,7 +30,7 @@ from kmsplan.plan.schema import plan_schema
 from kmsplan.report.plan_json import plan_json
 from kmsplan.report.plan_text import plan_text
 from kmsplan.report.scene import Scene
-from kmsplan.resource.address import Address, kind_of
+from kmsplan.resource.address import Address, current, kind_of
 from kmsplan.resource.key import default_usage
 from kmsplan.resource.kinds import KINDS, REFERENCES
 from kmsplan.resource.offer import Offer
@@ -134,7 +134,7 @@ class Case:
             identity=record.identity,
             attributes=attributes,
             state=said.get("state", pending or usual),
-            owner=None if kind.name == "alias" else said.get("owner", f"{LINEAGE}/{record.address}/t1"),
+            owner=None if kind.name == "alias" else said.get("owner", f"{LINEAGE}/{current(record.address)}/t1"),
             computed=said.get("computed", {}),
         )
 
@@ -188,7 +188,8 @@ class Case:
 
     def plan(self) -> Plan:
         recorded, observed = self.recorded, self.observed
-        offered: dict[str, Any] = {name: frozenset(its) for name, its in self.said.get("offer", {}).items()}
+        said = self.said.get("offer", {})
+        offered: dict[str, Any] = {name: its is True or frozenset(its) for name, its in said.items()}
         return make_plan(
             configuration=self.configuration,
             recorded=recorded,

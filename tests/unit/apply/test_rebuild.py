@@ -73,6 +73,15 @@ def test_the_youngest_key_that_stays_is_the_one_and_others_are_its_predecessors(
     }
 
 
+def test_a_tag_that_names_a_predecessors_address_never_makes_it_the_current_key() -> None:
+    older, former = key("key-1", made="2026-01-01"), key("key-2", "key.orders~1", made="2026-02-01")
+    assert places(older, former) == {
+        "key.orders": ("key-1", Status.READY),
+        "key.orders~1": ("key-2", Status.RETIRED),
+    }
+    assert places(former) == {"key.orders~1": ("key-2", Status.RETIRED)}
+
+
 def test_a_key_that_is_to_be_deleted_gives_way_to_an_older_one_that_is_not() -> None:
     going = key("key-2", state="PendingDeletion", made="2026-02-01")
     assert places(key("key-1", made="2026-01-01"), going)["key.orders"] == ("key-1", Status.READY)

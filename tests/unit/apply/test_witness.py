@@ -41,7 +41,7 @@ def test_every_apply_that_changes_something_tells_it(bench: Bench) -> None:
     assert {name: seen.serial for name, seen in bench.kms.states.items()} == {lineage: 1}
     assert bench.kms.homes == [applied.recorded.records[Address("instance.core")].identity]
     bench.apply(FIRST)
-    assert len(bench.kms.homes) == 1, "nothing was to be done, so nothing is told"
+    assert len(bench.kms.homes) == 1, "nothing was to be done, and the KMS knows the serial"
     bench.apply(SECOND)
     assert bench.kms.states[lineage].serial == 2
 
@@ -74,6 +74,17 @@ def test_a_kms_that_cannot_be_told_is_reported_and_everything_else_stands(
     assert applied.unwitnessed.code == "Rejected.Unavailable"
     assert applied.outcome.error is None
     assert bench.store.load().serial == 1
+
+
+def test_a_kms_that_a_killed_run_could_not_tell_is_told_by_the_next_one(bench: Bench) -> None:
+    """Killed between the snapshot and the telling: nothing is left to do, and an older state would go unnoticed."""
+    lineage = bench.apply(FIRST).recorded.lineage
+    known = bench.kms.states[lineage]
+    bench.apply(SECOND)
+    for missed in ({lineage: known}, {}):
+        bench.kms.states = missed
+        assert bench.apply(SECOND).plan.empty
+        assert bench.kms.states[lineage].serial == bench.store.load().serial == 2
 
 
 def test_its_home_is_an_instance_before_a_key_and_always_the_same_one() -> None:

@@ -30,6 +30,7 @@ def test_a_key_that_says_little_has_every_recorded_attribute(loaded: Load) -> No
         "origin": "Aliyun_KMS",
         "storage_mechanism": None,
         "external_key": None,
+        "hsm_object": None,
         "description": "",
         "enabled": True,
         "rotation": None,

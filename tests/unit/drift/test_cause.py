@@ -6,7 +6,7 @@ import pytest
 
 from kmsplan.drift.cause import actions, causes
 from kmsplan.drift.report import Cause
-from kmsplan.kms.operation import OPERATIONS
+from kmsplan.kms.settling import OPERATIONS
 from kmsplan.kms.trail import Event
 from kmsplan.plan.plan import Drift, DriftedAttribute
 from kmsplan.resource.attribute import Mutability

@@ -15,7 +15,7 @@ from kmsplan.config.diagnostic import Span
 from kmsplan.plan.diff import complete
 from kmsplan.plan.plan import Plan, PlanOptions
 from kmsplan.plan.planner import make_plan
-from kmsplan.resource.address import Address, kind_of
+from kmsplan.resource.address import Address, current, kind_of
 from kmsplan.resource.kinds import KINDS, REFERENCES
 from kmsplan.resource.offer import Offer
 from kmsplan.resource.value import Observation, Observed, Present
@@ -59,7 +59,7 @@ class Small:
         for name in REFERENCES[kind.name]:
             target = self.records.get(attributes[name])
             attributes[name] = target.identity if target else attributes[name]
-        owner = None if kind.name == "alias" else f"{self.lineage}/{where}/t"
+        owner = None if kind.name == "alias" else f"{self.lineage}/{current(record.address)}/t"
         present = Present(kind=kind.name, identity=record.identity, attributes=attributes, owner=owner)
         self.objects[record.identity] = present
         return present

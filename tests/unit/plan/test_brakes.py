@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from kmsplan.kms.naming import Owner
 from kmsplan.plan.brakes import find_brakes
-from kmsplan.plan.plan import Action, Allowances, Change, Reason, Violation
+from kmsplan.plan.owning import owner_step
+from kmsplan.plan.plan import Action, Allowances, Change, Plan, Reason, Violation
 from kmsplan.resource.address import Address
 from kmsplan.resource.value import Observed, Present
 
@@ -28,9 +30,12 @@ def disabling(**before: Any) -> Change:
     return key(1, before={"enabled": True, **before}, after={"enabled": False}, attributes=("enabled",))
 
 
-def brakes(*changes: Change, keys: int = 1, present: tuple[Present, ...] = (), **allowed: Any) -> tuple[Violation, ...]:
+def brakes(
+    *changes: Change, keys: int = 1, present: tuple[Present, ...] = (), interrupted: int = 0, **allowed: Any
+) -> tuple[Violation, ...]:
     observed = Observed(environment="e", objects={}, others=present)
-    return find_brakes(changes, keys=keys, observed=observed, now=NOW, allowances=Allowances(**allowed))
+    plan = Plan(lineage="", serial=0, environment="e", config_digest="", changes=changes, keys=keys)
+    return find_brakes(plan, observed, now=NOW, allowances=Allowances(**allowed), allowed=interrupted)
 
 
 def codes(*changes: Change, **said: Any) -> list[str]:
@@ -49,6 +54,12 @@ def test_the_number_of_deletions_is_the_allowed_one_exactly(allowed: int, expect
 def test_an_allowance_without_any_deletion_is_refused_while_there_is_something_to_do() -> None:
     assert codes(key(1, Action.CREATE), delete=1) == ["P201"]
     assert codes(delete=1) == []
+
+
+@pytest.mark.parametrize(("expected", "codes_"), [(0, ["P201"]), (1, []), (2, []), (3, []), (4, ["P201"])])
+def test_what_is_left_of_an_interrupted_run_goes_with_the_number_it_had(expected: int, codes_: list[str]) -> None:
+    """The very same command again; or the number of what is left, or of what was left in between."""
+    assert codes(key(1, Action.DELETE), interrupted=3, delete=expected) == codes_
 
 
 def test_instances_count_and_aliases_do_not() -> None:
@@ -74,6 +85,12 @@ def test_the_flag_to_pass_is_named() -> None:
 )
 def test_more_than_three_in_ten_of_ten_or_more_keys_is_mass(changed: int, keys: int, expected: list[str]) -> None:
     assert codes(*map(key, range(changed)), keys=keys) == expected
+
+
+def test_owner_tags_that_follow_moves_are_no_mass() -> None:
+    mark = owner_step("key-1", Owner("l", "key.k1", "moved"))
+    assert codes(*(key(number, steps=(mark,)) for number in range(10)), keys=10) == []
+    assert codes(*(key(number, steps=(mark,), attributes=("tags",)) for number in range(10)), keys=10) == ["P202"]
 
 
 def test_mass_is_let_go_by_its_flag_and_creations_do_not_count() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from kmsplan.kms import operation as op
-from kmsplan.kms.operation import OPERATIONS, name_of
+from kmsplan.kms.operation import name_of
+from kmsplan.kms.settling import OPERATIONS
 from kmsplan.plan.diff import complete
 from kmsplan.plan.inverse import INVERSES, Done
 from kmsplan.resource import alias, instance, key

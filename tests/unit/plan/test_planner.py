@@ -70,6 +70,26 @@ def test_a_lost_owner_tag_is_put_back_with_this_lineage(small: Small) -> None:
     assert step.effect == Effect()
 
 
+def test_an_owner_tag_with_a_former_address_follows_and_one_of_somebody_elses_does_not(small: Small) -> None:
+    small.objects["key-1"] = replace(small.see("key.orders"), owner="L/key.old/t")
+    (change,) = small.plan().effective
+    assert (change.action, change.reason, change.attributes) == (Action.UPDATE, Reason.MOVED, ())
+    (step,) = change.steps
+    assert step.operation == TagResources(resource="key-1", resource_type="key", tags={OWNER_TAG: "L/key.orders/moved"})
+    small.objects["key-1"] = replace(small.see("key.orders"), owner="M/key.old/t")
+    assert small.plan().effective == ()
+
+
+def test_the_record_of_a_vanished_object_moves_to_where_it_is_made_anew(small: Small) -> None:
+    small.objects["key-1"] = ABSENT
+    small.objects["alias/orders"] = ABSENT
+    old = Address("key.old")
+    small.records[old] = replace(small.records.pop(Address("key.orders")), address=old)
+    plan = small.plan(moved={old: Address("key.orders")})
+    change = next(change for change in plan.changes if change.address == "key.orders")
+    assert (change.action, change.moved_from) == (Action.CREATE, "key.old")
+
+
 def test_a_vanished_object_that_its_owner_tag_finds_again_is_adopted_not_made_again(small: Small) -> None:
     small.objects["key-1"] = ABSENT
     small.objects["alias/orders"] = ABSENT

@@ -122,6 +122,9 @@ def test_a_predecessor_is_declared_nowhere_and_goes_along() -> None:
     (_, change) = plan_there(transfer, "digest").changes
     assert change.effect is not None
     assert change.effect.status is Status.RETIRED
+    (mark,) = change.steps
+    # As kmsplan tags predecessors: another one, of later, would else come back from the tags at the same address.
+    assert parameters(mark.operation)["Tag"] == {OWNER_TAG: f"{THERE}/key.orders/moved"}
 
 
 def test_every_object_is_recorded_there_and_gets_its_owner_tag() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from kmsplan.kms.operation import OPERATIONS, Reference, name_of
+from kmsplan.kms.operation import Reference, name_of
+from kmsplan.kms.settling import OPERATIONS
 from kmsplan.resource import alias, instance, key
 from kmsplan.resource.address import Address, address, is_retired, kind_of, retired
 from kmsplan.resource.address import name_of as name_part

@@ -86,6 +86,23 @@ def test_a_kept_file_stays_when_the_first_name_is_replaced(
     assert (path.read_bytes(), kept.read_bytes()) == (b"new", b"old")
 
 
+def test_a_new_folder_is_flushed_where_it_is_named_and_so_is_each_one_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr(durable, "sync_folder", flushed.append)
+    durable.make_folder(tmp_path / "outer" / "inner")
+    assert (tmp_path / "outer" / "inner").is_dir()
+    assert set(flushed) == {tmp_path, tmp_path / "outer"}
+
+
+def test_a_folder_that_is_there_is_not_flushed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr(durable, "sync_folder", flushed.append)
+    durable.make_folder(tmp_path)
+    assert flushed == []
+
+
 def test_reading_what_is_not_there_is_none(tmp_path: Path) -> None:
     assert durable.read(tmp_path / "x") is None
     assert durable.stamp(tmp_path / "x") is None

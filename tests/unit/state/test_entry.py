@@ -20,10 +20,20 @@ from kmsplan.state.entry import (
     UnknownEntryError,
     decode,
 )
+from kmsplan.state.record import Deletions
 
 STAMP: dict[str, Any] = {"sequence": 7, "run": "ab", "fence": 3, "time": datetime(2026, 1, 1, tzinfo=UTC)}
 ENTRIES: list[Entry] = [
     RunEntry(**STAMP, lineage="l", serial=4, environment="fake/1", plan="d", command="kmsplan apply"),
+    RunEntry(
+        **STAMP,
+        lineage="l",
+        serial=4,
+        environment="fake/1",
+        plan="d",
+        command="kmsplan apply",
+        deletions=Deletions("p", (Address("instance.a"), Address("key.a"))),
+    ),
     BeginEntry(
         **STAMP,
         address=Address("key.a"),
@@ -40,6 +50,12 @@ ENTRIES: list[Entry] = [
 ]
 
 
+def test_a_run_of_an_earlier_version_names_no_deletions() -> None:
+    values = orjson.loads(orjson.dumps(ENTRIES[0]))
+    del values["deletions"]
+    assert decode(values) == ENTRIES[0]
+
+
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.event)
 def test_an_entry_is_read_back_as_it_was_written(entry: Entry) -> None:
     assert decode(orjson.loads(orjson.dumps(entry))) == entry
@@ -51,14 +67,14 @@ def test_an_unknown_event_is_told_from_a_damaged_one() -> None:
 
 
 def test_an_unknown_operation_is_told_from_a_damaged_entry() -> None:
-    values = orjson.loads(orjson.dumps(ENTRIES[1])) | {"operation": "RotateUniverse"}
+    values = orjson.loads(orjson.dumps(ENTRIES[2])) | {"operation": "RotateUniverse"}
     with pytest.raises(UnknownEntryError, match="RotateUniverse"):
         decode(values)
 
 
 @pytest.mark.parametrize("missing", ["sequence", "effect", "address", "time"])
 def test_an_entry_without_a_field_is_refused(missing: str) -> None:
-    values = orjson.loads(orjson.dumps(ENTRIES[1]))
+    values = orjson.loads(orjson.dumps(ENTRIES[2]))
     del values[missing]
     with pytest.raises((KeyError, TypeError)):
         decode(values)

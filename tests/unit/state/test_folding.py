@@ -13,7 +13,7 @@ from kmsplan.resource.address import Address
 from kmsplan.resource.step import Effect, Status
 from kmsplan.state.entry import BeginEntry, EndEntry, Ending, Entry, RecordEntry, RunEntry
 from kmsplan.state.folding import fold, settled
-from kmsplan.state.record import Record, Recorded
+from kmsplan.state.record import Deletions, Record, Recorded
 
 KEY, OTHER = Address("key.a"), Address("key.b")
 BASE = Recorded(
@@ -34,10 +34,9 @@ class Story:
     def stamp(self) -> dict[str, Any]:
         return {"sequence": next(self.numbers), "run": "r", "fence": 1, "time": datetime(2026, 1, 1, tzinfo=UTC)}
 
-    def run(self, environment: str = "") -> Story:
-        self.entries.append(
-            RunEntry(**self.stamp(), lineage="l", serial=4, environment=environment, plan="", command="")
-        )
+    def run(self, environment: str = "", deletions: Deletions | None = None) -> Story:
+        said: dict[str, Any] = {"environment": environment, "plan": "", "command": "", "deletions": deletions}
+        self.entries.append(RunEntry(**self.stamp(), lineage="l", serial=4, **said))
         return self
 
     def begin(self, operation: str, effect: Effect, address: Address = KEY, identity: str | None = None) -> Story:
@@ -188,6 +187,15 @@ def test_the_serial_counts_every_run_that_changed_something() -> None:
 def test_a_run_names_the_kms_that_the_records_speak_of() -> None:
     assert Story().run("fake/2").folded().environment == "fake/2"
     assert Story().run().folded().environment == "fake/1"
+
+
+def test_what_a_run_may_delete_stands_until_the_next_one_begins() -> None:
+    deletions = Deletions("purpose", (KEY, OTHER))
+    story = Story().run(deletions=deletions).begin("ScheduleKeyDeletion", Effect(status=Status.PENDING_DELETION))
+    assert fold(BASE, story.end().entries).unfinished == deletions
+    carried = fold(BASE, story.entries)
+    assert settled(carried, ()).unfinished == deletions
+    assert fold(carried, Story().run().entries).unfinished is None
 
 
 def test_settling_in_memory_leaves_the_serial_for_the_run_that_writes_it_down() -> None:

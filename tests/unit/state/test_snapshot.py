@@ -15,7 +15,7 @@ from kmsplan.resource.address import Address
 from kmsplan.resource.step import Effect, Status
 from kmsplan.state import snapshot
 from kmsplan.state.error import StateCorruptError, StateVersionError
-from kmsplan.state.record import Pending, Record, Recorded
+from kmsplan.state.record import Deletions, Pending, Record, Recorded
 from kmsplan.state.snapshot import Snapshot, decode, encode
 
 PATH = Path("state/kmsplan.state.json")
@@ -57,6 +57,14 @@ def reread(content: bytes) -> Snapshot:
 
 def test_what_was_written_is_read() -> None:
     assert reread(CONTENT) == SNAPSHOT
+
+
+def test_what_an_interrupted_run_may_delete_is_kept_and_nothing_is_said_where_there_is_none() -> None:
+    left = Snapshot(replace(RECORDED, unfinished=Deletions("p", (Address("instance.core"), ORDERS))), 12)
+    assert reread(encode(left)) == left
+    laid_out_anew = json.dumps(json.loads(encode(left))).encode()
+    assert reread(laid_out_anew) == left
+    assert b"unfinished" not in CONTENT
 
 
 def test_the_order_of_records_makes_no_difference() -> None:

@@ -16,6 +16,7 @@ from kmsplan.resource.address import Address
 from kmsplan.resource.step import Effect
 from kmsplan.state import durable
 from kmsplan.state.error import FenceError, StateAccessError, StateMissingError, StateMovedError
+from kmsplan.state.record import Deletions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +95,18 @@ def test_the_next_run_saves_what_a_run_before_left_in_the_journal(applied: Local
         assert writing.save() == expected
     assert applied.load() == expected
     assert "journal.jsonl" not in files(applied)
+
+
+def test_what_a_run_may_delete_is_kept_until_a_run_comes_to_its_end(
+    applied: LocalStore, lock: Lock, make_key: Callable[..., None]
+) -> None:
+    deletions = Deletions("purpose", (Address("key.orders"),))
+    for name, finished in (("a", False), ("b", True)):
+        with applied.open(lock) as writing:
+            writing.journal.run(command="kmsplan apply", deletions=deletions)
+            make_key(writing.journal, name)
+            saved = writing.save(finished=finished)
+        assert saved.unfinished == applied.load().unfinished == (None if finished else deletions)
 
 
 def test_pending_operations_survive_a_snapshot(applied: LocalStore, lock: Lock, make_key: Callable[..., None]) -> None:

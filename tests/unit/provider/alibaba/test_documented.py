@@ -10,7 +10,7 @@ from typing import Any
 
 from kmsplan.config.cloud import ALIBABA_SCHEMA
 from kmsplan.kms.backoff import FIRST_DELAY, LONGEST_DELAY, TRIES
-from kmsplan.kms.operation import OPERATIONS
+from kmsplan.kms.settling import OPERATIONS
 from kmsplan.provider.alibaba.limiter import RATES
 from kmsplan.provider.alibaba.request import ACTIONS
 from kmsplan.server.action.table import ROWS
