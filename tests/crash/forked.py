@@ -77,7 +77,9 @@ class Place:
         assert answer.code == 0, f"{arguments} ended with {answer.code} in {self.root}\n{answer.text}"
 
     def said(self) -> str:
-        """Return what the last command printed, on both streams."""
+        """Return what the last command printed, on both streams; nothing, if none came so far."""
+        if not self.output.exists():
+            return ""
         return self.output.read_text(encoding="utf-8", errors="replace")
 
     def ask(self, question: Callable[[], T]) -> T:

@@ -26,6 +26,7 @@ SYSCALL_STOP: Final = 0x85
 _OPTIONS: Final = 0x01 | 0x02 | 0x04 | 0x08 | 0x10 | 0x80
 ALL_CHILDREN: Final = 0x40000000
 """__WALL: also threads and what children started."""
+_DIE_WITH_PARENT: Final = 1
 _NO_NEW_PRIVILEGES, _SET_SECCOMP, _FILTER = 38, 22, 2
 _LOAD_NUMBER = (0x20, 0, 0, 0)
 _ALLOW, _TRACE = 0x7FFF0000, 0x7FF00000
@@ -58,6 +59,12 @@ def let_be_traced() -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
+def die_with_parent() -> None:
+    """Let this process be killed when the thread ends that has forked it."""
+    if _libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL):
+        raise OSError(ctypes.get_errno(), "the end of the parent cannot be asked for")
+
+
 def stop_at(calls: Iterable[int]) -> None:
     """Let this process, and all that it starts, stop at these calls."""
     numbers = sorted(calls)
@@ -85,14 +92,19 @@ def go_on(thread: int, number: int = 0, *, to_the_end_of_the_call: bool = False)
 
 
 def cut(process: int, descriptor: int) -> None:
-    """End a connection of another process, for both sides: pidfd_getfd(2) and shutdown(2)."""
+    """End a connection of another process, for both sides: shutdown(2)."""
+    with connection(process, descriptor) as ours:
+        ours.shutdown(socket.SHUT_RDWR)
+
+
+def connection(process: int, descriptor: int) -> socket.socket:
+    """Return a socket of another process, to be closed here: pidfd_getfd(2)."""
     handle = os.pidfd_open(process)
     try:
         number = _libc.syscall(_PIDFD_GETFD, handle, ctypes.c_int(descriptor), 0)
         if number == -1:
             raise OSError(ctypes.get_errno(), "no connection is there")
-        with socket.socket(fileno=number) as connection:
-            connection.shutdown(socket.SHUT_RDWR)
+        return socket.socket(fileno=number)
     finally:
         os.close(handle)
 

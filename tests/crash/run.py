@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.crash.forked import import_everything
+from tests.crash.hastened import hasten
 from tests.crash.report import Counts, count, story, table
 from tests.crash.stories import SCENARIOS
 from tests.crash.sweep import Sweep, Trial, Tried
@@ -31,6 +32,7 @@ def main() -> int:
     """Run the command."""
     options = _parser().parse_args()
     import_everything()
+    hasten()
     folder = Path(options.folder or tempfile.mkdtemp(prefix="kmsplan-crash-")).resolve()
     scenarios = [one for one in SCENARIOS if not options.only or one.name in options.only]
     counts: Counts = {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.crash import sparse
 from tests.crash.forked import Place
 from tests.crash.site import CONFIGURATION, Site
 
@@ -72,7 +73,7 @@ class Scenario:
 
     def copy(self, prepared: Path, root: Path) -> Place:
         """Make another folder like one that `found` has made."""
-        shutil.copytree(prepared, root)
+        shutil.copytree(prepared, root, copy_function=sparse.copy)
         self.site.copy(prepared, root)
         return self._place(root)
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tests.crash.tracer import wait_until_gone
 from tests.postgres import PASSWORD, PostgresServer
-from tests.project import KMSPLAN, Project
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tests.crash.forked import Place
+    from tests.crash.tracer import Fault
 
 CONFIGURATION: Final = "kmsplan.yaml"
 HOME: Final = "home"
@@ -35,6 +37,10 @@ class Site:
     """Whether there is a token in the folder."""
     alone = False
     """Whether only one folder can be in use at a time."""
+    spares: frozenset[Fault] = frozenset()
+    """What cannot go wrong here."""
+    elsewhere: tuple[str, ...] = ()
+    """Names in the folder of what is another machine in earnest, so that a power cut spares it."""
 
     def open(self) -> None:
         """Start what all copies of the folder share."""
@@ -61,6 +67,13 @@ class Site:
         del root
         return text
 
+    def program(self, place: Place, arguments: Sequence[str]) -> Callable[[], int]:
+        """Return `kmsplan ARGUMENTS` as it is traced."""
+        return place.program(*arguments)
+
+    def settle(self, root: Path) -> None:
+        """Make what a folder needs after its traced program."""
+
     def kill(self, root: Path) -> None:
         """Kill the server that a folder needs, and return when it is gone."""
 
@@ -73,6 +86,7 @@ class Token(Site):
 
     secrets: Mapping[str, bytes] = {"the PIN": PIN.encode()}
     tokens = True
+    elsewhere = (_TOKENS,)
 
     def found(self, root: Path) -> None:
         """Initialise a token."""
@@ -149,83 +163,6 @@ class Database(Site):
     def _run(self, command: str) -> None:
         with self._server.connect() as db:
             db.execute(command.encode())
-
-
-class Served(Site):
-    """An engine that is served over the API of Alibaba Cloud KMS; each folder has one below it.
-
-    A state belongs to the address of its KMS, so that the copies are served in turn, at one address. The configuration
-    says ENDPOINT where it belongs.
-    """
-
-    alone = True
-
-    def __init__(self) -> None:
-        self._key: dict[str, str] = {}
-        self._server: subprocess.Popen[str] | None = None
-        self._endpoint = "127.0.0.1:0"
-
-    def found(self, root: Path) -> None:
-        """Make an engine with an access key, and serve it."""
-        home = root / HOME
-        home.mkdir()
-        project = Project(home)
-        project.write("kmsplan: 1\n")
-        project.run("engine", "init")
-        self._key = project.run("engine", "access-key", "create", "--role", "administrator", "--json").json()
-        self.revive(root)
-
-    def copy(self, prepared: Path, root: Path) -> None:
-        """Serve the copy, and nothing else any more."""
-        del prepared
-        self.kill(root)
-        self.revive(root)
-
-    def written(self, root: Path, text: str) -> str:
-        """Return a configuration that names the server."""
-        del root
-        return text.replace("ENDPOINT", self._endpoint)
-
-    def remove(self, root: Path) -> None:
-        """End the server."""
-        self.kill(root)
-
-    def close(self) -> None:
-        """End the server."""
-        self.kill(Path())
-
-    def environ(self, root: Path) -> dict[str, str]:
-        """Return the credentials, where the SDK looks first."""
-        del root
-        return {
-            "ALIBABA_CLOUD_ACCESS_KEY_ID": self._key["access_key_id"],
-            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": self._key["access_key_secret"],
-            "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true",
-        }
-
-    def kill(self, root: Path) -> None:
-        """Kill the server and its worker."""
-        del root
-        if self._server is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._server.pid, signal.SIGKILL)
-            wait_until_gone(self._server.pid)
-
-    def revive(self, root: Path) -> None:
-        """Serve, at the same address as before."""
-        self._server = subprocess.Popen(
-            [KMSPLAN, "engine", "serve", "--listen", self._endpoint, "--workers", "1", "--log", "off"],
-            cwd=root / HOME,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        assert self._server.stdout is not None
-        line = self._server.stdout.readline()
-        assert "listening on" in line, line
-        self._endpoint = line.split("//")[1].strip()
 
 
 def _name(root: Path) -> str:

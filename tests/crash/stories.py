@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.crash.scenario import Scenario, Step
-from tests.crash.site import Database, Served, Token
+from tests.crash.served import Served, Serving
+from tests.crash.site import Database, Token
 from tests.project import SOFTHSM
 
 _CORE: Final = """\
@@ -58,6 +59,7 @@ keys:
   ledger: {{instance: vault, storage_mechanism: HsmEncryptedDatabase, rotation: 90d, deletion_protection: false}}
 """
 _IN_DATABASE: Final = "engine: {embedded: {postgres: {env: KEYSTORE}}}\n"
+_SHARED: Final = "state: {postgres: {url: {env: KEYSTORE}, name: team, lease: 3s}}\n"
 _SERVED: Final = 'engine: {alibaba: {region: local, endpoint: "ENDPOINT", protocol: http}}\n'
 _OPEN: Final = "deletion_protection: false"
 _LEFT: Final = f"""\
@@ -128,9 +130,22 @@ SCENARIOS: Final = (
         site=Database(),
     ),
     Scenario(
+        name="shared state",
+        before=(Step(text=_SHARED + _WITH_GONE), Step(text=_SHARED + _FIRST, options=_DELETES)),
+        # A power cut may take the note whose the lease is: then it has to run out.
+        after=Step(text=_SHARED + _SECOND, options=(*_DELETES, "--lock-timeout", "10")),
+        site=Database(),
+    ),
+    Scenario(
         name="served",
         before=(Step(text=_SERVED + _FIRST),),
         after=Step(text=_SERVED + _SECOND, options=_DELETES),
         site=Served(),
+    ),
+    Scenario(
+        name="serving",
+        before=(Step(text=_SERVED + _FIRST),),
+        after=Step(text=_SERVED + _SECOND, options=_DELETES),
+        site=Serving(),
     ),
 )

@@ -12,7 +12,7 @@ from tests.crash.holdings import Holdings, encrypt_witnesses, left_behind, take_
 from tests.crash.tracer import Fault, Tracer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tests.crash.forked import Place
     from tests.crash.scenario import Scenario
@@ -101,7 +101,8 @@ class Sweep:
         place = self.scenario.found(self._prepared)
         self._witnesses = place.ask(encrypt_witnesses)
         place = self.scenario.copy(self._prepared, self.folder / "wanted")
-        traced = _traced(Tracer(place.root), place, self._command)
+        traced = _traced(Tracer(place.root), self.scenario.site.program(place, self._command))
+        self.scenario.site.settle(place.root)
         assert traced.status == 0, place.said()
         self.points = traced.points
         self._wanted, self._plan = self._stock(place), place.run(*PLAN).code
@@ -111,11 +112,15 @@ class Sweep:
 
     def trials(self, most: int | None) -> list[Trial]:
         """Return every fault at every point; or so many of these, evenly over the points, one fault each."""
+        faults = {point.number: [one for one in point.faults if self._possible(one)] for point in self.points}
         if most is None:
-            return [Trial(point.number, fault) for point in self.points for fault in point.faults]
-        count = min(most, len(self.points))
-        chosen = [self.points[number * len(self.points) // count] for number in range(count)]
-        return [Trial(point.number, point.faults[turn % len(point.faults)]) for turn, point in enumerate(chosen)]
+            return [Trial(number, fault) for number, possible in faults.items() for fault in possible]
+        count = min(most, len(faults))
+        chosen = [self.points[turn * len(faults) // count].number for turn in range(count)]
+        return [Trial(number, faults[number][turn % len(faults[number])]) for turn, number in enumerate(chosen)]
+
+    def _possible(self, fault: Fault) -> bool:
+        return fault not in self.scenario.site.spares
 
     def carry_out(self, trials: Sequence[Trial], processes: int) -> Iterator[Tried]:
         """Carry out trials side by side; what came of each, in no order. Where a server is killed, none is beside."""
@@ -126,8 +131,9 @@ class Sweep:
     def _carry_out_one(self, trial: Trial) -> Tried:
         scenario, root = self.scenario, self.folder / f"{trial.number}-{trial.fault.name}"
         place = scenario.copy(self._prepared, root)
-        tracer = Tracer(root, trial.fault, trial.number, lambda: scenario.site.kill(root))
-        traced = _traced(tracer, place, self._command)
+        tracer = Tracer(root, trial.fault, trial.number, lambda: scenario.site.kill(root), scenario.site.elsewhere)
+        traced = _traced(tracer, scenario.site.program(place, self._command))
+        scenario.site.settle(root)
         if trial.fault is Fault.SERVER and traced.hit is not None:
             scenario.site.revive(root)
         tried = Tried(trial, traced.hit, traced.status)
@@ -145,9 +151,6 @@ class Sweep:
     def _judge(self, tried: Tried, place: Place) -> Tried:
         """Run the command once more, and compare."""
         again = place.run(*self._command)
-        if "P201" in again.text:
-            # The brake wants the number of deletions that are left: the interrupted run has made them.
-            again = place.run(*_without_deletions(self._command))
         stuck = [] if again.code == 0 else [f"the next run ended with {again.code}: {again.text}"]
         plan = place.run(*PLAN)
         if plan.code != self._plan:
@@ -167,14 +170,9 @@ class Sweep:
         )
 
 
-def _without_deletions(command: Sequence[str]) -> Sequence[str]:
-    place = command.index("--allow-delete")
-    return (*command[:place], *command[place + 2 :])
-
-
-def _traced(tracer: Tracer, place: Place, command: Sequence[str]) -> Traced:
-    """Run a command under the tracer, in a process that has no other children."""
-    (traced,) = side_by_side([None], lambda _: tracer.run(place.program(*command)), 1)
+def _traced(tracer: Tracer, program: Callable[[], int]) -> Traced:
+    """Run a program under the tracer, in a process that has no other children."""
+    (traced,) = side_by_side([None], lambda _: tracer.run(program), 1)
     return traced
 
 

@@ -43,9 +43,36 @@ def test_a_crash_of_kmsplan_or_of_its_hsm_worker_leaves_every_hardware_key_once(
     assert wrong == [0, 0, 0, 0]
 
 
+@pytest.mark.hsm
+def test_a_power_cut_after_keys_were_made_in_a_token_takes_neither_state_nor_engine_and_orphans_none() -> None:
+    tried, recovered, *wrong = _sums(_sweep("--only", "hardware create", "--trial", "620:POWER"))
+    assert tried == recovered == 1
+    assert wrong == [0, 0, 0, 0]
+
+
 def test_a_database_server_that_is_killed_loses_no_key() -> None:
     tried, recovered, *wrong = _sums(_sweep("--only", "database create", "--trial", "60:SERVER", "--trial", "90:CUT"))
     assert 0 < tried == recovered
+    assert wrong == [0, 0, 0, 0]
+
+
+def test_a_run_that_dies_over_the_journal_of_a_shared_state_leaves_no_half_of_it() -> None:
+    tried, recovered, *wrong = _sums(_sweep("--only", "shared state", "--trial", "30:KILL"))
+    assert tried == recovered == 1
+    assert wrong == [0, 0, 0, 0]
+
+
+def test_a_served_engine_that_dies_over_a_change_or_fails_to_write_it_is_asked_again() -> None:
+    trials = ("--trial", "150:WORKER", "--trial", "200:EIO")
+    tried, recovered, *wrong = _sums(_sweep("--only", "serving", *trials))
+    assert tried == recovered == 2
+    assert wrong == [0, 0, 0, 0]
+
+
+def test_what_a_power_cut_leaves_is_mended_by_the_next_run() -> None:
+    trials = [f"--trial={number}:{fault}" for number in (90, 200) for fault in ("POWER", "HOLLOW")]
+    tried, recovered, *wrong = _sums(_sweep("--only", "change", *trials))
+    assert tried == recovered == 4
     assert wrong == [0, 0, 0, 0]
 
 

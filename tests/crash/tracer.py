@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import socket
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.crash import ptrace
+from tests.crash.durable import Durable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +27,7 @@ PATIENCE: Final = 90
 _TOKEN_RECORD: Final = "token.object"
 """SoftHSM2 writes what a token is over what it was. Where that fails, or its process dies, it has lost the token."""
 NETWORK: Final = "network"
+_OF_NETWORKS: Final = (socket.AF_INET, socket.AF_INET6)
 _AT_FOLDER: Final = -100
 _CREATE, _TRUNCATE = os.O_CREAT, os.O_TRUNC
 
@@ -37,7 +40,7 @@ class Kind(StrEnum):
     NAME = "name"
     """A file appears, disappears, is renamed or cut off."""
     MESSAGE = "message"
-    """To a database, a server, or an HSM worker; or, in an HSM worker, the answer."""
+    """To a database, a server, or an HSM worker; or, in a worker, the answer."""
 
 
 class Fault(StrEnum):
@@ -46,11 +49,13 @@ class Fault(StrEnum):
     NONE = "nothing"
     KILL = "kill -9 of kmsplan"
     TORN = "kill -9 in the middle of the write"
-    WORKER = "kill -9 of the HSM worker"
+    WORKER = "kill -9 of the worker"
     EIO = "I/O error"
     ENOSPC = "disk full"
     CUT = "connection cut"
     SERVER = "kill of the database server"
+    POWER = "power cut: what was not flushed is gone"
+    HOLLOW = "power cut: names are there, and what was written is gone"
 
 
 _FD, _PATH, _AT, _TWO_AT = "descriptor", "path", "path at", "two paths at"
@@ -79,11 +84,12 @@ _CALLS: Final = {
 }
 _CUT_SHORT: Final = ("write", "pwrite64")
 _ERRORS: Final = {Fault.EIO: errno.EIO, Fault.ENOSPC: errno.ENOSPC}
+POWER_CUTS: Final = (Fault.POWER, Fault.HOLLOW)
 _FAULTS: Final = {
-    Kind.FLUSH: (Fault.KILL, Fault.EIO, Fault.ENOSPC),
-    Kind.WRITE: (Fault.KILL, Fault.TORN, Fault.EIO, Fault.ENOSPC),
-    Kind.NAME: (Fault.KILL, Fault.EIO, Fault.ENOSPC),
-    Kind.MESSAGE: (Fault.KILL, Fault.CUT),
+    Kind.FLUSH: (Fault.KILL, Fault.EIO, Fault.ENOSPC, *POWER_CUTS),
+    Kind.WRITE: (Fault.KILL, Fault.TORN, Fault.EIO, Fault.ENOSPC, *POWER_CUTS),
+    Kind.NAME: (Fault.KILL, Fault.EIO, Fault.ENOSPC, *POWER_CUTS),
+    Kind.MESSAGE: (Fault.KILL, Fault.CUT, *POWER_CUTS),
 }
 
 
@@ -97,7 +103,7 @@ class Point:
     where: str
     """The file, relative to the folder; or what a message goes to."""
     main: bool
-    """Whether the program itself does it, or something that it started."""
+    """Whether the program itself does it, or a worker: what it started, be it of a token or of a served engine."""
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -109,12 +115,15 @@ class Point:
             faults = tuple(fault for fault in faults if fault is not Fault.TORN)
         if self.where == NETWORK:
             faults = (*faults, Fault.SERVER)
-        return faults if self.main else (*faults, Fault.WORKER)
+        if self.main:
+            return faults
+        # A token keeps what it has, and kmsplan does nothing meanwhile that its own points would not show.
+        return (*(fault for fault in faults if fault not in POWER_CUTS), Fault.WORKER)
 
     @property
     def label(self) -> str:
         """Return what tables call it."""
-        return self.kind.value if self.main else f"HSM worker: {self.kind}"
+        return self.kind.value if self.main else f"worker: {self.kind}"
 
 
 @dataclass(slots=True)
@@ -143,13 +152,22 @@ class Tracer:
     """Of the point where it goes wrong, or of the first one behind it where that can go wrong."""
     kill_server: Callable[[], None] | None = None
     """What Fault.SERVER does; returns when it is done."""
+    elsewhere: tuple[str, ...] = ()
+    """Names in the folder of what a power cut spares."""
+    _durable: Durable | None = None
     _traced: Traced = field(default_factory=Traced)
     _main: int = 0
     _known: set[int] = field(default_factory=set)
     _tearing: set[int] = field(default_factory=set)
+    _processes: dict[int, int] = field(default_factory=dict)
+    """Thread -> its process."""
+    _channels: dict[str, str] = field(default_factory=dict)
+    """Socket, as /proc names it -> what it goes to."""
 
     def run(self, program: Callable[[], int]) -> Traced:
         """Run a program in a child, and return when it and all that it started have ended."""
+        if self.fault in POWER_CUTS:
+            self._durable = Durable(self.folder, self.elsewhere)
         self._main = os.fork()
         if self._main == 0:
             _be_the_program(program)
@@ -158,6 +176,8 @@ class Tracer:
         self._known.add(self._main)
         ptrace.go_on(self._main)
         self._follow()
+        if self._durable and self._traced.hit:
+            self._durable.cut(names=self.fault is Fault.HOLLOW)
         return self._traced
 
     def _follow(self) -> None:
@@ -179,6 +199,7 @@ class Tracer:
 
     def _ended(self, thread: int, status: int) -> None:
         self._known.discard(thread)
+        self._processes.pop(thread, None)
         if thread == self._main:
             self._traced.status = os.waitstatus_to_exitcode(status)
 
@@ -210,14 +231,19 @@ class Tracer:
                 # Threads take turns as they like, so that this may be another point than in another run.
                 self._traced.hit = point
                 tears = self._go_wrong(call, point)
+            elif self._durable and self._traced.hit is None and point.kind is Kind.FLUSH:
+                self._durable.flush(Path(f"/proc/{thread}/fd/{call.arguments[0]}"))
         ptrace.go_on(thread, to_the_end_of_the_call=tears)
 
     def _go_wrong(self, call: ptrace.Call, point: Point) -> bool:
         """Let the fault happen; return whether it happens at the end of the call."""
         if self.fault is Fault.KILL:
             _kill(self._main)
+        elif self.fault in POWER_CUTS:
+            for each in self._known:
+                _kill(each)
         elif self.fault is Fault.WORKER and not point.main:
-            _kill(_process(call.thread))
+            _kill(self._process(call.thread))
         elif self.fault is Fault.TORN:
             call.shorten(call.arguments[2] // 2)
             self._tearing.add(call.thread)
@@ -225,7 +251,7 @@ class Tracer:
         elif self.fault is Fault.SERVER and self.kill_server is not None:
             self.kill_server()
         elif self.fault is Fault.CUT and point.kind is Kind.MESSAGE:
-            ptrace.cut(_process(call.thread), call.arguments[0])
+            ptrace.cut(self._process(call.thread), call.arguments[0])
         elif self.fault in _ERRORS:
             call.answer(_ERRORS[self.fault])
         return False
@@ -235,13 +261,28 @@ class Tracer:
         if form == _FD:
             where = self._open_file(call.thread, call.arguments[0])
             if where is None and kind in (Kind.WRITE, Kind.MESSAGE):
-                where, kind = _channel(call.thread, call.arguments[0]), Kind.MESSAGE
+                where, kind = self._channel(call.thread, call.arguments[0]), Kind.MESSAGE
         else:
             where = self._named(call, form, name)
         if where is None:
             return None
         number = len(self._traced.points) + 1
-        return Point(number, kind, name, where, main=_process(call.thread) == self._main)
+        return Point(number, kind, name, where, main=self._process(call.thread) == self._main)
+
+    def _process(self, thread: int) -> int:
+        if thread not in self._processes:
+            self._processes[thread] = _process(thread)
+        return self._processes[thread]
+
+    def _channel(self, thread: int, descriptor: int) -> str | None:
+        """Return what a message goes to; None where it is no message."""
+        target = str(Path(f"/proc/{thread}/fd/{_signed(descriptor)}").readlink())
+        if not target.startswith("socket:"):
+            return None
+        if target not in self._channels:
+            with ptrace.connection(self._process(thread), descriptor) as ours:
+                self._channels[target] = NETWORK if ours.family in _OF_NETWORKS else "worker"
+        return self._channels[target]
 
     def _open_file(self, thread: int, descriptor: int) -> str | None:
         return self._inside(Path(f"/proc/{thread}/fd/{_signed(descriptor)}").readlink())
@@ -277,16 +318,6 @@ def _signed(value: int) -> int:
     """Return what a register holds as a C int."""
     value &= 0xFFFFFFFF
     return value - 2**32 if value >= 2**31 else value
-
-
-def _channel(thread: int, descriptor: int) -> str | None:
-    """Return what a message goes to; None where it is no message."""
-    target = str(Path(f"/proc/{thread}/fd/{_signed(descriptor)}").readlink())
-    kind, _, inode = target.partition(":")
-    if kind != "socket":
-        return None
-    table = Path(f"/proc/{thread}/net/tcp").read_text(encoding="ascii")
-    return NETWORK if f" {inode.strip('[]')} " in table else "worker"
 
 
 def _process(thread: int) -> int:

@@ -66,6 +66,11 @@ class Workspace:
         found = durable.read(self.journal(snapshot))
         return found.content if found else b""
 
+    def clear(self) -> None:
+        """Remove the temporary files that cut-off writes of journals have left; the lock is held."""
+        for left in self.path.glob(f"*{_SUFFIX}.*{durable.TEMPORARY}"):
+            left.unlink(missing_ok=True)
+
     def forget(self, snapshot: bytes) -> None:
         """Remove the journal of a snapshot, after a newer snapshot that holds it was kept."""
         self.journal(snapshot).unlink(missing_ok=True)

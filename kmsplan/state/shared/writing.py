@@ -45,6 +45,7 @@ class SharedWriting(Opened):
         self._copy: Copy | None = None
         self._serial = 0
         """Of the snapshot."""
+        workspace.clear()
         self._load()
 
     def _load(self) -> None:

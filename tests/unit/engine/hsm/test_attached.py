@@ -10,6 +10,7 @@ import pytest
 
 from kmsplan.engine.hsm.error import HsmError, KeyUnusableError, MaterialMissingError
 from kmsplan.engine.hsm.message import Op
+from kmsplan.engine.hsm.supervisor import REST
 from kmsplan.engine.protection.protocol import Encrypter, NotOfferedError, Signer, UnfitObjectError
 from kmsplan.kms.spec import KeySpec, KeyUsage
 from tests.foreign import in_token
@@ -147,8 +148,10 @@ def test_a_second_key_of_the_same_id_is_never_taken_for_the_first(softhsm: SoftH
 
 @pytest.mark.usefixtures("softhsm")
 def test_an_object_that_is_gone_is_missing_and_a_token_that_is_gone_is_no_verdict(
-    softhsm: SoftHsm, protection: Pkcs11Protection
+    softhsm: SoftHsm,
 ) -> None:
+    now = [100.0]
+    protection = softhsm.protection(clock=lambda: now[0])
     own = os.urandom(16)
     protection.generate(KeySpec.AES_256, KeyUsage.ENCRYPT, own)
     in_token(os.environ, "aes('01', 'orders')")
@@ -157,8 +160,10 @@ def test_an_object_that_is_gone_is_missing_and_a_token_that_is_gone_is_no_verdic
     with pytest.raises(HsmError):
         protection.missing([own, reference])
     softhsm.put_back()
+    now[0] += 2 * REST
     assert protection.missing([own, reference]) == frozenset()
     in_token(os.environ, "gone('01')")
     assert protection.missing([own, reference]) == {reference}
     with pytest.raises(MaterialMissingError, match="object 01"):
         _aes(protection, reference).encrypt(b"text", b"")
+    protection.close()
