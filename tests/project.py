@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -57,6 +58,18 @@ class Project:
         )
         assert "Traceback" not in done.stdout + done.stderr, script + done.stdout + done.stderr
         return done
+
+    def killed_at_rename(self, number: int, *arguments: str) -> None:
+        """Run kmsplan, which is killed as its main thread is about to rename for that time; strace counts by thread."""
+        inject = f"inject=rename:signal=KILL:when={number}"
+        killed = subprocess.run(
+            ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=rename", "-e", inject, KMSPLAN, *arguments],
+            cwd=self.root,
+            env=self.environment(),
+            capture_output=True,
+            check=False,
+        )
+        assert killed.returncode == -signal.SIGKILL
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "NO_COLOR": "1", **self.environ}

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.project import BASIC, KMSPLAN, Project
+from tests.project import BASIC, Project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -191,17 +189,8 @@ def test_killed_anywhere_it_leaves_no_object_in_neither_and_the_same_command_fin
     applied: Project, other: Project, point: int, *, here: bool, there: bool
 ) -> None:
     held = everything(applied)
-    # strace counts each thread by itself: the main one saves, and none renames before.
-    inject = f"inject=rename:signal=KILL:when={point}"
-    command = [KMSPLAN, "state", "mv", "--to-dir", "other", "instance.core"]
-    killed = subprocess.run(
-        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=rename", "-e", inject, *command],
-        cwd=applied.root,
-        env=applied.environment(),
-        capture_output=True,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL
+    # The main thread saves, and none renames before.
+    applied.killed_at_rename(point, "state", "mv", "--to-dir", "other", "instance.core")
     assert (recorded(applied) == sorted(held), recorded(other) == sorted(held)) == (here, there)
     applied.run("state", "mv", "--to-dir", "other", "instance.core")
     assert recorded(applied) == []

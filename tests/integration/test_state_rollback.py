@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.project import BASIC, KMSPLAN, Project
+from tests.project import BASIC, Project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,16 +140,8 @@ def test_the_next_apply_tells_what_a_killed_one_could_not(applied: Project) -> N
     old = applied.root / "old"
     shutil.copytree(applied.root / "state", old, ignore=shutil.ignore_patterns("engine"))
     applied.write((BASIC + LATE).replace("90d", "30d"))
-    command = [KMSPLAN, "apply", "--auto-approve"]
-    inject = "inject=rename:signal=KILL:when=2"  # the snapshot has its name, and the journal is about to get another
-    killed = subprocess.run(
-        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=rename", "-e", inject, *command],
-        cwd=applied.root,
-        env=applied.environment(),
-        capture_output=True,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL
+    # The snapshot has its name, and the journal is about to get another.
+    applied.killed_at_rename(2, "apply", "--auto-approve")
     assert applied.state()["serial"] == 3
     assert "No changes" in applied.apply().out
     lose_state(applied)
