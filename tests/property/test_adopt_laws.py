@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +25,11 @@ from kmsplan.resource.address import kind_of
 from kmsplan.resource.hsmobject import HsmObject
 from kmsplan.resource.value import Observed, Present
 from kmsplan.state.record import Record, Recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kmsplan.adopt.inventory import Inventory
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOSTILE = (
@@ -123,14 +128,10 @@ def holdings(draw: st.DrawFn) -> Observed:
     )
 
 
-@settings(max_examples=60, deadline=None)
-@given(holdings())
-def test_what_is_written_is_valid_adopts_everything_and_leaves_nothing_to_plan(observed: Observed) -> None:
-    inventory = take(observed, Wanted())
-    assert inventory.left_out == ()
+def planner_of_written(inventory: Inventory) -> Callable[[Recorded, Observed], Any]:
+    """Write an inventory's files, read them back, and return what plans with them."""
     with tempfile.TemporaryDirectory() as folder:
-        texts = files(inventory, {"embedded": {"path": "/engine"}})
-        for name, text in texts.items():
+        for name, text in files(inventory, {"embedded": {"path": "/engine"}}).items():
             (Path(folder) / name).write_text(text, encoding="utf-8")
         configuration = load(Path(folder), variables={}, variable_files=(), environ={}, now=NOW)
 
@@ -138,6 +139,15 @@ def test_what_is_written_is_valid_adopts_everything_and_leaves_nothing_to_plan(o
         options = PlanOptions(now=NOW)
         return make_plan(configuration=configuration, recorded=recorded, observed=seen, offer=OFFER, options=options)
 
+    return plan
+
+
+@settings(max_examples=60, deadline=None)
+@given(holdings())
+def test_what_is_written_is_valid_adopts_everything_and_leaves_nothing_to_plan(observed: Observed) -> None:
+    inventory = take(observed, Wanted())
+    assert inventory.left_out == ()
+    plan = planner_of_written(inventory)
     first = plan(Recorded(lineage="4f1d", serial=0, environment=""), observed)
     assert first.violations == ()
     assert {change.identity for change in first.changes} == {present.identity for present in observed.others}
@@ -203,15 +213,7 @@ def test_what_an_hsm_holds_is_declared_or_named_and_nothing_is_left_to_plan_afte
     good = {one.object_id for one in found if one.problem is None}
     assert {one.written["hsm_object"] for one in inventory.objects if one.made} == good
     assert len(inventory.left_out) == len(found) - len(good)
-    with tempfile.TemporaryDirectory() as folder:
-        for name, text in files(inventory, {"embedded": {"path": "/engine"}}).items():
-            (Path(folder) / name).write_text(text, encoding="utf-8")
-        configuration = load(Path(folder), variables={}, variable_files=(), environ={}, now=NOW)
-
-    def plan(recorded: Recorded, seen: Observed) -> Any:
-        options = PlanOptions(now=NOW)
-        return make_plan(configuration=configuration, recorded=recorded, observed=seen, offer=OFFER, options=options)
-
+    plan = planner_of_written(inventory)
     first = plan(Recorded(lineage="4f1d", serial=0, environment=""), observed)
     assert first.violations == ()
     made = [change for change in first.changes if change.action is Action.CREATE]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kmsplan.engine.backup.checking import Report
-    from kmsplan.engine.keystore.connection import Connection
+    from kmsplan.engine.keystore.connection import Connection, Database
     from kmsplan.engine.sealing import Seal
 
 
@@ -60,10 +60,7 @@ def restore(
         SealingError, KeystoreError: the engine cannot be made.
     """
     place = store.database(folder, postgres)
-    if place.exists():
-        raise EngineExistsError(
-            f"{place.name} already holds an engine; nothing was changed. Restore into another place"
-        )
+    _require_empty(place)
     reports: list[Report] = []
     with making.opened(path) as file:
         head = container.read_head(file, str(path))
@@ -92,6 +89,13 @@ def restore(
         finally:
             place.close()
     return reports[0]
+
+
+def _require_empty(place: Database) -> None:
+    if place.exists():
+        raise EngineExistsError(
+            f"{place.name} already holds an engine; nothing was changed. Restore into another place"
+        )
 
 
 def _request(report: Report, seal: Seal, caller: Caller, *, time: str, request_id: str) -> Request:
