@@ -277,8 +277,12 @@ def test_what_a_killed_node_was_making_in_the_hsm_is_destroyed_by_another(
     engine.tick()
     assert protection.missing([reference]) == frozenset(), "its node is alive"
     node.kill()
-    engine.tick()
-    assert protection.missing([reference]) == {reference}
+
+    def destroyed() -> bool:
+        engine.tick()
+        return protection.missing([reference]) == {reference}
+
+    wait_until(destroyed)  # the database takes a moment to notice that its client is gone
     protection.close()
     with engine._core.store.look() as db:
         assert versions.unsettled(db) == []
