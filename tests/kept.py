@@ -59,6 +59,13 @@ class Kept:
             raise BlockingIOError
         return nullcontext()
 
+    def turn_beside(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def bring_in(self, db: Connection) -> list[bytes]:
+        del db
+        return []
+
     def begin(self, db: Connection, *, wait: bool) -> None:
         db.execute(f"PRAGMA busy_timeout = {100 if wait else 0}")
         db.execute("BEGIN IMMEDIATE")

@@ -340,12 +340,27 @@ def audit() -> None:
     """The audit trail."""
 
 
+def _open_trail(session: Session, variables: Variables) -> Engine:
+    """Open the engine for whoever reads its audit trail: what a served engine answered last is to be in it too."""
+    from kmsplan.engine.error import KeystoreReadOnlyError  # noqa: PLC0415
+
+    opened = _open(session, variables, read_only=True)
+    if not opened.audit_waits():
+        return opened
+    opened.close()
+    try:
+        return kms.open_engine(session, session.configuration(variables), read_only=False, keys=False)
+    except KeystoreReadOnlyError as error:
+        session.warn(f"Warning: the newest entries are missing: they wait outside of the trail, and {error}.")
+        return _open(session, variables, read_only=True)
+
+
 @audit.command("verify")
 @variable_options
 @pass_session
 def audit_verify(session: Session, variables: Variables) -> None:
     """Check every entry's hash, the chain between them, and every signed checkpoint."""
-    opened = _open(session, variables, read_only=True)
+    opened = _open_trail(session, variables)
     try:
         verified = opened.audit_verify()
     finally:
@@ -363,7 +378,7 @@ def audit_export(session: Session, target: Path | None, variables: Variables) ->
     """Write the audit trail as JSON lines."""
     import orjson  # noqa: PLC0415
 
-    opened = _open(session, variables, read_only=True)
+    opened = _open_trail(session, variables)
     try:
         lines = b"".join(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE) for entry in opened.audit_entries())
     finally:

@@ -109,6 +109,7 @@ def open_engine(
     configuration: Configuration,
     *,
     read_only: bool,
+    keys: bool = True,
     entropy: Callable[[int], bytes] = entropy,
 ) -> Engine:
     """Open the engine that the configuration names.
@@ -117,6 +118,7 @@ def open_engine(
         session: the command's.
         configuration: names it.
         read_only: change nothing on disk.
+        keys: whether its keys are to be used, which takes what seals it.
         entropy: source of randomness.
 
     Raises:
@@ -126,7 +128,7 @@ def open_engine(
 
     return Engine.open(
         engine_path(configuration),
-        seal=None if read_only else seal(session, configuration),
+        seal=seal(session, configuration) if keys and not read_only else None,
         hardware=_hardware(session, configuration),
         external=KeyManagers(session, configuration),
         clock=now,

@@ -36,6 +36,12 @@ _LONG: Final = ("Policy", "Description", "DeletionProtectionDescription")
 """Parameters that are kept as their hash: they are long, and free text may hold anything."""
 
 
+_NO_PREVIOUS: Final = b',"previous":"",'
+_NO_SEQ: Final = b',"seq":0,'
+_TIME_LENGTH: Final = len('2000-01-01T00:00:00Z"}')
+"""What an entry ends with."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Request:
     """One call, or one thing that the engine does by itself."""
@@ -92,7 +98,7 @@ class Trail:
         if not transaction.entries and not transaction.wants_checkpoint:
             return None
         head = trail.head(transaction.db)
-        rows = list(_chain(transaction.entries, head.seq, head.hash))
+        rows = list(_chain(_in_order(transaction.entries), head.seq, head.hash))
         trail.append(transaction.db, rows)
         seq, _, entry_hash = rows[-1] if rows else (head.seq, b"", head.hash)
         gap = seq - head.checkpoint
@@ -110,10 +116,24 @@ def _time(db: Connection, seq: int) -> str:
     return time
 
 
-def _chain(entries: list[dict[str, Any]], seq: int, previous: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    for number, entry in enumerate(entries, seq + 1):
-        entry["seq"], entry["previous"] = number, previous.hex()
-        content = orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)
+def draft(entry: dict[str, Any]) -> bytes:
+    """Return the canonical bytes of an entry whose place in the chain is not known yet."""
+    return orjson.dumps({**entry, "previous": "", "seq": 0}, option=orjson.OPT_SORT_KEYS)
+
+
+def _in_order(entries: list[bytes | dict[str, Any]]) -> list[bytes]:
+    """Return drafts of a transaction's entries: first those that served engines answered before, by their times."""
+    earlier = [entry for entry in entries if isinstance(entry, bytes)]
+    earlier.sort(key=lambda entry: entry[-_TIME_LENGTH:])  # they come process by process
+    return earlier + [draft(entry) for entry in entries if isinstance(entry, dict)]
+
+
+def _chain(drafts: list[bytes], seq: int, previous: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    for number, entry in enumerate(drafts, seq + 1):
+        # From behind: parameters may be named as anything, but they come first, and within text a quote is escaped.
+        head, _, rest = entry.rpartition(_NO_PREVIOUS)
+        middle, _, tail = rest.rpartition(_NO_SEQ)
+        content = b'%b,"previous":"%b",%b,"seq":%d,%b' % (head, previous.hex().encode(), middle, number, tail)
         previous = hashlib.sha256(content).digest()
         yield number, content, previous
 

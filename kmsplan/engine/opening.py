@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from kmsplan.engine.audit import Trail
+from kmsplan.engine.audit import Trail, draft
 from kmsplan.engine.core import Core, Identity, World
 from kmsplan.engine.dataplane.allowance import Allowances
 from kmsplan.engine.dataplane.targets import Targets
@@ -73,7 +73,7 @@ def _make_ready(core: Core, seal: Seal | None, *, postgres: bool) -> None:
             f"the engine in {core.folder} cannot be opened for writing ({error}). Check the owner and mode of its "
             "folder, and that the file system is not mounted read-only"
         ) from error
-    core.store.start(core.trail.conclude)
+    core.store.start(core.trail.conclude, draft)
     if postgres:
         _join(core)
     if seal is not None and not is_sealed(core):

@@ -76,7 +76,7 @@ def keystore(place: Database) -> Iterator[Keystore]:
     """A keystore with one instance in it, open for writing, without an engine around it."""
     place.create(_fill)
     found = Keystore(place)
-    found.start(lambda _: None)
+    found.start(lambda _: None, bytes)
     yield found
     found.close()
 
@@ -544,7 +544,7 @@ def test_two_that_write_at_once_take_turns_and_lose_nothing(
             store.write(count)
 
     for store in stores:
-        store.start(lambda _: None)
+        store.start(lambda _: None, bytes)
     threads = [Thread(target=write, args=(store,)) for store in stores for _ in range(2)]
     for thread in threads:
         thread.start()

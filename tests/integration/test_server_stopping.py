@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
 import signal
 import sqlite3
@@ -92,6 +93,20 @@ def test_a_killed_worker_is_replaced_and_no_answer_is_lost(tmp_path: Path) -> No
         server.served.project.run("engine", "audit", "verify")
         trail = server.served.project.run("engine", "audit", "export").out
         assert trail.count('"Encrypt"') >= len(blobs)
+
+
+def test_what_a_server_that_is_killed_whole_has_answered_is_read_by_an_auditor_without_its_keys(tmp_path: Path) -> None:
+    with running(tmp_path, "--workers", "2") as server:
+        project, workers = server.served.project, server.workers()
+        answered = {server.encrypt().json["RequestId"] for _ in range(20)}
+        server.served.process.kill()
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+        next(project.root.rglob("root.key")).unlink()
+        trail = project.run("engine", "audit", "export").out.splitlines()
+        assert answered <= {json.loads(line)["request_id"] for line in trail}
+        assert f"{len(trail)} entries" in project.run("engine", "audit", "verify").out
 
 
 def _wait_for_more(blobs: list[str]) -> None:

@@ -56,6 +56,7 @@ def make(
     request = core.request(caller, "BackupEngine", core.identity.engine_id)
     with admitted(core, request):
         core.opened()
+        core.store.fold()
         with _draft(path) as draft:
             _write(core, request.time, draft, seal, lock, told)
             report = verify(draft, lock)

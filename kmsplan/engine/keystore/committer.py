@@ -38,8 +38,14 @@ class Place(Protocol):
     def turn(self, *, wait: bool) -> AbstractContextManager[object]:
         """Wait for this process's turn to write."""
 
+    def turn_beside(self) -> AbstractContextManager[object]:
+        """Wait for this process's turn to bring spools in."""
+
     def begin(self, db: Connection, *, wait: bool) -> None:
         """Begin a transaction that writes."""
+
+    def bring_in(self, db: Connection) -> list[bytes]:
+        """Take the audit entries that wait in spools into the transaction that was begun."""
 
     def translate(self, error: Exception) -> Exception:
         """Return the error for people that a database error stands for."""
@@ -107,6 +113,26 @@ class Committer:
                     then()
         return True
 
+    def fold(self) -> None:
+        """Bring into the database what waits in spools, while others go on filling them.
+
+        Raises:
+            KeystoreError: it cannot be written.
+        """
+        with self._taken:
+            try:
+                with self._place.turn_beside():
+                    then = self._transact([], wait=True)
+            except FAILURES as error:
+                self.drop()
+                raise self._place.translate(error) from error
+            except BaseException:
+                self.drop()
+                raise
+            if then is not None:
+                with suppress(OSError):
+                    then()
+
     def drop(self) -> None:
         """Close the connection; an open transaction is rolled back."""
         if self._db is not None:
@@ -126,7 +152,7 @@ class Committer:
         if transaction.touched:
             setting.begin_generation(self._db)
         then = self._conclude(transaction)
-        self._db.execute("COMMIT")
+        self._db.execute("COMMIT" if jobs or transaction.entries else "ROLLBACK")
         for follow in transaction.after:
             follow()
         return then
@@ -135,6 +161,8 @@ class Committer:
         """Begin a transaction, and decide the claims of all its jobs first, so that no job's failure undoes that."""
         self._place.begin(db, wait=wait)
         transaction, nonces = Transaction(db), self._place.nonces
+        # First, for they were answered before. What is decided from now on is recorded behind them.
+        transaction.entries += self._place.bring_in(db)
         if nonces is not None:
             claims = [job.claim for job in jobs if job.claim is not None and not job.claim.held]
             if claims:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from kmsplan.engine.keystore.nonce import SharedNonces
+    from kmsplan.engine.keystore.recorder import Recorder
     from kmsplan.engine.presence import Presence
 
 
@@ -141,11 +142,35 @@ class Database(Protocol):
             BlockingIOError: somebody else has it.
         """
 
+    def turn_beside(self) -> AbstractContextManager[object]:
+        """Wait for this process's turn to bring spools in, while others go on filling theirs."""
+
     def begin(self, db: Connection, *, wait: bool) -> None:
         """Begin a transaction that writes, after those of whoever takes no turns; `wait` as in `turn`.
 
         Raises:
             sqlite3.Error, PostgresError: somebody else has one for too long.
+        """
+
+    def bring_in(self, db: Connection) -> list[bytes]:
+        """Return the audit entries that wait in spools, and note in the transaction that they were brought in.
+
+        Raises:
+            KeystoreError: they cannot be read.
+        """
+
+    def waiting(self, db: Connection) -> bool:
+        """Return whether any audit entries wait in spools; raises as `bring_in`."""
+
+    def recorder(self, draft: Callable[[Any], bytes], fold: Callable[[], None]) -> Recorder | None:
+        """Return what records answers without a transaction; None where that cannot be had.
+
+        Args:
+            draft: see `Recorder`.
+            fold: see `Recorder`.
+
+        Raises:
+            KeystoreError: what a spool holds cannot be brought in.
         """
 
     def presence(self, entropy: Callable[[int], bytes]) -> Presence:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kmsplan.engine.keystore.committer import Committer
+    from kmsplan.engine.keystore.recorder import Recorder
     from kmsplan.engine.keystore.transaction import Ticket
 
 MOST: Final = 64
@@ -31,6 +32,7 @@ class Rounds:
     """The jobs that a loop's thread hands in; made by that thread.
 
     Args:
+        recorder: what records jobs that write next to nothing; None where every one needs a transaction.
         committer: what it writes with, as does the writing thread.
         hand_over: gives a job to the writing thread.
         soon: has a function called in the loop's next round, by the loop.
@@ -39,11 +41,13 @@ class Rounds:
 
     def __init__(
         self,
+        recorder: Recorder | None,
         committer: Committer,
         hand_over: Callable[[Ticket[Any]], None],
         soon: Callable[[Callable[[], None]], object],
         time: Callable[[], float],
     ) -> None:
+        self._recorder = recorder
         self._committer = committer
         self._hand_over = hand_over
         self._soon = soon
@@ -74,6 +78,8 @@ class Rounds:
         jobs, self._jobs = self._jobs, []
         for job in jobs:
             self._hand_over(job)
+        if self._recorder is not None:
+            self._recorder.close()
 
     def _look(self) -> None:
         """Commit, unless the last round has brought something, and the next may too."""
@@ -83,12 +89,14 @@ class Rounds:
             return
         jobs, self._jobs, self._seen = self._jobs, [], 0
         begun = self._time()
-        if not self._committer.carry_out_now(jobs):
-            for job in jobs:
+        done, left = ([], jobs) if self._recorder is None else self._recorder.carry_out(jobs)
+        if left and self._committer.carry_out_now(left):
+            done += left
+        else:
+            for job in left:
                 self._hand_over(job)
-            return
         now = self._time()
         if now - begun > QUICK:
             self._slow_until = now + SHARE * (now - begun)
-        for job in jobs:
+        for job in done:
             job.answer()

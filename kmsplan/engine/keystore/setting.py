@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from kmsplan.engine.keystore.connection import Connection
@@ -15,9 +15,21 @@ TERM_BEGAN: Final = "term_began"
 """Number of the newest audit entry when the newest term of the keyring began."""
 REWRAPPED: Final = "rewrapped"
 """While material is being wrapped anew: how far that is; see `rotation`."""
-
-
 _GENERATION: Final = "generation"
+_STANDING: Final = "SELECT name, value FROM setting WHERE name IN (?, ?)"
+
+
+class Standing(NamedTuple):
+    """What every call of the data plane asks before it is answered."""
+
+    generation: int
+    sealed: bool
+
+
+def standing(db: Connection) -> Standing:
+    """Return how things stand, read with one statement."""
+    found = dict(db.execute(_STANDING, (_GENERATION, SEALED)).fetchall())
+    return Standing(int(found.get(_GENERATION, b"0")), SEALED in found)
 
 
 def generation(db: Connection) -> int:

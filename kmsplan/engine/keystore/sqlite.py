@@ -8,7 +8,7 @@ import tempfile
 import threading
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from kmsplan.engine.error import EngineExistsError, EngineVersionError, KeystoreCorruptError, KeystoreError
 from kmsplan.engine.keystore import schema
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.keystore.nonce import SharedNonces
+    from kmsplan.engine.keystore.recorder import Recorder
     from kmsplan.engine.keystore.turn import Turn
     from kmsplan.engine.presence import FolderPresence
 
@@ -106,16 +107,39 @@ class SqliteDatabase:
         Raises:
             OSError: the folder cannot be written.
         """
-        if self._turn is None:
-            from kmsplan.engine.keystore.turn import Turn  # noqa: PLC0415 - planning never writes
+        return self._place()(wait=wait)
 
-            self._turn = Turn(self._folder)
-        return self._turn(wait=wait)
+    def turn_beside(self) -> AbstractContextManager[object]:
+        """Wait for this process's turn to bring spools in; see `Database.turn_beside`. Raises as `turn`."""
+        return self._place().beside()
 
     def begin(self, db: Connection, *, wait: bool = True) -> None:
         """Begin a transaction that writes; see `Database.begin`."""
         db.execute(_PATIENT if wait else _AT_ONCE)
         db.execute("BEGIN IMMEDIATE")
+
+    def bring_in(self, db: Connection) -> list[bytes]:
+        """Return the audit entries that wait in spools; see `Database.bring_in`."""
+        from kmsplan.engine.keystore import spools  # noqa: PLC0415 - planning never writes
+
+        return spools.bring_in(self._folder, db)
+
+    def waiting(self, db: Connection) -> bool:
+        """Return whether any audit entries wait in spools; see `Database.waiting`."""
+        from kmsplan.engine.keystore import spools  # noqa: PLC0415 - planning never asks
+
+        return spools.waiting(self._folder, db)
+
+    def recorder(self, draft: Callable[[Any], bytes], fold: Callable[[], None]) -> Recorder | None:
+        """Return what records answers in a spool; see `Database.recorder`."""
+        from kmsplan.engine.keystore.recorder import Recorder  # noqa: PLC0415 - only servers have one
+
+        db = self.connect(writes=False)
+        try:
+            return Recorder(self._folder, db, draft, fold)
+        except OSError:  # all can be answered without, if not as fast
+            db.close()
+            return None
 
     def presence(self, entropy: Callable[[int], bytes]) -> FolderPresence:
         """Mark this process as one that has the engine open.
@@ -143,6 +167,13 @@ class SqliteDatabase:
         if self._turn is not None:
             self._turn.close()
             self._turn = None
+
+    def _place(self) -> Turn:
+        if self._turn is None:
+            from kmsplan.engine.keystore.turn import Turn  # noqa: PLC0415 - planning never writes
+
+            self._turn = Turn(self._folder)
+        return self._turn
 
 
 @contextmanager

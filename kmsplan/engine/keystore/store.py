@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kmsplan.engine.keystore.connection import FAILURES
 from kmsplan.engine.keystore.transaction import Ticket
@@ -158,17 +158,21 @@ class Keystore:
             self._writing.submit(job)
         return job
 
-    def start(self, conclude: Callable[[Transaction], Callable[[], None] | None]) -> None:
+    def start(
+        self, conclude: Callable[[Transaction], Callable[[], None] | None], draft: Callable[[Any], bytes]
+    ) -> None:
         """Start the writing thread; before that nothing can be written.
 
         Args:
             conclude: what a commit ends with; see `Committer`.
+            draft: see `Recorder`.
         """
         from kmsplan.engine.keystore.committer import Committer  # noqa: PLC0415 - planning never writes
         from kmsplan.engine.keystore.writer import Writer  # noqa: PLC0415 - as above
 
         self._committer = Committer(self._database, conclude)
         self._writer = Writer(self._committer)
+        self._draft = draft
 
     def attend(self, soon: Callable[[Callable[[], None]], object], time: Callable[[], float]) -> None:
         """Let the event loop of this thread commit what it hands in, where that waits for this machine's disk alone.
@@ -180,7 +184,26 @@ class Keystore:
         if self._committer is not None and self._database.near:
             from kmsplan.engine.keystore.rounds import Rounds  # noqa: PLC0415 - only servers have a loop
 
-            self._rounds = Rounds(self._committer, self._writing.submit, soon, time)
+            recorder = self._database.recorder(self._draft, self._committer.fold)
+            self._rounds = Rounds(recorder, self._committer, self._writing.submit, soon, time)
+
+    def waiting(self) -> bool:
+        """Return whether there is anything to `fold`.
+
+        Raises:
+            KeystoreError: it cannot be read.
+        """
+        with self.look() as db:
+            return self._database.waiting(db)
+
+    def fold(self) -> None:
+        """Bring into the database what served engines have answered and recorded beside it.
+
+        Raises:
+            KeystoreError: it cannot be written.
+        """
+        if self._committer is not None:
+            self._committer.fold()
 
     def presence(self, entropy: Callable[[int], bytes]) -> Presence:
         """Mark this process as one that has the engine open; see `Database.presence`."""

@@ -19,6 +19,10 @@ _PAGE = "SELECT seq, entry, hash FROM audit WHERE seq > ? ORDER BY seq LIMIT 500
 _NEWEST = """
 SELECT entry FROM audit WHERE seq > ? AND seq <= ? AND substr(entry, 12, {length}) IN ({places}) ORDER BY seq DESC
 """
+_TOGETHER = 64
+"""Rows of one statement: while it runs other threads do, and for each row alone they would have to be waited for."""
+_INSERT = "INSERT INTO audit VALUES (?, ?, ?)"
+_INSERT_MANY = f"{_INSERT}{', (?, ?, ?)' * (_TOGETHER - 1)}"
 _PREFIX = 9
 """As long as the shortest name of an action that changes something."""
 _STRIDE = 20_000
@@ -43,7 +47,12 @@ def head(db: Connection) -> Head:
 
 def append(db: Connection, rows: Iterable[tuple[int, bytes, bytes]]) -> None:
     """Add entries: number, canonical bytes, hash."""
-    db.executemany("INSERT INTO audit VALUES (?, ?, ?)", rows)
+    values = list(rows)
+    whole = len(values) - len(values) % _TOGETHER
+    for start in range(0, whole, _TOGETHER):
+        db.execute(_INSERT_MANY, [value for row in values[start : start + _TOGETHER] for value in row])
+    if whole < len(values):
+        db.executemany(_INSERT, values[whole:])
 
 
 def entries(db: Connection) -> Iterator[tuple[int, bytes, bytes]]:

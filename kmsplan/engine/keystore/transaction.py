@@ -24,12 +24,13 @@ T = TypeVar("T")
 class Transaction:
     """What a job sees of the transaction that it runs in."""
 
-    __slots__ = ("_generation", "_sealed", "after", "db", "entries", "touched", "wants_checkpoint")
+    __slots__ = ("_sealed", "_standing", "after", "db", "entries", "touched", "wants_checkpoint")
 
     def __init__(self, db: Connection) -> None:
         self.db = db
-        self._generation: int | None = None
+        self._standing: setting.Standing | None = None
         self._sealed: bool | None = None
+        """Once this transaction has changed that."""
         self.touched = False
         """Whether it changes more than audit, counts and dates of use, so that a new generation begins."""
         self.after: list[Callable[[], None]] = []
@@ -43,16 +44,12 @@ class Transaction:
         """The database's generation; None where this transaction has changed it already."""
         if self.touched:
             return None
-        if self._generation is None:
-            self._generation = setting.generation(self.db)
-        return self._generation
+        return self._stands().generation
 
     @property
     def sealed(self) -> bool:
-        """Whether the engine is sealed for every process; read once for all jobs of a transaction."""
-        if self._sealed is None:
-            self._sealed = setting.load(self.db, setting.SEALED) is not None
-        return self._sealed
+        """Whether the engine is sealed for every process."""
+        return self._stands().sealed if self._sealed is None else self._sealed
 
     def seal(self, since: str | None) -> None:
         """Seal the engine from a time on, or with None open it again."""
@@ -61,6 +58,12 @@ class Transaction:
         else:
             setting.store(self.db, setting.SEALED, since.encode())
         self._sealed = since is not None
+
+    def _stands(self) -> setting.Standing:
+        """Return how things stood when it began; read once for all its jobs."""
+        if self._standing is None:
+            self._standing = setting.standing(self.db)
+        return self._standing
 
 
 class Ticket(Generic[T]):

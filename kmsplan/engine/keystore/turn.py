@@ -1,75 +1,54 @@
 """Processes that write to one SQLite file, one after another.
 
-SQLite itself would let them try, sleep and try again. Here they wait in the kernel, which also forgets a process that
-was killed. A second lock keeps the door: who has just written cannot slip in again before somebody who waits.
+SQLite itself would let them try, sleep and try again. Here they wait in a line. Those that record answers in spools
+write beside each other, but not beside a transaction: it changes what keys are and who may use them, and nobody may be
+answered with what was true before it, and recorded after it. To bring spools in changes nothing of that, so it may take
+its time beside those who fill them.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
+
+from kmsplan.engine.keystore.line import Line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-_FILES: Final = ("writer.door", "writer.lock")
-_TRIES: Final = 40
-_PAUSE: Final = 0.00005
-"""Seconds; the kernel makes it about twice as long. A turn takes 0.3 ms where the disk is quick."""
+_WRITER: Final = "writer"
+_GATE: Final = "gate"
 
 
 class Turn:
-    """This process's place among those that write.
+    """This process's place among those that write to the file.
 
     Args:
         folder: the engine's.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._door, self._room = (
-            os.open(folder / name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600) for name in _FILES
-        )
+        self._writer = Line(folder, _WRITER)
+        self._gate = Line(folder, _GATE)
 
     @contextmanager
     def __call__(self, *, wait: bool = True) -> Iterator[None]:
-        """Wait for the turn, and have it until the context ends.
-
-        Args:
-            wait: False to wait for as long as most turns take, and no longer.
-
-        Raises:
-            BlockingIOError: somebody else still has it.
-        """
-        lock = _lock if wait else _lock_soon
-        lock(self._door)
-        try:
-            lock(self._room)
-        finally:
-            fcntl.flock(self._door, fcntl.LOCK_UN)
-        try:
+        """Wait for the turn, and have it until the context ends; `wait` and errors as `Line.alone`."""
+        with self._writer.alone(wait=wait), self._gate.alone(wait=wait):
             yield
-        finally:
-            fcntl.flock(self._room, fcntl.LOCK_UN)
+
+    def beside(self) -> AbstractContextManager[None]:
+        """Wait for a turn beside those that fill spools."""
+        return self._writer.alone()
 
     def close(self) -> None:
         """Leave."""
-        os.close(self._door)
-        os.close(self._room)
+        self._writer.close()
+        self._gate.close()
 
 
-def _lock(descriptor: int) -> None:
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-
-
-def _lock_soon(descriptor: int) -> None:
-    """Try until most turns would have ended: the kernel's wait knows no limit of time."""
-    for _ in range(_TRIES):
-        with suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        time.sleep(_PAUSE)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def gate(folder: Path) -> Line:
+    """Return the line of those that fill spools; they are in it together."""
+    return Line(folder, _GATE)

@@ -21,9 +21,17 @@ class Audited:
     _core: Core
 
     def audit_entries(self) -> Iterator[dict[str, Any]]:
-        """Yield the audit trail, oldest entry first; one moment's trail, however long it takes."""
+        """Yield the audit trail, oldest entry first; one moment's trail, however long it takes.
+
+        What a served engine has answered in the last moment is in it only where the engine was opened for writing.
+        """
+        self._core.store.fold()
         with self._core.store.read() as db:
             yield from audit.entries(db)
+
+    def audit_waits(self) -> bool:
+        """Return whether a served engine has answered what is not in the trail yet."""
+        return self._core.store.waiting()
 
     def audit_newest(self, actions: Collection[str], limit: int) -> Iterator[dict[str, Any]]:
         """Yield successful calls of these actions from among the newest `limit` entries, the newest first."""
@@ -31,13 +39,14 @@ class Audited:
             yield from audit.newest(db, actions, limit)
 
     def audit_verify(self) -> Verified:
-        """Check the whole audit trail.
+        """Check the whole audit trail; of the last moment's entries see `audit_entries`.
 
         Raises:
             AuditError: it was changed; names the first entry that is wrong.
         """
         from kmsplan.engine import verification  # noqa: PLC0415 - imports cryptography; planning does not need it
 
+        self._core.store.fold()
         with self._core.store.read() as db:
             public_key = setting.load(db, "audit_public_key") or b""
             return verification.verify(db, self._core.folder, public_key)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -10,9 +11,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kmsplan.engine import checkpoint
+from kmsplan.engine.audit import _chain, draft
 from kmsplan.engine.error import AuditError
+from kmsplan.engine.keystore import spools
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.operation import DisableKey, SetKeyPolicy, UpdateKeyDescription
 from kmsplan.kms.policy import default_policy
@@ -53,6 +58,54 @@ def tamper(lab: Lab, *statements: str) -> None:
 
 def verified(lab: Lab) -> Any:
     return lab.open(read_only=True).audit_verify()
+
+
+def spooled(lab: Lab, *batches: list[dict[str, Any]]) -> None:
+    """Answer as served engines do that were killed then: each batch is a process's."""
+    taken = [spools.take(lab.folder) for _ in batches]
+    for spool, batch in zip(taken, batches, strict=True):
+        spool.begin(os.urandom(16))
+        assert spool.append([draft(entry) for entry in batch])
+    for spool in taken:
+        spool.close()
+
+
+def answered(second: int, **more: Any) -> dict[str, Any]:
+    request = f"{second:02}"
+    return {"action": "Encrypt", "request_id": request, "time": f"2026-11-27T00:00:{second:02}Z", **more}
+
+
+def test_what_killed_servers_have_answered_comes_first_and_by_its_time(told: Lab) -> None:
+    spooled(told, [answered(1), answered(4)], [answered(2), answered(3)])
+    before = verified(told).entries
+    assert told.open(read_only=True).audit_waits()
+    engine = told.open()
+    entries = [(entry["action"], entry["request_id"]) for entry in engine.audit_entries()]
+    assert entries[before:] == [("Encrypt", "01"), ("Encrypt", "02"), ("Encrypt", "03"), ("Encrypt", "04")]
+    assert verified(told).entries == before + 4
+    assert not told.open(read_only=True).audit_waits()
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.text()
+    | st.sampled_from([',"seq":0,', ',"previous":"",']),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["previous", "seq", "source", "a"]), inner),
+    max_leaves=8,
+)
+
+
+@given(JSON, JSON, st.text(), st.integers(0, 2**60), st.binary(min_size=32, max_size=32))
+def test_an_entry_that_waited_for_its_place_is_canonical_all_the_same(
+    parameters: Any, resource: Any, source: str, seq: int, previous: bytes
+) -> None:
+    entry = {"action": "Encrypt", "parameters": parameters, "resource": resource, "source": source, "time": "now"}
+    ((number, content, hashed),) = _chain([draft(entry)], seq, previous)
+    whole = entry | {"seq": seq + 1, "previous": previous.hex()}
+    assert (number, content) == (seq + 1, orjson.dumps(whole, option=orjson.OPT_SORT_KEYS))
+    assert hashed == hashlib.sha256(content).digest()
 
 
 def test_a_whole_trail_verifies(told: Lab) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from kmsplan.engine.error import EngineExistsError, EngineVersionError, KeystoreError
 from kmsplan.engine.keystore.connection import Crowd, PostgresError, missing
@@ -95,10 +95,28 @@ class PostgresDatabase:
         del wait
         return nullcontext()
 
+    def turn_beside(self) -> AbstractContextManager[object]:
+        """Begin at once, as `turn` does."""
+        return nullcontext()
+
     def begin(self, db: Connection, *, wait: bool = True) -> None:
         """Begin a transaction that writes, after those of all other nodes."""
         del wait
         db.execute("BEGIN IMMEDIATE")
+
+    def bring_in(self, db: Connection) -> list[bytes]:
+        """Return nothing: spools are one machine's, and every node's answers are recorded in the database."""
+        del db
+        return []
+
+    def waiting(self, db: Connection) -> bool:
+        """Return that nothing waits; see `bring_in`."""
+        del db
+        return False
+
+    def recorder(self, draft: Callable[[Any], bytes], fold: Callable[[], None]) -> None:
+        """Return nothing; see `bring_in`."""
+        del draft, fold
 
     def presence(self, entropy: Callable[[int], bytes]) -> PostgresPresence:
         """Mark this process as one that has the engine open."""

@@ -45,7 +45,7 @@ def place(postgres: PostgresServer) -> PostgresDatabase:
 def keystore(place: PostgresDatabase) -> Iterator[Keystore]:
     """The keystore, open for writing."""
     found = Keystore(place)
-    found.start(lambda _: None)
+    found.start(lambda _: None, bytes)
     yield found
     found.close()
 
@@ -152,7 +152,7 @@ def test_a_user_who_may_not_write_is_told(postgres: PostgresServer, place: Postg
         db.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO reader".encode())
     secret = SecretBytes(postgres.url(schema).replace("kmsplan:", "reader:").encode())
     with closing(Keystore(PostgresDatabase(secret))) as found:
-        found.start(lambda _: None)
+        found.start(lambda _: None, bytes)
         assert _value(found) is None
         with pytest.raises(KeystoreReadOnlyError, match=r"42501.*may write"):
             found.write(_put(b"x"))
@@ -251,7 +251,7 @@ def test_a_commit_is_in_doubt_while_nobody_can_be_asked(
     place = PostgresDatabase(server.secret(server.new_schema()))
     place.create(lambda _: None)
     with closing(Keystore(place)) as keystore:
-        keystore.start(lambda _: None)
+        keystore.start(lambda _: None, bytes)
         keystore.write(_put(b"1"))
         monkeypatch.setattr(connection, "SETTLE_SECONDS", 0.3)
         _cut_off_at_commit(monkeypatch, before=None, after=lambda: server.stop(signal.SIGQUIT))
@@ -268,7 +268,7 @@ def test_a_server_that_restarts_within_a_commit_is_waited_for(
     place = PostgresDatabase(server.secret(server.new_schema()))
     place.create(lambda _: None)
     with closing(Keystore(place)) as keystore:
-        keystore.start(lambda _: None)
+        keystore.start(lambda _: None, bytes)
         committed, crashed = threading.Event(), threading.Event()
 
         def crash() -> None:

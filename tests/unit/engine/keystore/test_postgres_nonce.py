@@ -39,7 +39,7 @@ def nodes(tmp_path: Path, secret: SecretBytes) -> Iterator[tuple[Keystore, Keyst
     database(tmp_path, secret).create(lambda _: None)
     found = Keystore(database(tmp_path, secret)), Keystore(database(tmp_path, secret))
     for node in found:
-        node.start(lambda _: None)
+        node.start(lambda _: None, bytes)
     yield found
     for node in found:
         node.close()

@@ -28,7 +28,7 @@ class _Loop(Kept):
         self.slowness = 0.0
         self.handed: list[Ticket[Any]] = []
         self.next: list[Callable[[], None]] = []
-        self.rounds = Rounds(self.committer, self._hand_over, self.next.append, lambda: self.now)
+        self.rounds = Rounds(None, self.committer, self._hand_over, self.next.append, lambda: self.now)
         begin = self.conclude
 
         def conclude(transaction: Transaction) -> Callable[[], None] | None:

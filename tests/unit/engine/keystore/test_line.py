@@ -1,4 +1,4 @@
-"""Who may write to a SQLite file, and when."""
+"""Who is let in, and when."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kmsplan.engine.keystore.turn import Turn
+from kmsplan.engine.keystore.line import Line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _HOLDER = """
 import sys, pathlib
-import pytest
-
-from kmsplan.engine.keystore.turn import Turn
-with Turn(pathlib.Path(sys.argv[1]))():
+from kmsplan.engine.keystore.line import Line
+with Line(pathlib.Path(sys.argv[1]), "writer").alone():
     print("mine", flush=True)
     sys.stdin.read()
 """
@@ -30,14 +28,14 @@ with Turn(pathlib.Path(sys.argv[1]))():
 def test_one_at_a_time_has_the_turn(tmp_path: Path) -> None:
     inside, most = [0], [0]
 
-    def take(turn: Turn) -> None:
+    def take(turn: Line) -> None:
         for _ in range(50):
-            with turn():
+            with turn.alone():
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
                 inside[0] -= 1
 
-    turns = [Turn(tmp_path) for _ in range(3)]
+    turns = [Line(tmp_path, "writer") for _ in range(3)]
     threads = [threading.Thread(target=take, args=(turn,)) for turn in turns]
     for thread in threads:
         thread.start()
@@ -50,19 +48,19 @@ def test_one_at_a_time_has_the_turn(tmp_path: Path) -> None:
 
 def test_who_was_served_does_not_come_in_again_before_who_waits(tmp_path: Path) -> None:
     order: list[str] = []
-    greedy, patient = Turn(tmp_path), Turn(tmp_path)
+    greedy, patient = Line(tmp_path, "writer"), Line(tmp_path, "writer")
 
     def wait() -> None:
-        with patient():
+        with patient.alone():
             order.append("patient")
 
     thread = threading.Thread(target=wait)
-    with greedy():
+    with greedy.alone():
         thread.start()
         deadline = time.monotonic() + 5
         while _free(tmp_path / "writer.door") and time.monotonic() < deadline:
             time.sleep(0.001)
-    with greedy():
+    with greedy.alone():
         order.append("greedy")
     thread.join()
     greedy.close()
@@ -71,15 +69,15 @@ def test_who_was_served_does_not_come_in_again_before_who_waits(tmp_path: Path) 
 
 
 def test_who_does_not_wait_gets_a_turn_that_ends_soon_and_gives_a_longer_one_up(tmp_path: Path) -> None:
-    one, other = Turn(tmp_path), Turn(tmp_path)
-    with one():
+    one, other = Line(tmp_path, "writer"), Line(tmp_path, "writer")
+    with one.alone():
         begun = time.monotonic()
-        with pytest.raises(BlockingIOError), other(wait=False):
+        with pytest.raises(BlockingIOError), other.alone(wait=False):
             pytest.fail("two have the turn")
         assert time.monotonic() - begun < 1
         assert _free(tmp_path / "writer.door"), "who gives up keeps nobody out"
         threading.Timer(0.001, lambda: fcntl.flock(one._room, fcntl.LOCK_UN)).start()
-        with other(wait=False):
+        with other.alone(wait=False):
             assert not _free(tmp_path / "writer.lock")
     for turn in (one, other):
         turn.close()
@@ -97,7 +95,40 @@ def test_a_killed_process_gives_its_turn_back(tmp_path: Path) -> None:
         assert holder.stdout.readline() == b"mine\n"
         assert not _free(tmp_path / "writer.lock")
         holder.kill()
-        turn = Turn(tmp_path)
-        with turn():
+        turn = Line(tmp_path, "writer")
+        with turn.alone():
             assert not _free(tmp_path / "writer.lock")
         turn.close()
+
+
+def test_several_are_in_together_and_keep_out_who_wants_to_be_alone(tmp_path: Path) -> None:
+    one, other, alone = (Line(tmp_path, "gate") for _ in range(3))
+    with one.together(), other.together(), pytest.raises(BlockingIOError), alone.alone(wait=False):
+        pytest.fail("it is not alone")
+    with alone.alone(wait=False), pytest.raises(BlockingIOError), one.together():
+        pytest.fail("somebody wants to be alone")
+    for line in (one, other, alone):
+        line.close()
+
+
+def test_who_wants_to_be_alone_is_let_in_before_those_who_come_later(tmp_path: Path) -> None:
+    one, other, alone = (Line(tmp_path, "gate") for _ in range(3))
+    was_alone = threading.Event()
+
+    def wait() -> None:
+        with alone.alone():
+            was_alone.set()
+
+    thread = threading.Thread(target=wait)
+    with one.together():
+        thread.start()
+        deadline = time.monotonic() + 5
+        while _free(tmp_path / "gate.door") and time.monotonic() < deadline:
+            time.sleep(0.001)
+        with pytest.raises(BlockingIOError), other.together():
+            pytest.fail("it slipped in")
+        assert not was_alone.is_set()
+    thread.join()
+    assert was_alone.is_set()
+    for line in (one, other, alone):
+        line.close()
