@@ -44,22 +44,20 @@ class Recorder:
 
     Raises:
         OSError: the spool cannot be had.
-        KeystoreError: what it held cannot be brought in.
     """
 
     def __init__(self, folder: Path, db: Connection, draft: Callable[[Any], bytes], fold: Callable[[], None]) -> None:
         self._db = db
         self._draft = draft
         self._fold = fold
+        self._spool = spools.take(folder, db)
         self._gate = gate(folder)
-        self._spool = spools.take(folder)
-        fold()
-        self._spool.begin(os.urandom(_FILL))
-        self._sound = True
-        """False once a flush has failed, until the spool is begun anew."""
-        self._waits = False
-        """Whether the thread knows that something is in the spool."""
+        self._sound = False
+        """Whether it may be appended to: not before it is begun, nor after a failed flush before it is begun anew."""
+        self._waits = True
+        """Whether the thread knows that something is in the spool; of the first it cannot tell."""
         self._told, self._closed = Event(), Event()
+        self._told.set()
         self._thread = Thread(target=self._serve, name="kmsplan spool", daemon=True)
         self._thread.start()
 
@@ -70,7 +68,7 @@ class Recorder:
         """
         try:
             with self._gate.together():
-                if not self._sound and not self._begun_anew():
+                if not self._sound and not self._begun():
                     return [], jobs
                 return self._record(jobs)
         except BlockingIOError:
@@ -100,17 +98,19 @@ class Recorder:
             failure = _failure(self._spool.name, error)
             for job in done:
                 job.error = failure
+        except (TypeError, ValueError):  # what is no JSON fails in the transaction, too, and there it has its answer
+            return [], jobs
         if not self._waits:
             self._waits = True
             self._told.set()
         return done, left
 
-    def _begun_anew(self) -> bool:
-        """Begin the spool anew where all that is in it was brought in."""
-        with suppress(OSError, *FAILURES):
-            self._sound = self._spool.emptied(spools.position(self._db, self._spool.name))
-            if self._sound:
+    def _begun(self) -> bool:
+        """Begin the spool where all that is in it was brought in."""
+        with suppress(OSError, KeystoreError, *FAILURES):
+            if spools.emptied(self._spool, self._db):
                 self._spool.begin(os.urandom(_FILL))
+                self._sound = True
         return self._sound
 
     def _serve(self) -> None:
@@ -119,7 +119,7 @@ class Recorder:
             self._waits = False
             try:
                 self._fold()
-            except KeystoreError:  # the entries are on disk, and who writes next meets the same
+            except (KeystoreError, OSError):  # the entries are on disk, and who writes next meets the same
                 self._told.set()
                 self._closed.wait(RETRY)
 

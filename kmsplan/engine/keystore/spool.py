@@ -7,7 +7,7 @@ writes there next (see `spools`).
 
 A spool is filled, brought in, and filled again from its beginning:
 
-    head      magic, and the fill: 16 random bytes, new for each time that the file is filled
+    head      magic, whose it is, and the fill: 16 random bytes, new for each time that the file is filled
     frame     length of the content, a hash of fill and content, the content: entries, one a line
     ...
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SIZE: Final = 4 << 20
 """Bytes of a spool: room for about 12,000 entries."""
 _MAGIC: Final = b"kmsplan spool 1\n"
-_FILL: Final = 16
+_START: Final = struct.Struct(f"{len(_MAGIC)}s16s16s")
 _HEAD: Final = 4096
 """Where the first frame begins: the head is a block of its own, so that a frame never rewrites it."""
 _FRAME: Final = struct.Struct(">I16s")
@@ -53,11 +53,13 @@ class Spool:
     Args:
         descriptor: the file, locked for this process and `SIZE` long; closed by `close`.
         name: the file's.
+        owner: 16 bytes that tell the engine from others.
     """
 
-    def __init__(self, descriptor: int, name: str) -> None:
+    def __init__(self, descriptor: int, name: str, owner: bytes) -> None:
         self.name = name
         self._descriptor = descriptor
+        self._owner = owner
         self.position = Position(b"", SIZE)
         """Where the next frame begins; nowhere before the first fill."""
 
@@ -70,7 +72,7 @@ class Spool:
         Raises:
             OSError: it cannot be written.
         """
-        self._write(_MAGIC + fill, 0)
+        self._write(_START.pack(_MAGIC, self._owner, fill), 0)
         self.position = Position(fill, _HEAD)
 
     def append(self, entries: Sequence[bytes]) -> bool:
@@ -94,7 +96,7 @@ class Spool:
         Args:
             since: how far it was.
         """
-        return not read(self._descriptor, self.name, since)[0]
+        return not read(self._descriptor, self.name, self._owner, since)[0]
 
     def close(self) -> None:
         """Give file and lock back."""
@@ -106,26 +108,29 @@ class Spool:
         os.fdatasync(self._descriptor)
 
 
-def read(descriptor: int, name: str, since: Position | None) -> tuple[list[bytes], Position | None]:
+def read(descriptor: int, name: str, owner: bytes, since: Position | None) -> tuple[list[bytes], Position | None]:
     """Return the entries of a spool that was brought in so far, and how far it will have been then.
 
     Args:
         descriptor: the file, open for reading; others may write to it meanwhile.
         name: what messages call it.
+        owner: see `Spool`; what an engine that was here before has left is nothing of this one's.
         since: None for all that is in it.
 
     Raises:
         KeystoreCorruptError: it is no spool.
     """
-    head = os.pread(descriptor, len(_MAGIC) + _FILL, 0)
+    head = os.pread(descriptor, _START.size, 0).ljust(_START.size, b"\0")
     if not head.strip(b"\0"):
-        return [], since  # its owner has not begun
-    if not head.startswith(_MAGIC):
+        return [], since  # nobody has begun it
+    magic, whose, fill = _START.unpack(head)
+    if magic != _MAGIC:
         raise KeystoreCorruptError(
             f"{name} is no spool of this kmsplan: audit entries that wait in it cannot be read. Keep the file as "
             "evidence in another place, and find out who has written to it; the engine makes a new one"
         )
-    fill = head[len(_MAGIC) :]
+    if whose != owner:
+        return [], since
     offset = since.offset if since is not None and since.fill == fill else _HEAD
     entries: list[bytes] = []
     for content, end in _frames(descriptor, fill, offset):

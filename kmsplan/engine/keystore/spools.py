@@ -7,6 +7,7 @@ is there once, whenever a process is killed. A spool that a dead process has lef
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 from contextlib import suppress
@@ -18,7 +19,7 @@ from kmsplan.engine.keystore.folder import add_folder, flush_folder
 from kmsplan.engine.keystore.spool import SIZE, Position, Spool, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from kmsplan.engine.keystore.connection import Connection
@@ -31,11 +32,12 @@ _ZEROS: Final = bytes(1 << 20)
 _OFFSET_BYTES: Final = 4
 
 
-def take(folder: Path) -> Spool:
+def take(folder: Path, db: Connection) -> Spool:
     """Take a spool that no living process has, and make it where it is not there yet; to be begun before it is used.
 
     Args:
         folder: the engine's.
+        db: its keystore.
 
     Raises:
         OSError: it cannot be made, or each one has its process.
@@ -50,8 +52,8 @@ def take(folder: Path) -> Spool:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _lengthen(descriptor)
                 flush_folder(place)
-                return Spool(descriptor, path.name)
-        except OSError:
+                return Spool(descriptor, path.name, _owner(setting.load_all(db)))
+        except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)
@@ -76,10 +78,9 @@ def waiting(folder: Path, db: Connection) -> bool:
     return any(True for _ in _unread(folder, db))
 
 
-def position(db: Connection, name: str) -> Position | None:
-    """Return how far a spool was brought in; None where nothing ever was."""
-    kept = setting.load(db, _setting(name))
-    return None if kept is None else Position(kept[_OFFSET_BYTES:], int.from_bytes(kept[:_OFFSET_BYTES], "big"))
+def emptied(spool: Spool, db: Connection) -> bool:
+    """Return whether all that is in a spool was brought in."""
+    return spool.emptied(_position(setting.load_all(db), spool.name))
 
 
 def _unread(folder: Path, db: Connection) -> Iterator[tuple[str, list[bytes], Position]]:
@@ -87,10 +88,11 @@ def _unread(folder: Path, db: Connection) -> Iterator[tuple[str, list[bytes], Po
     place = folder / FOLDER
     try:
         names = sorted(filter(_NAME.fullmatch, os.listdir(place)))  # noqa: PTH208 - for each commit, and twice as fast
+        settings = setting.load_all(db)
         for name in names:
             descriptor = os.open(place / name, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                found, until = read(descriptor, str(place / name), position(db, name))
+                found, until = read(descriptor, str(place / name), _owner(settings), _position(settings, name))
             finally:
                 os.close(descriptor)
             if found and until is not None:
@@ -102,6 +104,16 @@ def _unread(folder: Path, db: Connection) -> Iterator[tuple[str, list[bytes], Po
             f"audit entries that wait in {place} cannot be read ({error.strerror}). Check the owner and mode of what "
             "is in the engine's folder, and the disk"
         ) from error
+
+
+def _owner(settings: Mapping[str, bytes]) -> bytes:
+    return hashlib.sha256(settings["engine_id"]).digest()[:16]
+
+
+def _position(settings: Mapping[str, bytes], name: str) -> Position | None:
+    """Return how far a spool was brought in; None where nothing ever was."""
+    kept = settings.get(_setting(name))
+    return None if kept is None else Position(kept[_OFFSET_BYTES:], int.from_bytes(kept[:_OFFSET_BYTES], "big"))
 
 
 def _setting(name: str) -> str:

@@ -62,7 +62,8 @@ def verified(lab: Lab) -> Any:
 
 def spooled(lab: Lab, *batches: list[dict[str, Any]]) -> None:
     """Answer as served engines do that were killed then: each batch is a process's."""
-    taken = [spools.take(lab.folder) for _ in batches]
+    with closing(sqlite3.connect(lab.database)) as db:
+        taken = [spools.take(lab.folder, db) for _ in batches]
     for spool, batch in zip(taken, batches, strict=True):
         spool.begin(os.urandom(16))
         assert spool.append([draft(entry) for entry in batch])

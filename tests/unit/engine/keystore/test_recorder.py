@@ -38,6 +38,7 @@ class _Desk:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("CREATE TABLE t (a INTEGER PRIMARY KEY)")
             db.execute("CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB)")
+            db.execute("INSERT INTO setting VALUES ('engine_id', x'01')")
         self.folded: list[bytes] = []
         self.folds = threading.Event()
         self.folds.set()
@@ -118,6 +119,10 @@ def test_what_wants_something_done_after_a_commit_is_left_too(desk: _Desk) -> No
     assert not job.done
 
 
+def test_what_is_no_json_is_left_to_the_transaction_which_says_so(desk: _Desk) -> None:
+    assert not any(job.done for job in desk.carry_out(noting("one"), lambda view: view.entries.append(1)))
+
+
 def test_what_fails_gets_its_error_and_is_not_recorded(desk: _Desk) -> None:
     first, second = desk.carry_out(failing, noting("one"))
     assert (type(first.error), second.error) == (ValueError, None)
@@ -167,6 +172,8 @@ def test_a_disk_that_fails_is_told_and_nothing_recorded_until_what_it_may_hold_w
         del descriptor
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
+    assert desk.carry_out(noting("zero"))[0].done
+    wait_until(lambda: desk.folded == [b"zero"])
     desk.folds.clear()
     with monkeypatch.context() as patch:
         patch.setattr(os, "fdatasync", broken)
@@ -177,7 +184,7 @@ def test_a_disk_that_fails_is_told_and_nothing_recorded_until_what_it_may_hold_w
     assert not desk.carry_out(noting("one"))[0].done
     desk.folds.set()
     wait_until(lambda: desk.carry_out(noting("two"))[0].done)
-    wait_until(lambda: desk.folded == [b"in doubt", b"two"])
+    wait_until(lambda: desk.folded == [b"zero", b"in doubt", b"two"])
 
 
 def test_what_a_process_left_is_brought_in_by_the_next(desk: _Desk) -> None:
@@ -188,4 +195,6 @@ def test_what_a_process_left_is_brought_in_by_the_next(desk: _Desk) -> None:
     desk.folds.set()
     desk.recorder.close()
     desk.recorder = desk.open()
-    assert desk.folded == [b"left"]
+    wait_until(lambda: desk.folded == [b"left"])
+    assert desk.carry_out(noting("new"))[0].done
+    wait_until(lambda: desk.folded == [b"left", b"new"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from contextlib import contextmanager
+import sqlite3
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+ENGINE = "an engine"
+OWNER = hashlib.sha256(ENGINE.encode()).digest()[:16]
 FILL = b"a fill of a spool"[:16]
 OTHER = b"the spool's next"
 ENTRIES = st.lists(st.lists(st.binary(min_size=1).filter(lambda entry: b"\n" not in entry), min_size=1), max_size=8)
@@ -26,17 +30,20 @@ ENTRIES = st.lists(st.lists(st.binary(min_size=1).filter(lambda entry: b"\n" not
 
 @contextmanager
 def taken(folder: Path) -> Iterator[Spool]:
-    spool = spools.take(folder)
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.execute("CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB)")
+        db.execute("INSERT INTO setting VALUES ('engine_id', ?)", (ENGINE.encode(),))
+        spool = spools.take(folder, db)
     try:
         yield spool
     finally:
         spool.close()
 
 
-def contents(path: Path, since: Position | None = None) -> tuple[list[bytes], Position | None]:
+def contents(path: Path, since: Position | None = None, owner: bytes = OWNER) -> tuple[list[bytes], Position | None]:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        return read(descriptor, "the spool", since)
+        return read(descriptor, "the spool", owner, since)
     finally:
         os.close(descriptor)
 
@@ -102,6 +109,14 @@ def test_what_finds_no_room_is_not_appended(tmp_path: Path) -> None:
         assert not spool.append([b"x"])
         assert not spool.emptied(None)
         assert spool.emptied(spool.position)
+
+
+def test_what_an_engine_that_was_there_before_has_left_is_nothing_of_this_ones(tmp_path: Path) -> None:
+    path = tmp_path / spools.FOLDER / "00"
+    with taken(tmp_path) as spool:
+        spool.begin(FILL)
+        assert spool.append([b"its"])
+    assert contents(path, owner=b"another engine's") == ([], None)
 
 
 def test_a_file_that_is_no_spool_is_told(tmp_path: Path) -> None:

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 def db() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         db.execute("CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB)")
+        db.execute("INSERT INTO setting VALUES ('engine_id', x'01')")
         yield db
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> Iterator[list[Spool]]:
-    taken = [spools.take(tmp_path), spools.take(tmp_path)]
+def pair(tmp_path: Path, db: sqlite3.Connection) -> Iterator[list[Spool]]:
+    taken = [spools.take(tmp_path, db), spools.take(tmp_path, db)]
     for number, spool in enumerate(taken):
         spool.begin(bytes([number]) * 16)
     yield taken
@@ -38,11 +39,11 @@ def pair(tmp_path: Path) -> Iterator[list[Spool]]:
         spool.close()
 
 
-def test_each_process_has_its_own_and_takes_over_a_dead_ones(tmp_path: Path) -> None:
-    one, other = spools.take(tmp_path), spools.take(tmp_path)
+def test_each_process_has_its_own_and_takes_over_a_dead_ones(tmp_path: Path, db: sqlite3.Connection) -> None:
+    one, other = spools.take(tmp_path, db), spools.take(tmp_path, db)
     assert [one.name, other.name] == ["00", "01"]
     one.close()
-    third = spools.take(tmp_path)
+    third = spools.take(tmp_path, db)
     assert third.name == "00"
     for spool in (other, third):
         spool.close()
@@ -59,23 +60,25 @@ def test_a_spool_is_its_owners_alone_and_as_long_as_it_will_get(tmp_path: Path, 
 def test_what_was_begun_by_a_process_that_was_killed_meanwhile_is_made_whole_and_keeps_what_it_has(
     tmp_path: Path, db: sqlite3.Connection
 ) -> None:
-    spool = spools.take(tmp_path)
+    spool = spools.take(tmp_path, db)
     spool.begin(bytes(15) + b"\1")
     spool.append([b"entry"])
     spool.close()
     with (tmp_path / spools.FOLDER / "00").open("r+b") as file:
         file.truncate(10_000)
-    again = spools.take(tmp_path)
+    again = spools.take(tmp_path, db)
     assert (tmp_path / spools.FOLDER / "00").stat().st_size == SIZE
     assert spools.bring_in(tmp_path, db) == [b"entry"]
     again.close()
 
 
-def test_more_processes_than_there_are_spools_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_processes_than_there_are_spools_are_refused(
+    tmp_path: Path, db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(spools, "MOST", 1)
-    spool = spools.take(tmp_path)
+    spool = spools.take(tmp_path, db)
     with pytest.raises(OSError, match="1 processes serve this engine already"):
-        spools.take(tmp_path)
+        spools.take(tmp_path, db)
     spool.close()
 
 
