@@ -59,8 +59,9 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def objects() -> Iterator[ObjectServer]:
     """An object server, for all tests of this process that ask for it."""
-    from tests.objects import ObjectServer  # noqa: PLC0415 - as above
+    from tests.objects import ObjectServer, descriptions_read_once  # noqa: PLC0415 - as above
 
     server = ObjectServer.create()
-    yield server
+    with descriptions_read_once():
+        yield server
     server.close()

@@ -5,13 +5,20 @@ It carries out one request after the other, so that a condition and the write th
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SERVER = """
 import io, sys, threading
@@ -111,3 +118,16 @@ class ObjectServer:
             "endpoint": self.endpoint,
             "path_style": True,
         }
+
+
+@contextlib.contextmanager
+def descriptions_read_once() -> Iterator[None]:
+    """Have the SDK read what describes S3 once for all sessions, and not for each: that takes most of opening one."""
+    from botocore.loaders import JSONFileLoader, Loader  # noqa: PLC0415 - as boto3
+
+    files, loader = JSONFileLoader(), Loader()
+    read, services = cache(files.load_file), cache(loader.list_available_services)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: read(path))
+        patch.setattr(Loader, "list_available_services", lambda _, type_name: list(services(type_name)))
+        yield

@@ -12,6 +12,7 @@ With KMSPLAN_UPDATE=1, console blocks without `...` get what was printed.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import subprocess
@@ -40,6 +41,7 @@ _HEX: Final = re.compile(r"\b(?:[0-9a-f]{32}|[0-9a-f]{16})\b")
 """Lineages, tokens and request ids."""
 _UUID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _PEOPLE: Final = re.compile(r"\b[\w.-]+@[\w.-]+")
+_TODAY: Final = re.compile(r"(last use: |tracked since )\d{4}-\d{2}-\d{2}\b")
 _SOMEBODY: Final = "you@machine"
 _COUNTED: Final = re.compile(r"\[\d+/(\d+)\]")
 _EYES: Final = ("text", "mermaid")
@@ -153,7 +155,7 @@ def compare(shown: str, printed: str) -> None:
     for expected, actual in zip(read(shown), read(printed), strict=True):
         wanted, said = _lines(expected.shown), _lines(actual.shown)
         if _ELLIPSIS not in wanted:
-            assert wanted == said, expected.command
+            assert wanted == said, "\n".join([expected.command, *difflib.unified_diff(wanted, said, lineterm="")])
             continue
         _compare_parts(wanted, said, expected.command)
 
@@ -175,6 +177,7 @@ def _compare_parts(wanted: list[str], said: list[str], command: str) -> None:
 def _lines(text: str) -> list[str]:
     """Return lines without what differs at every run, on every machine, and by the order of what is done at once."""
     text = _PEOPLE.sub(_SOMEBODY, _UUID.sub("0", _HEX.sub("0", normalise(text))))
+    text = _TODAY.sub(r"\g<1>2026-01-01", text)
     lines = _COUNTED.sub(r"[0/\1]", text).rstrip("\n").split("\n")
     return [line for done, run in groupby(lines, key=_is_progress) for line in (sorted(run) if done else run)]
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.launching import launch
+
 KMSPLAN = str(Path(sys.executable).with_name("kmsplan"))
 SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
 
@@ -76,16 +78,7 @@ class Project:
 
     def run(self, *arguments: str, code: int | None = 0, stdin: str = "") -> Answer:
         """Run `kmsplan ARGUMENTS`; its exit code must be `code`, and no traceback may show."""
-        done = subprocess.run(
-            [KMSPLAN, *arguments],
-            cwd=self.root,
-            env=self.environment(),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = launch([KMSPLAN, *arguments], self.root, self.environment(), stdin, timeout=120)
         answer = Answer(done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in answer.text, answer.text
         if code is not None:

@@ -46,6 +46,8 @@ virtual_environment() {
             || fail "pip could not install kmsplan and what it needs; see the lines above"
         touch "$stamp"
     fi
+    # Some images set this for smaller layers. Thousands of commands that each compile kmsplan anew cost minutes.
+    unset PYTHONDONTWRITEBYTECODE
     PATH=$home/bin:$PATH
     VIRTUAL_ENV=$home
     export PATH VIRTUAL_ENV

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kmsplan.engine.access.role import Role
 
@@ -11,8 +10,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.keystore.nonce import Claim
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(NamedTuple):
     """Whom a call is made for, what they may do, and how the call came in."""
 
     actor: str
@@ -28,5 +26,5 @@ class Caller:
     """Given where the answer names one; else the engine makes one."""
     generation: int | None = None
     """The database's when the access key was looked up; one of another generation is looked up again at the commit."""
-    claim: Claim | None = field(default=None, compare=False)
+    claim: Claim | None = None
     """To the nonce of the request, where nodes on several machines may get the same one."""

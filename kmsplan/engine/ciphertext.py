@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from kmsplan.engine.framing import framed
@@ -51,10 +52,15 @@ def associated_data(version_id: str, context: Mapping[str, str] | None) -> bytes
         KmsError: the context is no mapping of text to text, or too long.
     """
     if not context:
-        return framed(_LABEL, version_id.encode())
+        return _bound_alone(version_id)
     _check(context)
     pairs = sorted((name.encode(), value.encode()) for name, value in context.items())
     return framed(_LABEL, version_id.encode(), *(part for pair in pairs for part in pair))
+
+
+@lru_cache(maxsize=1024)
+def _bound_alone(version_id: str) -> bytes:
+    return framed(_LABEL, version_id.encode())
 
 
 def _check(context: Any) -> None:

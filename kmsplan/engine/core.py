@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -100,17 +100,18 @@ class Core:
 
     def request(self, caller: Caller, action: str, resource: str | None) -> Request:
         """Return a new request."""
+        world = self.world
         return Request(
             action=action,
             resource=resource,
-            time=self.now(),
-            request_id=caller.request_id or self.world.entropy(16).hex(),
+            time=moment.text(world.clock()),
+            request_id=caller.request_id or world.entropy(16).hex(),
             caller=caller,
         )
 
     def scheduled(self, action: str, resource: str | None) -> Request:
         """Return a new request for what the engine does by itself."""
-        return self.request(replace(self.world.caller, source=SCHEDULE), action, resource)
+        return self.request(self.world.caller._replace(source=SCHEDULE), action, resource)
 
     def opened(self) -> Keyring:
         """Return the keyring.

@@ -58,21 +58,41 @@ def refused(core: Core, request: Request, error: Exception) -> Ticket[KmsError |
             replay.request_id = request.request_id
         return replay
 
-    return core.store.submit(note, touches=False, claim=claim)
+    return core.store.submit(note, touches=False, records=True, claim=claim)
 
 
-def commit(core: Core, request: Request, work: Callable[[Transaction], T], *, uses_keys: bool = False) -> T:
-    """Run `work` and audit its success in one transaction; return when both are on disk.
+def commit(
+    core: Core, request: Request, work: Callable[[Transaction], T], *, uses_keys: bool = False, touches: bool = True
+) -> T:
+    """Run `work` and audit its success in one transaction; return when both are on disk. See `hand_in`.
+
+    Raises:
+        Exception: what the request's intent raised; then nothing was done.
+    """
+    run = _audited(core, request, work, uses_keys=uses_keys)
+    return core.store.write(run, touches=touches, intent=request.intent)
+
+
+def hand_in(
+    core: Core, request: Request, work: Callable[[Transaction], T], *, uses_keys: bool, touches: bool
+) -> Ticket[T]:
+    """Hand in `work` and the audit entry of its success, for one transaction; the ticket tells of their commit.
 
     Args:
         core: the engine.
         request: what is audited.
         work: checks what must be true and changes the database.
         uses_keys: whether a seal, by whatever process, forbids it.
-
-    Raises:
-        Exception: what the request's intent raised; then nothing was done.
+        touches: see `Keystore.submit`.
     """
+    run = _audited(core, request, work, uses_keys=uses_keys)
+    return core.store.submit(run, touches=touches, intent=request.intent)
+
+
+def _audited(
+    core: Core, request: Request, work: Callable[[Transaction], T], *, uses_keys: bool
+) -> Callable[[Transaction], T]:
+    """Return `work` with the checks before it and the audit entry after it."""
 
     def run(transaction: Transaction) -> T:
         if uses_keys:
@@ -82,7 +102,7 @@ def commit(core: Core, request: Request, work: Callable[[Transaction], T], *, us
         transaction.entries.append(request.entry(OK))
         return result
 
-    return core.store.write(run, intent=request.intent)
+    return run
 
 
 def require_current(transaction: Transaction, caller: Caller) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from datetime import timedelta
 from threading import Lock
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     Handle: TypeAlias = Encrypter | Signer | AsymmetricDecrypter | Mac
 
+P = ParamSpec("P")
 LIFETIME: Final = timedelta(minutes=5)
 """However much it is used, an unwrapped key leaves memory after this time at the latest, at its next use."""
 KEYS: Final = 1000
@@ -33,18 +34,21 @@ class Handles:
         self._lock = Lock()
         self._keys: OrderedDict[str, dict[str, tuple[Handle, datetime]]] = OrderedDict()
 
-    def get(self, key_id: str, version_id: str, opened: Callable[[], Handle]) -> Handle:
-        """Return the handle of a version, opening it where none is kept.
+    def get(
+        self, key_id: str, version_id: str, opened: Callable[P, Handle], *args: P.args, **kwargs: P.kwargs
+    ) -> Handle:
+        """Return the handle of a version; where none is kept, what `opened` returns.
 
         Two threads may open the same version at once; both handles are good, and one is kept.
         """
         now = self._clock()
         with self._lock:
-            kept = self._keys.get(key_id, {}).get(version_id)
+            versions = self._keys.get(key_id)
+            kept = None if versions is None else versions.get(version_id)
             if kept is not None and now < kept[1]:
                 self._keys.move_to_end(key_id)
                 return kept[0]
-        handle = opened()
+        handle = opened(*args, **kwargs)
         with self._lock:
             self._keys.setdefault(key_id, {})[version_id] = handle, now + LIFETIME
             self._keys.move_to_end(key_id)

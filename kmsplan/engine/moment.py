@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from math import floor
 
 
 def text(moment: datetime) -> str:
     """Return a time as text."""
-    return moment.astimezone(UTC).isoformat("T", "seconds").removesuffix("+00:00") + "Z"
+    return _of(floor(moment.timestamp()))
+
+
+@lru_cache(maxsize=64)
+def _of(seconds: int) -> str:
+    """Return a time since 1970 as text. The requests of one second all have the same."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat("T", "seconds").removesuffix("+00:00") + "Z"
 
 
 def later(start: str, seconds: int) -> str:

@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from kmsplan.engine.keystore.instance import InstanceRow
     from kmsplan.engine.keystore.nonce import Claim
     from kmsplan.engine.protection.protocol import FoundObject, Protection
+    from kmsplan.engine.reading.view import KeyView
     from kmsplan.engine.schedule import Ticked
     from kmsplan.engine.sealing import Seal
-    from kmsplan.kms.operation import Operation
+    from kmsplan.kms.operation import CreateKey, Operation
     from kmsplan.kms.secret import SecretBytes
 
 
@@ -315,6 +316,13 @@ class Engine(Readable, Audited, Usable):
         from kmsplan.engine.access.accesskey import Access  # noqa: PLC0415 - as above
 
         return Access(self._core, self._caller)
+
+    def create_key(self, operation: CreateKey, done: Callable[[Callable[[], KeyView]], None]) -> bool:
+        """Create a key on an event loop, unless that may take its time; see `prompt.create_key`."""
+        self._require_writable()
+        from kmsplan.engine.action import prompt  # noqa: PLC0415 - as above
+
+        return prompt.create_key(self._core, self._caller, operation, done)
 
     @property
     def service_keys(self) -> ServiceKeys:

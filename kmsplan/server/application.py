@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kmsplan.engine.dataplane.answer import StaleError
+from kmsplan.engine.dataplane.answer import SlowError, StaleError
 from kmsplan.kms.error import KmsError
 from kmsplan.server import parameters, signature
 from kmsplan.server.action.row import Cryptographic
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from kmsplan.engine.access.known import AccessKey
+    from kmsplan.engine.caller import Caller
     from kmsplan.engine.dataplane.answer import Answer
     from kmsplan.engine.keystore.nonce import Claim
+    from kmsplan.engine.keystore.transaction import Ticket
     from kmsplan.engine.service import Engine
     from kmsplan.server.action.row import Managing, Row, Shape, Values
     from kmsplan.server.signature import Signed
@@ -59,6 +62,7 @@ class Application:
         pool: Pool,
     ) -> None:
         self._engine = engine
+        self._plane, self._hurried_plane = engine.beginning(), engine.beginning(hurried=True)
         self._known = Known(engine, house.time)
         self._rows = rows
         self._house = house
@@ -82,51 +86,60 @@ class Application:
         signed = signature.read(call)
         row = self._rows.get(signed.action)
         exchange.action = OTHER if row is None else signed.action
-        key, claim = self._authenticated(signed, fresh=not isinstance(row, Cryptographic))
+        key, claim = self._authenticated(signed, fresh=row is None or row.begin is None)
         exchange.access_key_id = key.access_key_id
         if row is None:
             raise KmsError("InvalidAction.NotFound", f"Specified api is not found: {signed.action!a:.80}.")
         values = parameters.read(row.parameters, signed.parameters)
-        engine = self._engine.acting(key.caller(call.peer, exchange.request_id, claim))
+        caller = key.caller(call.peer, exchange.request_id, claim)
         if isinstance(row, Cryptographic):
-            self._use_keys(exchange, row, engine, values)
+            self._use_keys(exchange, row, caller, values)
         else:
-            self._manage(exchange, row, engine, values)
+            self._manage(exchange, row, self._engine.acting(caller), values)
 
     def _authenticated(self, signed: Signed, *, fresh: bool) -> tuple[AccessKey, Claim | None]:
         """Return the access key that a request was signed with, and its claim to a nonce that nodes share.
 
         Args:
             signed: the request.
-            fresh: whether the key has to be as it is now; the data plane checks that again when it commits.
+            fresh: whether the key has to be as it is now; who does not wait for it checks again at the commit.
 
         Raises:
             KmsError: it was not, or is too old, or was answered before.
         """
         signature.check_time(signed.time, self._house.clock())
-        key = self._known.get(signed.access_key_id, fresh=fresh)
-        signed.verify(key.secret.reveal())
-        if not key.active:
+        client = self._known.get(signed.access_key_id, fresh=fresh)
+        signed.verify(client.secret)
+        if not client.key.active:
             raise KmsError("InvalidAccessKeyId.Inactive", "Specified access key is disabled or has expired.")
         # Last, so that nobody uses up another's nonces.
         digest = self._nonces.claim(signed.access_key_id, signed.nonce, signed.time)
-        return key, self._engine.claim(digest, signed.time)
+        return client.key, self._engine.claim(digest, signed.time)
 
-    def _use_keys(self, exchange: Exchange, row: Cryptographic, engine: Engine, values: Values) -> None:
-        plane, key = engine.begin, row.key(values)
-        if key is None or plane.quick(*key):
-            self._await(exchange, row, row.begin(plane, values))
-        else:
-            self._wait(exchange, lambda: row.shape(row.begin(plane, values).wait()))
+    def _use_keys(self, exchange: Exchange, row: Cryptographic, caller: Caller, values: Values) -> None:
+        if not row.slow:
+            try:
+                answer = row.begin(self._hurried_plane(caller), values)
+            except SlowError:
+                pass  # a thread has the time
+            else:
+                self._await(exchange, row, answer)
+                return
+        self._wait(exchange, lambda: row.shape(row.begin(self._plane(caller), values).wait()))
 
     def _manage(self, exchange: Exchange, row: Managing, engine: Engine, values: Values) -> None:
-        self._wait(exchange, lambda: row.call(engine.claimed(exchange.action), values))
+        def done(shape: Callable[[], Shape]) -> None:
+            self._returns.call(self._end, exchange, shape)
+
+        if row.begin is None or not row.begin(engine, values, done):
+            self._wait(exchange, lambda: row.call(engine.claimed(exchange.action), values))
 
     def _await(self, exchange: Exchange, row: Cryptographic, answer: Answer[Any]) -> None:
         """Answer once it is on disk, without a thread."""
-        answer.ticket.then(lambda _: self._returns.call(self._written, exchange, row, answer))
+        answer.ticket.then(partial(self._returns.call, self._written, exchange, row, answer))
 
-    def _written(self, exchange: Exchange, row: Cryptographic, answer: Answer[Any]) -> None:
+    def _written(self, exchange: Exchange, row: Cryptographic, answer: Answer[Any], ticket: Ticket[Any]) -> None:
+        del ticket  # the answer asks it
         try:
             value = answer.value()
         except StaleError:
@@ -135,6 +148,14 @@ class Application:
             exchange.fail(error)
         else:
             exchange.succeed(row.shape(value))
+
+    def _end(self, exchange: Exchange, shape: Callable[[], Shape]) -> None:
+        try:
+            result = shape()
+        except Exception as error:  # noqa: BLE001 - it is answered
+            exchange.fail(error)
+        else:
+            exchange.succeed(result)
 
     def _begin_again(self, exchange: Exchange, row: Cryptographic, answer: Answer[Any]) -> None:
         """Make a call again whose key has changed meanwhile, perhaps into one that takes its time."""

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 PARAMETER_LIMIT: Final = 1000
 """Names in a query or a form. The largest real request has about 100; parsing more serves nobody but an attacker."""
 
+_DIGITS: Final = "0123456789ABCDEFabcdef"
+_BYTES: Final = {(high + low).encode(): bytes.fromhex(high + low) for high in _DIGITS for low in _DIGITS}
+
 Pair = tuple[bytes, bytes]
 """Name and value, percent-encoded, a space as `%20`."""
 
@@ -20,7 +23,7 @@ Pair = tuple[bytes, bytes]
 class Call:
     """One HTTP request. Header names are lower case; a header that came twice has its values joined by a comma."""
 
-    __slots__ = ("begun", "body", "headers", "method", "path", "peer", "query", "request_id")
+    __slots__ = ("begun", "body", "headers", "method", "path", "peer", "query")
 
     def __init__(
         self,
@@ -29,9 +32,7 @@ class Call:
         query: bytes,
         headers: dict[bytes, bytes],
         body: bytes = b"",
-        *,
         peer: str = "",
-        request_id: str = "",
         begun: float = 0.0,
     ) -> None:
         self.method = method
@@ -41,7 +42,6 @@ class Call:
         self.body = body
         self.peer = peer
         """Address and port of the client."""
-        self.request_id = request_id
         self.begun = begun
         """When its first byte was read, in seconds of a monotonic clock."""
 
@@ -87,13 +87,22 @@ def decode(found: Iterable[Pair]) -> dict[str, str]:
     given: dict[str, str] = {}
     try:
         for name, value in found:
-            key = (unquote_to_bytes(name) if b"%" in name else name).decode()
+            key = (_unquoted(name) if b"%" in name else name).decode()
             if key in given:
                 raise unreadable(f"{key!a:.80} is given twice")
-            given[key] = (unquote_to_bytes(value) if b"%" in value else value).decode()
+            given[key] = (_unquoted(value) if b"%" in value else value).decode()
     except UnicodeDecodeError as error:
         raise unreadable("names and values are UTF-8, percent-encoded") from error
     return given
+
+
+def _unquoted(text: bytes) -> bytes:
+    """Return what `unquote_to_bytes` does, in half its time where every % encodes something."""
+    first, *rest = text.split(b"%")
+    try:
+        return b"".join([first, *[_BYTES[part[:2]] + part[2:] for part in rest]])
+    except KeyError:
+        return unquote_to_bytes(text)
 
 
 def unreadable(problem: str) -> KmsError:

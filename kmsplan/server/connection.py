@@ -18,11 +18,13 @@ from kmsplan.server.call import Call
 from kmsplan.server.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from kmsplan.server.limits import Limits
 
 JSON: Final = b"application/json;charset=utf-8"
+_NOWHERE: Final[deque[tuple[bytes, bytes]]] = deque(maxlen=0)
+"""Where trailers go: what they say is left alone."""
 _HEADS: Final = {
     status.value: b"HTTP/1.1 %d %b\r\ncontent-type: " % (status.value, status.phrase.encode()) for status in HTTPStatus
 }
@@ -67,8 +69,9 @@ class Connection(asyncio.Protocol):
         "_head_size",
         "_headers",
         "_headers_done",
-        "_headers_size",
         "_held",
+        "_limits",
+        "_lines",
         "_parser",
         "_paused",
         "_refusal",
@@ -84,6 +87,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, site: Site, time: Callable[[], float]) -> None:
         self._site = site
+        self._limits = site.limits
         self._time = time
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
@@ -109,10 +113,10 @@ class Connection(asyncio.Protocol):
 
     def _reset(self) -> None:
         self._url = b""
+        self._lines: deque[tuple[bytes, bytes]] = deque(maxlen=self._limits.header_count + 1)
         self._headers: dict[bytes, bytes] = {}
-        self._headers_size = 0
         self._headers_done = False
-        self._body: list[bytes] = []
+        self._body: list[bytes] | None = None
         self._body_size = 0
 
     # What asyncio calls
@@ -122,7 +126,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's own class, with the same methods
         peer = transport.get_extra_info("peername")
         self.peer = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "local"
-        self.deadline = self._time() + self._site.limits.header_seconds
+        self.deadline = self._time() + self._limits.header_seconds
         refusal = self._site.arrived(self)
         if refusal is not None:
             self._refuse(refusal)
@@ -148,8 +152,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._refuse(Refusal.MALFORMED)
         else:
-            limits = self._site.limits
-            if not self._headers_done and self._head_size > limits.url + limits.headers:
+            if not self._headers_done and self._head_size > self._limits.url + self._limits.headers:
                 self._refuse(Refusal.HEADERS_TOO_LARGE)
 
     def eof_received(self) -> bool:
@@ -175,33 +178,35 @@ class Connection(asyncio.Protocol):
         """Begin a request."""
         self._reset()
         self.begun = True
-        self.deadline = self._time() + self._site.limits.header_seconds
+        self.deadline = self._time() + self._limits.header_seconds
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the URL."""
         self._url += url
-        if len(self._url) > self._site.limits.url:
+        if len(self._url) > self._limits.url:
             self._refuse(Refusal.URL_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; what a trailer says is left alone."""
-        if self._headers_done:
-            return
-        headers, name = self._headers, name.lower()
-        headers[name] = value if name not in headers else headers[name] + b"," + value
-        self._headers_size += len(name) + len(value)
-        limits = self._site.limits
-        if self._headers_size > limits.headers or len(headers) > limits.header_count:
-            self._refuse(Refusal.HEADERS_TOO_LARGE)
+        """Take a header; one more than is allowed is kept at most, and they are refused at their end."""
+        self._lines.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Look at what the headers announce."""
         self._headers_done = True
-        headers, limits = self._headers, self._site.limits
-        if b"content-length" not in headers and b"transfer-encoding" not in headers:
+        lines, self._lines = self._lines, _NOWHERE
+        headers = self._headers = _named(lines)
+        limits = self._limits
+        if (
+            len(lines) > limits.header_count
+            or sum(map(len, headers)) + sum(map(len, headers.values())) > limits.headers
+        ):
+            self._refuse(Refusal.HEADERS_TOO_LARGE)
+            return
+        length = headers.get(b"content-length", b"0")
+        if length == b"0" and b"transfer-encoding" not in headers:
             return
         self.deadline = self._time() + limits.body_seconds
-        if int(headers.get(b"content-length", b"0")) > limits.body:
+        if int(length) > limits.body:
             self._refuse(Refusal.BODY_TOO_LARGE)
         elif headers.get(b"expect", b"").lower() == b"100-continue" and self._transport and self._refusal is None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -209,9 +214,13 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
         self._body_size += len(body)
-        if self._body_size > self._site.limits.body:
+        if self._body_size > self._limits.body:
             self._refuse(Refusal.BODY_TOO_LARGE)
-        elif self._refusal is None:
+        elif self._refusal is not None:
+            return
+        elif self._body is None:
+            self._body = [body]
+        else:
             self._body.append(body)
 
     def on_message_complete(self) -> None:
@@ -227,9 +236,14 @@ class Connection(asyncio.Protocol):
         path, _, query = self._url.partition(b"?")
         body = b"".join(self._body) if self._body else b""
         method, begun = self._parser.get_method(), self._time()
-        call = Call(method, path, query, self._headers, body, peer=self.peer, begun=begun)
-        self._waiting.append((call, current and self._parser.should_keep_alive()))
-        self._hand_on()
+        call = Call(method, path, query, self._headers, body, self.peer, begun)
+        read = call, current and self._parser.should_keep_alive()
+        if self._busy is None and not (self._waiting or self._handing or self._paused or self._closing):
+            self._busy = read
+            self._site.handle(call, self)
+        else:
+            self._waiting.append(read)
+            self._hand_on()
 
     # What the site calls
 
@@ -266,9 +280,10 @@ class Connection(asyncio.Protocol):
         if not keep:
             self._linger()
             return
-        limits = self._site.limits
+        limits = self._limits
         self.deadline = self._time() + (limits.header_seconds if self.begun else limits.idle_seconds)
-        self._hand_on()
+        if self._waiting or self._refusal is not None:
+            self._hand_on()
 
     def expire(self) -> None:
         """End a connection that has had its time: say so in the middle of a request, just close it between two."""
@@ -344,6 +359,20 @@ class Connection(asyncio.Protocol):
         if transport.can_write_eof():
             transport.write_eof()
             self._hold(wanted=False)
-            self.deadline = self._time() + self._site.limits.linger_seconds
+            self.deadline = self._time() + self._limits.linger_seconds
         else:
             transport.close()
+
+
+def _named(lines: Collection[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return headers by their names in lower case; see `Call`."""
+    if not lines:
+        return {}
+    names, values = zip(*lines, strict=True)
+    headers: dict[bytes, bytes] = dict(zip(map(bytes.lower, names), values, strict=True))
+    if len(headers) == len(lines):
+        return headers
+    several: dict[bytes, list[bytes]] = {}
+    for name, value in lines:
+        several.setdefault(name.lower(), []).append(value)
+    return {name: b",".join(values) for name, values in several.items()}

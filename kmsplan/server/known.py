@@ -1,10 +1,11 @@
-"""Access keys that this process has looked up a moment ago."""
+"""Access keys that this process has looked up a moment ago, and their secrets, ready to check signatures with."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kmsplan.kms.error import KmsError
+from kmsplan.server.signature import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
 MOMENT: Final = 0.1
 """Seconds."""
 _LIMIT: Final = 10_000
+
+
+class Client(NamedTuple):
+    """An access key as it was found."""
+
+    since: float
+    """When it was asked for."""
+    key: AccessKey
+    secret: Secret
 
 
 class Known:
@@ -28,24 +38,24 @@ class Known:
     def __init__(self, engine: Engine, time: Callable[[], float]) -> None:
         self._engine = engine
         self._time = time
-        self._found: dict[str, tuple[float, AccessKey]] = {}
+        self._found: dict[str, Client] = {}
 
-    def get(self, access_key_id: str, *, fresh: bool) -> AccessKey:
+    def get(self, access_key_id: str, *, fresh: bool) -> Client:
         """Return an access key; as it is now, or as it was a moment ago.
 
         Raises:
             KmsError: there is none, or the engine is sealed.
         """
-        now = self._time()
-        if not fresh:
-            known = self._found.get(access_key_id)
-            if known is not None and now - known[0] < MOMENT:
-                return known[1]
+        now, known = self._time(), self._found.get(access_key_id)
+        if known is not None and not fresh and now - known.since < MOMENT:
+            return known
         found = self._engine.access_key(access_key_id)
         if found is None:
             self._found.pop(access_key_id, None)
             raise KmsError("InvalidAccessKeyId.NotFound", "Specified access key is not found.")
         if len(self._found) >= _LIMIT:
             self._found.clear()
-        self._found[access_key_id] = (now, found)
-        return found
+        same = known is not None and known.key.secret is found.secret
+        secret = known.secret if known is not None and same else Secret(found.secret)
+        client = self._found[access_key_id] = Client(now, found, secret)
+        return client

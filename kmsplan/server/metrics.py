@@ -47,10 +47,12 @@ class Metrics:
         self._memory = mmap.mmap(-1, self._area * _WORD * workers)
         self._words = memoryview(self._memory).cast("Q")
         self._start = 0
+        self._places: dict[tuple[str, str], tuple[int, int]] = {}
 
     def begin(self, worker: int) -> None:
         """Count in a worker's area from now on."""
         self._start = worker * self._area
+        self._places.clear()
         self._words[self._start + _PID] = os.getpid()
         self._words[self._start + STARTS] += 1
         self.set(CONNECTIONS, 0)
@@ -68,12 +70,21 @@ class Metrics:
 
     def count(self, action: str, code: str, seconds: float) -> None:
         """Count a request that was answered."""
-        words, actions, codes = self._words, self._actions, self._codes
-        row = actions.get(action, len(actions) - 1)
-        words[self._start + len(_GAUGES) + row * len(codes) + codes.get(code, len(codes) - 1)] += 1
-        histogram = self._start + self._histograms + row * _HISTOGRAM
+        words = self._words
+        counter, histogram = self._places.get((action, code)) or self._place(action, code)
+        words[counter] += 1
         words[histogram + bisect_left(BOUNDS, seconds)] += 1
         words[histogram + _HISTOGRAM - 1] += int(seconds * 1e6)
+
+    def _place(self, action: str, code: str) -> tuple[int, int]:
+        """Return where requests with an action and a code are counted, and where the action's histogram begins."""
+        actions, codes = self._actions, self._codes
+        row, column = actions.get(action, len(actions) - 1), codes.get(code, len(codes) - 1)
+        counter = self._start + len(_GAUGES) + row * len(codes) + column
+        place = counter, self._start + self._histograms + row * _HISTOGRAM
+        if action in actions and code in codes:
+            self._places[action, code] = place
+        return place
 
     def text(self, *, sealed: bool, draining: bool) -> bytes:
         """Return everything as Prometheus reads it (text format 0.0.4)."""

@@ -45,6 +45,8 @@ _SLOTS: Final = 42
 _RING: Final = 8
 """Where a bucket's ring begins: before it stand the last time stamp overwritten, and where the next comes in."""
 _BUCKET: Final = _RING + _SLOT * _SLOTS
+_NEXT: Final = tuple(bytes(((turn + 1) % _SLOTS, 0, 0, 0)) for turn in range(_SLOTS))
+"""By turn what stands behind a bucket's time stamp afterwards."""
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _STAT: Final = Path("/proc/stat")
 
@@ -85,20 +87,19 @@ class Nonces:
         Raises:
             KmsError: SignatureNonceUsed or InvalidTimeStamp.Expired.
         """
-        digest = hashlib.sha256(b"%d %b %b" % (len(access_key_id), access_key_id.encode(), nonce.encode())).digest()
+        digest = hashlib.sha256(f"{len(access_key_id)} {access_key_id} {nonce}".encode()).digest()
         tag, stamp, memory = digest[:_TAG], time.to_bytes(4, "big"), self._memory
         place = int.from_bytes(digest[-4:], "big") % self._buckets * _BUCKET
         if time <= self._floor:
             raise forgotten()
         start = self._own + place
-        _look(memory, start, tag, stamp)
-        turn = memory[start + 4]
-        slot = start + _RING + turn * _SLOT
-        dropped = memory[slot + _TAG : slot + _SLOT]
+        bucket = memory[start : start + _BUCKET]  # nobody else writes there
+        _look(bucket, 0, tag, stamp)
+        turn = bucket[4]
+        slot = _RING + turn * _SLOT
         # Before the slot: whoever misses there what was overwritten finds this.
-        memory[start : start + 4] = max(memory[start : start + 4], dropped)
-        memory[slot : slot + _SLOT] = tag + stamp
-        memory[start + 4] = (turn + 1) % _SLOTS
+        memory[start : start + _RING] = max(bucket[:4], bucket[slot + _TAG : slot + _SLOT]) + _NEXT[turn]
+        memory[start + slot : start + slot + _SLOT] = tag + stamp
         # What was written has to be seen by others before they are looked at: an atomic operation is a barrier.
         with self._fence:
             pass
@@ -148,7 +149,7 @@ class Nonces:
         raise OSError(f"{REGIONS} processes serve this engine already")
 
 
-def _look(memory: mmap.mmap, start: int, tag: bytes, stamp: bytes) -> None:
+def _look(memory: mmap.mmap | bytes, start: int, tag: bytes, stamp: bytes) -> None:
     """Look for a nonce in a bucket.
 
     Raises:

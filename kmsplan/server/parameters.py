@@ -10,8 +10,7 @@ import json
 import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 import orjson
 
@@ -36,8 +35,7 @@ class _UnfitError(ValueError):
     """A text is not what the parameter has to be; the message says what that is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One parameter of an action."""
 
     name: str
@@ -70,19 +68,17 @@ def read(table: Sequence[Parameter], given: Mapping[str, str]) -> dict[str, Any]
 
 def _read(table: Sequence[Parameter], given: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for parameter in table:
-        name = parameter.name
+    for name, reader, required, empty, gather in table:
         text = given.get(name)
         try:
-            if parameter.gather is not None:
-                value = parameter.gather(name, given)
-                if value:
+            if gather is not None:
+                if len(values) < len(given) and (value := gather(name, given)):  # not all that was sent is read yet
                     values[name] = value
-            elif text or (text is not None and parameter.empty):
-                values[name] = parameter.read(text)
+            elif text or (text is not None and empty):
+                values[name] = reader(text)
         except ValueError as error:
             _refuse(name, error)
-        if parameter.required and name not in values:
+        if required and name not in values:
             raise KmsError("MissingParameter", f'The parameter "{name}" is needed but not provided.')
     return values
 
@@ -174,9 +170,10 @@ def contexts(name: str, given: Mapping[str, str]) -> dict[str, str] | None:
     None of it may be overlooked: what was encrypted under a context must not open under none.
     """
     text, start = given.get(name), f"{name}."
-    parts = {sent.removeprefix(start): value for sent, value in given.items() if sent.startswith(start)}
-    if not parts:
+    flattened = [sent for sent in given if sent.startswith(start)]
+    if not flattened:
         return context(text) if text else None
+    parts = {sent.removeprefix(start): given[sent] for sent in flattened}
     if text or sum(map(len, (*parts, *parts.values()))) > CONTEXT_LENGTH:
         raise _UnfitError(f"it is sent in one form, JSON or {start}KEY, with at most {CONTEXT_LENGTH} characters")
     return parts

@@ -15,6 +15,7 @@ import hmac
 from base64 import b64encode
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -23,13 +24,18 @@ from kmsplan.kms.error import KmsError
 from kmsplan.server.call import decode, form, pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from kmsplan.kms.secret import SecretBytes
     from kmsplan.server.call import Call, Pair
 
 VERSION: Final = "2016-01-20"
 ALGORITHM: Final = b"ACS3-HMAC-SHA256"
 _EMPTY_HASH: Final = hashlib.sha256(b"").hexdigest().encode()
+_BLOCK: Final = 64
+"""Bytes that SHA-256 works on at a time."""
+_INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 _NONCE_LENGTH: Final = 128
 _ID_LENGTH: Final = 128
 _REQUIRED: Final = frozenset(
@@ -38,21 +44,48 @@ _REQUIRED: Final = frozenset(
 """Headers that mean something here: unsigned, anybody on the way could change them."""
 
 
+class Secret:
+    """An access key's secret, ready to sign.
+
+    Version 3 signs with HMAC-SHA256 (RFC 2104), of which the part that is the same for all requests is hashed once;
+    `hmac.digest` also looks its algorithm up anew each time, which takes several times as long as the rest.
+    """
+
+    __slots__ = ("_content", "_inner", "_outer")
+
+    def __init__(self, content: SecretBytes) -> None:
+        self._content = content
+        block = content.reveal()
+        block = (hashlib.sha256(block).digest() if len(block) > _BLOCK else block).ljust(_BLOCK, b"\0")
+        self._inner = hashlib.sha256(block.translate(_INNER_PAD) + ALGORITHM + b"\n")
+        self._outer = hashlib.sha256(block.translate(_OUTER_PAD))
+
+    def third(self, digest: bytes) -> bytes:
+        """Return the signature of version 3 over a canonical request's hash, both in hexadecimal digits."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(digest)
+        outer.update(inner.digest())
+        return outer.hexdigest().encode()
+
+    def first(self, text: bytes) -> bytes:
+        """Return the signature of version 1 over a canonical request, in Base64."""
+        return b64encode(hmac.digest(self._content.reveal() + b"&", text, "sha1"))
+
+
 class Signed:
     """A request's parameters, and who is said to have signed it; true only once `verify` says so."""
 
-    __slots__ = ("_candidates", "_signature", "access_key_id", "action", "nonce", "parameters", "time")
+    __slots__ = ("_pairs", "_signature", "access_key_id", "action", "nonce", "parameters", "time")
 
     def __init__(
         self,
-        *,
         access_key_id: str,
         action: str,
         nonce: str,
         time: int,
         parameters: dict[str, str],
         signature: bytes,
-        candidates: Candidates,
+        found: list[Pair],
     ) -> None:
         self.access_key_id = access_key_id
         self.action = action
@@ -61,16 +94,17 @@ class Signed:
         """Seconds since 1970."""
         self.parameters = parameters
         self._signature = signature
-        self._candidates = candidates
+        self._pairs = found
+        """Those whose canonical form was signed; see the module."""
 
-    def verify(self, secret: bytes) -> None:
+    def verify(self, secret: Secret) -> None:
         """Check the signature.
 
         Raises:
             KmsError: SignatureDoesNotMatch.
         """
-        for expected in self._candidates.signatures(secret):
-            if hmac.compare_digest(expected, self._signature):
+        for query in canonical_queries(self._pairs):
+            if hmac.compare_digest(self._expected(query, secret), self._signature):
                 return
         # The older Python SDK reads what stands behind a colon, and raises IndexError where there is none. There the
         # cloud has the text that it signed, parameters and all, which the client would log.
@@ -80,55 +114,32 @@ class Signed:
             "between client and server changes the request.",
         )
 
-
-class Candidates:
-    """The signatures that a request may carry, one for each way to write its query; see the module."""
-
-    __slots__ = ("_pairs",)
-
-    def __init__(self, found: list[Pair]) -> None:
-        self._pairs = found
-
-    def signatures(self, secret: bytes) -> Iterator[bytes]:
-        """Yield the signatures with a secret, the likely one first."""
-        seen = set()
-        for query in _canonical_queries(self._pairs):
-            if query not in seen:
-                seen.add(query)
-                yield self.sign(query, secret)
-
-    def sign(self, query: bytes, secret: bytes) -> bytes:
+    def _expected(self, query: bytes, secret: Secret) -> bytes:
         """Return the signature over a canonical query."""
         raise NotImplementedError
 
 
-class _Version3(Candidates):
-    __slots__ = ("_after", "_before")
+class _Version3(Signed):
+    """With the rest of the canonical request: what comes before the query, and after it."""
 
-    def __init__(self, found: list[Pair], before: bytes, after: bytes) -> None:
-        super().__init__(found)
-        self._before = before
-        self._after = after
+    __slots__ = ("after", "before")
+    before: bytes
+    after: bytes
 
-    def sign(self, query: bytes, secret: bytes) -> bytes:
-        digest = hashlib.sha256(b"%b%b%b" % (self._before, query, self._after)).hexdigest()
-        return hmac.digest(secret, b"ACS3-HMAC-SHA256\n" + digest.encode(), "sha256").hex().encode()
+    def _expected(self, query: bytes, secret: Secret) -> bytes:
+        return secret.third(hashlib.sha256(b"%b%b%b" % (self.before, query, self.after)).hexdigest().encode())
 
 
-class _Version1(Candidates):
-    __slots__ = ("_before",)
+class _Version1(Signed):
+    __slots__ = ("before",)
+    before: bytes
 
-    def __init__(self, found: list[Pair], before: bytes) -> None:
-        super().__init__(found)
-        self._before = before
-
-    def sign(self, query: bytes, secret: bytes) -> bytes:
+    def _expected(self, query: bytes, secret: Secret) -> bytes:
         # What is left to encode in a canonical query.
-        encoded = query.replace(b"%", b"%25").replace(b"=", b"%3D").replace(b"&", b"%26")
-        return b64encode(hmac.digest(secret + b"&", self._before + encoded, "sha1"))
+        return secret.first(self.before + query.replace(b"%", b"%25").replace(b"=", b"%3D").replace(b"&", b"%26"))
 
 
-def _canonical_queries(found: list[Pair]) -> Iterator[bytes]:
+def canonical_queries(found: list[Pair]) -> Iterator[bytes]:
     """Yield ways to write a query: as it came, with its values encoded anew, with its names encoded anew as well.
 
     Python's SDK does not encode names. A name that was encoded on the way is never taken without: decoded, it may hold
@@ -163,13 +174,11 @@ def _read_3(call: Call, authorization: bytes) -> Signed:
     if b"x-acs-security-token" in headers:
         raise _no_sts()
     start, found, signature = authorization.rpartition(b"Signature=")
-    access_key_id, names, split = _credential(start if found else authorization)
+    access_key_id, names, of_signed, form_of = _credential(start if found else authorization)
     try:
-        signed = b"".join([b"%b:%b\n" % (name, headers[name].strip()) for name in split])
-        action, version, date, nonce = (
-            headers[name].decode("ascii")
-            for name in (b"x-acs-action", b"x-acs-version", b"x-acs-date", b"x-acs-signature-nonce")
-        )
+        signed = form_of % tuple(map(bytes.strip, of_signed(headers)))
+        action, nonce = headers[b"x-acs-action"].decode("ascii"), headers[b"x-acs-signature-nonce"].decode("ascii")
+        version, date = headers[b"x-acs-version"].decode("ascii"), headers[b"x-acs-date"].decode("ascii")
     except KeyError as error:
         raise incomplete(f"the header {error.args[0].decode('ascii', 'replace')} is missing") from error
     except UnicodeDecodeError as error:
@@ -177,24 +186,21 @@ def _read_3(call: Call, authorization: bytes) -> Signed:
     digest = hashlib.sha256(call.body).hexdigest().encode() if call.body else _EMPTY_HASH
     if not hmac.compare_digest(digest, headers[b"x-acs-content-sha256"]):
         raise incomplete("x-acs-content-sha256 is not the hash of the body")
-    query, body = pairs(call.query), form(call)
-    if body and b"content-type" not in split:
-        raise incomplete("content-type must be among the signed headers of a request with a body")
-    _check_version(version)
-    return Signed(
-        access_key_id=access_key_id,
-        action=action,
-        nonce=_checked_nonce(nonce),
-        time=_checked_time(date),
-        parameters=decode(query + body),
-        signature=signature,
-        candidates=_Version3(query, b"%b\n%b\n" % (call.method, call.path), b"\n%b\n%b\n%b" % (signed, names, digest)),
-    )
+    query = given = pairs(call.query)
+    if call.body:
+        given = query + form(call)
+        if len(given) > len(query) and b"content-type" not in names.split(b";"):
+            raise incomplete("content-type must be among the signed headers of a request with a body")
+    if version != VERSION:
+        raise _other_version()
+    read = _Version3(access_key_id, action, _checked_nonce(nonce), _checked_time(date), decode(given), signature, query)
+    read.before, read.after = b"%b\n%b\n" % (call.method, call.path), b"\n%b\n%b\n%b" % (signed, names, digest)
+    return read
 
 
 @lru_cache(maxsize=256)
-def _credential(start: bytes) -> tuple[str, bytes, tuple[bytes, ...]]:
-    """Return access key id and the names of the signed headers, as they stand and one by one.
+def _credential(start: bytes) -> tuple[str, bytes, Callable[[dict[bytes, bytes]], tuple[bytes, ...]], bytes]:
+    """Return access key id, the names of the signed headers as they stand, what picks those, and their canonical form.
 
     Args:
         start: of the Authorization header, up to the signature; the requests of one client all have the same.
@@ -207,11 +213,12 @@ def _credential(start: bytes) -> tuple[str, bytes, tuple[bytes, ...]]:
         raise incomplete("Authorization holds Credential, SignedHeaders and Signature")
     credential, names = (part.partition(b"=")[2] for part in parts[:2])
     access_key_id = _checked_id(credential.decode("ascii", "replace"))
-    split = tuple(names.split(b";"))
+    split = names.split(b";")
     missing = sorted(_REQUIRED.difference(split))
     if missing:
         raise incomplete(f"the header {missing[0].decode()} must be signed")
-    return access_key_id, names, split
+    form_of = b"".join([b"%b:%%b\n" % name.replace(b"%", b"%%") for name in split])
+    return access_key_id, names, itemgetter(*split), form_of
 
 
 def _read_1(call: Call) -> Signed:
@@ -226,17 +233,20 @@ def _read_1(call: Call) -> Signed:
         raise incomplete(f"the parameter {error.args[0]} is missing") from error
     if method != "HMAC-SHA1" or version != "1.0":
         raise incomplete("this server takes ACS3-HMAC-SHA256, and HMAC-SHA1 with SignatureVersion 1.0")
-    _check_version(given.get("Version", ""))
+    if given.get("Version") != VERSION:
+        raise _other_version()
     unsigned = [pair for pair in found if pair[0] != b"Signature"]
-    return Signed(
-        access_key_id=_checked_id(access_key_id),
-        action=action,
-        nonce=_checked_nonce(nonce),
-        time=_checked_time(given.get("Timestamp", "")),
-        parameters=given,
-        signature=signature.encode(),
-        candidates=_Version1(unsigned, call.method + b"&%2F&"),
+    read = _Version1(
+        _checked_id(access_key_id),
+        action,
+        _checked_nonce(nonce),
+        _checked_time(given.get("Timestamp", "")),
+        given,
+        signature.encode(),
+        unsigned,
     )
+    read.before = call.method + b"&%2F&"
+    return read
 
 
 def check_time(time: int, now: float) -> None:
@@ -286,9 +296,8 @@ def _checked_id(access_key_id: str) -> str:
     return access_key_id
 
 
-def _check_version(version: str) -> None:
-    if version != VERSION:
-        raise KmsError("InvalidVersion", f"Specified parameter Version is not valid: this API is {VERSION}.")
+def _other_version() -> KmsError:
+    return KmsError("InvalidVersion", f"Specified parameter Version is not valid: this API is {VERSION}.")
 
 
 def _no_sts() -> KmsError:

@@ -17,11 +17,25 @@ if TYPE_CHECKING:
     from kmsplan.engine.protection.protocol import Protection
 
 
-@pytest.fixture(params=["software", pytest.param("pkcs11", marks=pytest.mark.hsm)])
-def protection(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Protection]:
-    if request.param == "software":
-        backend: Protection = SoftwareProtection(os.urandom)
-    else:
-        backend = SoftHsm.create(tmp_path, monkeypatch).protection()
-    yield backend
-    backend.close()
+_BOTH = ("software", pytest.param("pkcs11", marks=pytest.mark.hsm))
+
+
+@pytest.fixture(scope="module", params=_BOTH)
+def protection(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Protection]:
+    """A backend for the tests of a module: each uses references that no other has."""
+    yield from _protection(request.param, tmp_path_factory.mktemp("token"))
+
+
+@pytest.fixture(params=_BOTH)
+def unused(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Protection]:
+    """A backend that holds nothing yet."""
+    yield from _protection(request.param, tmp_path)
+
+
+def _protection(kind: str, folder: Path) -> Iterator[Protection]:
+    with pytest.MonkeyPatch.context() as environment:
+        backend: Protection = (
+            SoftwareProtection(os.urandom) if kind == "software" else SoftHsm.create(folder, environment).protection()
+        )
+        yield backend
+        backend.close()

@@ -40,6 +40,8 @@ _PAIRS: dict[KeySpec, _Pair] = {
     **{spec: ec.generate_private_key(curve) for spec, curve in _CURVES.items()},
 }
 _SMALL = rsa.generate_private_key(65537, 1024)  # noqa: S505 - to be refused
+_WRAPPING_PLACE = random_reference()
+"""Of the one wrapping key of these tests in a token: each is made in a quarter of a second."""
 _SECRET_SPECS = [spec for spec in KeySpec if SPECS[spec].symmetric and SPECS[spec].family is not Family.DES3]
 
 
@@ -62,7 +64,7 @@ class _Way:
             pytest.skip(f"no {spec} here")
         if isinstance(protection, Importer):
             self.algorithms = protection.wrappings(spec)
-            self._reference = random_reference()
+            self._reference = _WRAPPING_PLACE
             self.public = protection.wrapping_key(self._reference)
         else:
             self.algorithms = tuple(one.name for one in wrappings_for(spec))
@@ -195,22 +197,25 @@ def test_wrapped_material_is_kept_outside_and_used_inside(protection: Protection
             prove(handle, spec, usage, made.public_key)
 
 
-def test_what_wraps_is_made_when_it_is_asked_for_and_only_then(protection: Protection) -> None:
-    if not isinstance(protection, Wrapper):
+def test_what_wraps_is_made_when_it_is_asked_for_and_only_then(unused: Protection) -> None:
+    if not isinstance(unused, Wrapper):
         pytest.skip("its material is outside anyway")
     for _ in range(2):
         with pytest.raises(WrapperMissingError):
-            protection.generate_wrapped(KeySpec.AES_256, KeyUsage.ENCRYPT)
-        assert not protection.wraps()
-    protection.prepare_wrapping()
-    made = protection.generate_wrapped(KeySpec.AES_256, KeyUsage.ENCRYPT)
+            unused.generate_wrapped(KeySpec.AES_256, KeyUsage.ENCRYPT)
+        assert not unused.wraps()
+    unused.prepare_wrapping()
+    made = unused.generate_wrapped(KeySpec.AES_256, KeyUsage.ENCRYPT)
     assert made.secret is not None
-    protection.prepare_wrapping()
-    assert protection.wraps()
-    protection.close()
-    assert protection.wraps()
+    unused.prepare_wrapping()
+    assert unused.wraps()
+    unused.close()
+    assert unused.wraps()
     prove(
-        protection.open_wrapped(KeySpec.AES_256, KeyUsage.ENCRYPT, made.secret), KeySpec.AES_256, KeyUsage.ENCRYPT, None
+        unused.open_wrapped(KeySpec.AES_256, KeyUsage.ENCRYPT, made.secret),
+        KeySpec.AES_256,
+        KeyUsage.ENCRYPT,
+        None,
     )
 
 

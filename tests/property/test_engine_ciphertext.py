@@ -16,7 +16,7 @@ from kmsplan.kms.naming import key_id, key_version_id
 from kmsplan.kms.secret import SecretBytes
 
 HANDLE = AesHandle(SecretBytes(bytes(32)), os.urandom)
-VERSION = key_version_id(key_id(bytes(21)), bytes(10))
+VERSION = key_version_id(key_id(bytes(8), 0.0), bytes(10))
 CONTEXTS = st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=4)
 
 

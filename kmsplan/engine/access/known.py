@@ -30,14 +30,7 @@ class AccessKey:
     def caller(self, source: str, request_id: str | None = None, claim: Claim | None = None) -> Caller:
         """Return whom a request is made for that was signed with the secret."""
         return Caller(
-            actor=self.access_key_id,
-            account=self.account,
-            user=self.user,
-            role=self.role,
-            source=source,
-            request_id=request_id,
-            generation=self.generation,
-            claim=claim,
+            self.access_key_id, self.account, self.user, self.role, source, request_id, self.generation, claim
         )
 
 

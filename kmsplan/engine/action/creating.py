@@ -22,7 +22,7 @@ from kmsplan.engine.quota import require_room
 from kmsplan.kms.capability import KeyStorageMechanism, Origin, action_refusal, import_refusal
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.lifecycle import KeyState
-from kmsplan.kms.naming import key_id
+from kmsplan.kms.naming import key_id, key_version_id
 from kmsplan.kms.spec import SPECS, KeySpec, KeyType, KeyUsage
 
 if TYPE_CHECKING:
@@ -62,24 +62,50 @@ def with_material(core: Core, request: Request, operation: CreateKey) -> Iterato
     Raises:
         KmsError: the instance does not offer it, or cannot make it now.
     """
-    with core.store.look() as db:
-        row = _home(db, operation)
-        require_first(db, row)
-    _check(row, operation)
-    require_owner_kept(request, operation.policy, core.identity.account)
-    new_id = request.resource = key_id(core.world.entropy(21))
+    design = designed(core, request, operation, home_of(core, operation))
     if operation.origin == Origin.EXTERNAL:
-        yield Made(new_id, row, None)
+        yield Made(design.key_id, design.instance, None)
         return
-    design = material.Design(
+    with _first_version(core, request, design, operation) as version:
+        yield Made(design.key_id, design.instance, version)
+
+
+def made_here(core: Core, request: Request, operation: CreateKey, home: InstanceRow) -> Made:
+    """Do the same where the keystore keeps the material: it is made in this process, and nothing is to be undone.
+
+    Args:
+        core: the engine.
+        request: what is audited.
+        operation: what is asked for.
+        home: a software instance, or where the default CMK is.
+
+    Raises:
+        KmsError: as `with_material`.
+    """
+    design = designed(core, request, operation, home)
+    core.opened()
+    if operation.origin == Origin.EXTERNAL:
+        return Made(design.key_id, home, None)
+    version_id = key_version_id(design.key_id, core.world.entropy(10))
+    return Made(design.key_id, home, material.kept_version(core, design, version_id))
+
+
+def designed(core: Core, request: Request, operation: CreateKey, home: InstanceRow) -> material.Design:
+    """Check what is asked for, and choose an id.
+
+    Raises:
+        KmsError: the instance does not offer it.
+    """
+    _check(home, operation)
+    require_owner_kept(request, operation.policy, core.identity.account)
+    new_id = request.resource = key_id(core.world.entropy(8), core.world.clock().timestamp())
+    return material.Design(
         key_id=new_id,
         spec=KeySpec(operation.spec),
         usage=KeyUsage(operation.usage),
-        instance=row,
-        mechanism=_mechanism(row, operation),
+        instance=home,
+        mechanism=_mechanism(home, operation),
     )
-    with _first_version(core, request, design, operation) as version:
-        yield Made(new_id, row, version)
 
 
 def _first_version(
@@ -93,13 +119,19 @@ def _first_version(
     return material.made(core, request, design)
 
 
-def _home(db: Connection, operation: CreateKey) -> InstanceRow:
-    """Return where the key will be: in its instance, or where the default CMK is."""
-    if operation.instance is not None:
-        return find_instance(db, operation.instance)
-    home = instances.load(db, DEFAULT_CMK_HOME)
-    assert home is not None, "an engine is made with it"  # noqa: S101 - the founding's own promise
-    return home
+def home_of(core: Core, operation: CreateKey) -> InstanceRow:
+    """Return where the key will be: in its instance, or where the default CMK is.
+
+    Raises:
+        KmsError: there is no such instance, or there is a default CMK already.
+    """
+    with core.store.look() as db:
+        if operation.instance is not None:
+            return find_instance(db, operation.instance)
+        home = instances.load(db, DEFAULT_CMK_HOME)
+        assert home is not None, "an engine is made with it"  # noqa: S101 - the founding's own promise
+        require_first(db, home)
+        return home
 
 
 def require_first(db: Connection, home: InstanceRow) -> None:
@@ -164,7 +196,12 @@ def _mechanism(row: InstanceRow, operation: CreateKey) -> str | None:
 
 
 def create(work: Work, operation: CreateKey) -> str:
-    """Add the key with its first version."""
+    """Add the key with its first version; return its id."""
+    return add(work, operation).key_id
+
+
+def add(work: Work, operation: CreateKey) -> KeyRow:
+    """Add the key with its first version; return it."""
     made: Made = work.made
     if made.version is not None and hardware.holds(made.instance, made.version):
         # Counted when it was begun. It is not there any more if another process took this one for dead.
@@ -178,9 +215,11 @@ def create(work: Work, operation: CreateKey) -> str:
             if operation.hsm_object is not None:
                 attaching.require_unattached(work.db, made.instance, made.version)
             versions.insert(work.db, made.version)
-    keys.insert(work.db, _row(work, operation))
-    tags.put(work.db, made.key_id, operation.tags)
-    return made.key_id
+    row = _row(work, operation)
+    keys.insert(work.db, row)
+    if operation.tags:
+        tags.put(work.db, made.key_id, operation.tags)
+    return row
 
 
 def _row(work: Work, operation: CreateKey) -> KeyRow:

@@ -58,7 +58,7 @@ class ServiceKeys:
                 _require_free(db, service)
                 home = instances.load(db, SERVICE_KEY_HOME)
             assert home is not None, "an engine is made with it"  # noqa: S101 - the founding's own promise
-            new_id = request.resource = key_id(core.world.entropy(21))
+            new_id = request.resource = key_id(core.world.entropy(8), core.world.clock().timestamp())
             design = material.Design(key_id=new_id, spec=KeySpec.AES_256, usage=KeyUsage.ENCRYPT, instance=home)
             with material.made(core, request, design) as version:
                 commit(core, request, lambda transaction: _add(transaction, service, version), uses_keys=True)

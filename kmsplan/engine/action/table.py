@@ -37,6 +37,8 @@ class Handler:
     """After the commit, with the key's id."""
     uses_keys: bool = False
     """Whether a sealed engine refuses it."""
+    touches: bool = True
+    """Whether it changes what any process may remember of keys and callers; see `Keystore.submit`."""
 
 
 def _rotate_if_due(core: Core, key_id: str) -> None:
@@ -52,7 +54,11 @@ HANDLERS: Final[Mapping[Callable[..., Operation], Handler]] = MappingProxyType(
         operations.UpdateKmsInstanceBindVpc: Handler(carry_out=instance.bind),
         operations.UpdateKmsInstance: Handler(carry_out=instance.rename),
         operations.CreateKey: Handler(
-            prepare=creating.with_material, commits_first=True, carry_out=creating.create, uses_keys=True
+            prepare=creating.with_material,
+            commits_first=True,
+            carry_out=creating.create,
+            uses_keys=True,
+            touches=False,  # nobody remembers a key that was not there
         ),
         operations.CreateKeyVersion: Handler(
             prepare=version.with_material, commits_first=True, carry_out=version.create, uses_keys=True
@@ -107,7 +113,7 @@ def execute(core: Core, caller: Caller, operation: Operation, intent: Callable[[
                 work = Work(core=core, db=transaction.db, request=request, made=made)
                 return handler.carry_out(work, operation)
 
-            result = commit(core, request, carry_out, uses_keys=handler.uses_keys)
+            result = commit(core, request, carry_out, uses_keys=handler.uses_keys, touches=handler.touches)
     if handler.afterwards is not None:
         handler.afterwards(core, str(request.resource))
     return result

@@ -16,6 +16,10 @@ class StaleError(Exception):
     """The key that was used is not the one that the name means any more: the call has to be made again."""
 
 
+class SlowError(Exception):
+    """The call was hurried, and its key takes its time; nothing was done."""
+
+
 class Answer(Generic[T]):
     """The result of a call whose audit entry is not on disk yet.
 

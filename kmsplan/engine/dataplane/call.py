@@ -9,7 +9,7 @@ from kmsplan.engine.access.lookup import require_active
 from kmsplan.engine.access.role import Role
 from kmsplan.engine.audit import OK
 from kmsplan.engine.core import sealed
-from kmsplan.engine.dataplane.answer import StaleError
+from kmsplan.engine.dataplane.answer import SlowError, StaleError
 from kmsplan.engine.dataplane.target import Target, find, load
 from kmsplan.engine.keystore import key as keys
 from kmsplan.engine.lookup import refuse_migrated
@@ -20,6 +20,7 @@ from kmsplan.kms.spec import KeyType, KeyUsage
 if TYPE_CHECKING:
     from kmsplan.engine.audit import Request
     from kmsplan.engine.core import Core
+    from kmsplan.engine.dataplane.target import Question
     from kmsplan.engine.keystore.transaction import Transaction
 
 _MINUTE: Final = len("2026-01-01T00:00")
@@ -33,14 +34,16 @@ class Call:
         core: the engine.
         request: what is audited.
         dry_run: whether it is refused even where everything allows it.
+        hurried: whether it ends with SlowError where a key takes more than microseconds.
     """
 
-    __slots__ = ("_encrypted", "_used", "core", "dry_run", "request")
+    __slots__ = ("_encrypted", "_hurried", "_used", "core", "dry_run", "request")
 
-    def __init__(self, core: Core, request: Request, *, dry_run: bool) -> None:
+    def __init__(self, core: Core, request: Request, *, dry_run: bool, hurried: bool) -> None:
         self.core = core
         self.request = request
         self.dry_run = dry_run
+        self._hurried = hurried
         self._used: list[tuple[Target, str]] = []
         self._encrypted: list[Target] = []
 
@@ -64,10 +67,26 @@ class Call:
 
         Raises:
             KmsError: there is no such key or version, it is forbidden, or it is another kind of key.
+            SlowError: using it takes its time; it is not noted.
         """
-        require_reach(self.request, name, self.core.identity.account)
-        core, action = self.core, action or self.request.action
+        core, request = self.core, self.request
+        caller, action = request.caller, action or request.action
+        require_reach(request, name, core.identity.account)
         target = core.targets.get(name, version)
+        question = (caller.account, caller.user, caller.role, request.action, action, usage, symmetric)
+        if target is None or question not in target.permitted:
+            target = self._permitted(target, name, version, question)
+        if self._hurried and not target.quick:
+            raise SlowError
+        self._name(target)
+        core.throttle(caller, target.instance, symmetric=symmetric)
+        self._used.append((target, action))
+        return target
+
+    def _permitted(self, target: Target | None, name: str, version: str | None, question: Question) -> Target:
+        """Return the key that a name means, once it is clear that it may be used so; raises as `find`."""
+        core = self.core
+        *_, action, usage, symmetric = question
         if target is None or self._refusal(target, action, usage, symmetric=symmetric) is not None:
             core.targets.drop(name, version)  # what was refused when it was looked up may be allowed by now
             target = find(core, name, version)
@@ -75,9 +94,7 @@ class Call:
             if refusal is not None:
                 self._name(target)
                 raise refusal
-        self._name(target)
-        core.throttle(self.request.caller, target.instance, symmetric=target.facts.symmetric)
-        self._used.append((target, action))
+        target.permit(question)
         return target
 
     def _name(self, target: Target) -> None:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Concatenate, Never, ParamSpec, TypeVar
 
 from kmsplan.engine.access.decision import admit
 from kmsplan.engine.dataplane import asymmetric, datakey, mac, password, symmetric
-from kmsplan.engine.dataplane.answer import Answer
+from kmsplan.engine.dataplane.answer import Answer, SlowError
 from kmsplan.engine.dataplane.call import Call
-from kmsplan.engine.dataplane.target import find
 from kmsplan.engine.error import KeystoreError
 from kmsplan.engine.execution import refused
 from kmsplan.engine.protection.protocol import NotOfferedError, ProtectionUnavailableError
@@ -28,20 +27,20 @@ P = ParamSpec("P")
 
 
 class Crypto:
-    """Cryptography for one caller. `Engine` has the same methods, which wait for the answer, and says more of them."""
+    """Cryptography for one caller. `Engine` has the same methods, which wait for the answer, and says more of them.
 
-    __slots__ = ("_caller", "_core")
+    Args:
+        core: the engine.
+        caller: for whom.
+        hurried: whether a call raises SlowError, with nothing done, where its key would take more than microseconds.
+    """
 
-    def __init__(self, core: Core, caller: Caller) -> None:
+    __slots__ = ("_caller", "_core", "_hurried")
+
+    def __init__(self, core: Core, caller: Caller, *, hurried: bool = False) -> None:
         self._core = core
         self._caller = caller
-
-    def quick(self, name: str, version: str | None = None) -> bool:
-        """Return whether calls with this key take microseconds; False where that is not known."""
-        try:
-            return find(self._core, name, version).quick
-        except KmsError:
-            return False
+        self._hurried = hurried
 
     def encrypt(
         self, key: str, plaintext: bytes, context: Context = None, *, dry_run: bool = False
@@ -153,26 +152,29 @@ class Crypto:
 
         Raises:
             KeystoreError: nothing can be read, so nothing was done.
+            SlowError: see the class.
         """
-        core = self._core
-        request = core.request(self._caller, action, resource)
-        call = Call(core, request, dry_run=dry_run)
+        core, caller = self._core, self._caller
+        request = core.request(caller, action, resource)
+        call = Call(core, request, dry_run=dry_run, hurried=self._hurried)
 
         def again() -> Answer[T]:
-            return self._begin(action, resource, dry_run, work, *args, **kwargs)
+            patient = Crypto(core, caller)
+            return patient._begin(action, resource, dry_run, work, *args, **kwargs)
 
         try:
             admit(request, core.identity.account)
             core.opened()
             with OnBehalf(core.identity, request):
                 value = work(call, *args, **kwargs)
-        except KeystoreError:
+        except (KeystoreError, SlowError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is audited, and then it is the answer
             if isinstance(error, ProtectionUnavailableError):
                 call.forget()
             return Answer(_raiser(error, action), refused(core, request, error), again)
-        return Answer(lambda: value, core.store.submit(call.settle, touches=False, claim=self._caller.claim), again)
+        ticket = core.store.submit(call.settle, touches=False, records=True, claim=caller.claim)
+        return Answer(lambda: value, ticket, again)
 
 
 def _raiser(error: Exception, action: str) -> Callable[[], Never]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from kmsplan.engine import material
 from kmsplan.engine.keystore import setting
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from kmsplan.engine.keystore.version import VersionRow
 
 K = TypeVar("K")
+Question = tuple[str | None, str, str, str, str, KeyUsage | None, bool]
+"""The caller's account, user and role; the request's action, and what key policies call it; the use of the key."""
+_QUESTIONS: Final = 1024
 _QUICK = frozenset({Family.AES, Family.SM4, Family.HMAC, Family.EC})
 """Families whose software keys work in less time than it takes to hand the work to another thread."""
 
@@ -48,10 +51,14 @@ class Target:
         "generation",
         "instance",
         "key",
+        "key_id",
+        "longest",
         "name",
+        "permitted",
         "quick",
         "state",
         "version",
+        "version_id",
         "wanted",
     )
 
@@ -60,15 +67,22 @@ class Target:
         self.wanted = wanted
         self.by_arn = name.startswith(ARN_START)
         self.key: KeyRow = used.key
+        self.key_id = used.key.key_id
         self.instance: InstanceRow = used.instance
         self.version: VersionRow | None = used.version
+        self.version_id = "" if used.version is None else used.version.version_id
+        """Empty where there is no such version; see `ready`."""
         self.generation = generation
         self.state = KeyState(used.key.state)
         self.capability = CAPABILITIES[KeyType(used.instance.type)]
         spec = KeySpec(used.key.spec)
         self.facts = SPECS[spec]
+        self.longest = self.facts.plaintext_limit(self.facts.algorithms[0])
+        """Bytes of a plaintext at most, with the spec's first algorithm."""
         self.quick = used.instance.type == KeyType.SOFTWARE and self.facts.family in _QUICK
         """Whether using it takes microseconds: it is in software, and no RSA key."""
+        self.permitted: set[Question] = set()
+        """What was asked of the key and allowed; it holds as long as the rows do."""
         self.design = material.Design(
             key_id=used.key.key_id,
             spec=spec,
@@ -76,16 +90,6 @@ class Target:
             instance=used.instance,
             mechanism=used.key.storage_mechanism,
         )
-
-    @property
-    def key_id(self) -> str:
-        """The key's id."""
-        return self.key.key_id
-
-    @property
-    def version_id(self) -> str:
-        """The version's id."""
-        return self.ready().version_id
 
     def ready(self) -> VersionRow:
         """Return the version.
@@ -96,6 +100,13 @@ class Target:
         if self.version is None:
             raise KmsError("Forbidden.KeyVersionNotFound", f"{self.key_id} has no key version {self.wanted or 'yet'}.")
         return self.version
+
+    def permit(self, question: Question) -> None:
+        """Remember what was allowed, unless that ends by itself: with the key's material."""
+        if self.key.material_expires is None:
+            if len(self.permitted) >= _QUESTIONS:
+                self.permitted.clear()
+            self.permitted.add(question)
 
     def same(self, used: Used) -> bool:
         """Return whether rows read later still say the same, but for dates of use and the instance's fill."""
@@ -177,17 +188,13 @@ class Target:
             MaterialCorruptError: its wrapped material does not open.
             ProtectionUnavailableError: its HSM does not answer, or does not have it.
         """
-        version = self.ready()
+        return core.handles.get(self.key_id, self.version_id, self._opened, core, kind)  # type: ignore[return-value]
 
-        def opened() -> Handle:
-            handle = material.opened(core, version, self.design)
-            if not isinstance(handle, kind):
-                raise KmsError(
-                    "UnsupportedOperation", f"{self.key_id} is a {self.design.spec} key, which cannot do this."
-                )
-            return handle
-
-        return core.handles.get(self.key_id, version.version_id, opened)  # type: ignore[return-value]
+    def _opened(self, core: Core, kind: type[object]) -> Handle:
+        handle = material.opened(core, self.ready(), self.design)
+        if not isinstance(handle, kind):
+            raise KmsError("UnsupportedOperation", f"{self.key_id} is a {self.design.spec} key, which cannot do this.")
+        return handle
 
 
 def load(core: Core, db: Connection, name: str, version: str | None) -> Used:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kmsplan.engine.caller import Caller
     from kmsplan.engine.core import Core
     from kmsplan.engine.dataplane import datakey, symmetric
@@ -28,10 +31,14 @@ class Usable:
     @property
     def begin(self) -> Crypto:
         """The data plane, for callers that do not wait in a thread: what is below, each call up to its commit."""
+        return self.beginning()(self._caller)
+
+    def beginning(self, *, hurried: bool = False) -> Callable[[Caller], Crypto]:
+        """Return what makes the same for whatever caller; see `Crypto` for who is in a hurry."""
         self._require_writable()
         from kmsplan.engine.dataplane.crypto import Crypto  # noqa: PLC0415 - as above
 
-        return Crypto(self._core, self._caller)
+        return partial(Crypto, self._core, hurried=hurried)
 
     def encrypt(
         self, key: str, plaintext: bytes, context: Context = None, *, dry_run: bool = False

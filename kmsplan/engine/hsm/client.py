@@ -67,7 +67,7 @@ class Worker:
         self.name = name
         self._lanes = Lanes(LANES)
         pairs = [socket.socketpair() for _ in range(LANES)]
-        self._theirs = [*self._lanes.theirs, *(theirs for _, theirs in pairs)]
+        self._theirs = (self._lanes.theirs, [theirs for _, theirs in pairs])
         self._pipeline = Pipeline([ours for ours, _ in pairs], _CRYPTO_SECONDS)
         # A file, not a pipe: nobody has to read it, and it cannot fill up and block the worker.
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
@@ -140,13 +140,14 @@ class Worker:
             self._process.returncode = 0  # or Popen would warn of a running child, which is not this process's
 
     def _start(self, pin: SecretBytes) -> subprocess.Popen[bytes]:
-        numbers = [lane.fileno() for lane in self._theirs]
+        numbers = [[lane.fileno() for lane in lanes] for lanes in self._theirs]
         # -P: the working directory, which is somebody's configuration, must not provide modules.
-        command = [sys.executable, "-P", "-m", "kmsplan.engine.hsm.worker", str(os.getpid()), *map(str, numbers)]
+        command = [sys.executable, "-P", "-m", "kmsplan.engine.hsm.worker", str(os.getpid())]
+        command += [",".join(map(str, some)) for some in numbers]
         try:
             return subprocess.Popen(  # noqa: S603 - the interpreter that runs us, and numbers
                 command,
-                pass_fds=numbers,
+                pass_fds=[number for some in numbers for number in some],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # a module that prints must not spoil what we print
                 stderr=self._complaints,
@@ -159,8 +160,9 @@ class Worker:
                 "Nothing was done; make room for a process and try again"
             ) from error
         finally:
-            for lane in self._theirs:
-                lane.close()
+            for lanes in self._theirs:
+                for lane in lanes:
+                    lane.close()
 
     def _quick(self, op: Op, fields: tuple[bytes, ...]) -> list[bytes]:
         try:

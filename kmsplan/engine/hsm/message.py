@@ -219,8 +219,12 @@ class Stream:
             content = self._grown(content)
 
     def _cut(self, content: bytes) -> list[Frame]:
+        length = len(content)
+        if length >= _HEAD.size and _size(content, 0) == length:
+            self._begun = b""
+            return [unpack(content)]
         frames = []
-        at, length = 0, len(content)
+        at = 0
         while length - at >= _HEAD.size:
             end = at + _size(content, at)
             if end > length:

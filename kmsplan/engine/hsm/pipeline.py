@@ -4,10 +4,9 @@ A short call costs a token some ten microseconds, and sending and waking up for 
 of the callers who wait leads: he sends for all of them, reads all answers and hands them out. Alone, a caller finds a
 lane free and waits for nobody.
 
-Where processors are idle, it costs least that each caller stays awake for his own answer, on a lane of his own, and
-keeps the others waiting for Python's lock meanwhile. Where they are not, a token in this machine gains nothing from
-more than two lanes, of which the worker serves one while the other is with the callers. And one behind a network
-answers late but many at once. The pace tells them apart.
+A caller on a lane of his own is woken by his answer alone, so up to as many callers as there are lanes each have one.
+Of more callers, a token in this machine serves most on two lanes: the worker has one, the callers the other. A token
+behind a network answers late but many at once, and is asked on all lanes. The pace tells them apart.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ class BrokenPipelineError(Exception):
 class _Call:
     """One caller's request, and where he waits."""
 
-    __slots__ = ("answer", "batch", "frame", "lane", "turn")
+    __slots__ = ("answer", "batch", "frame", "gone", "lane", "next", "turn")
 
     def __init__(self, frame: bytes) -> None:
         self.frame = frame
@@ -56,6 +55,27 @@ class _Call:
         self.turn: Lock | None = None
         self.lane: _Lane | None = None
         self.batch: list[_Call] = []
+        self.next: _Call | None = None
+        """Whom this caller wakes when he is awake himself; all woken at once would stand in each other's way."""
+        self.gone = False
+        """Whether nobody waits here any more, because he was interrupted."""
+
+    def wake(self) -> None:
+        """Wake the caller, or else the one after him: an answer or a lane is there."""
+        call: _Call | None = self
+        while call is not None:
+            if call.turn is not None:
+                call.turn.release()
+            # Where both see that he is gone, one of them takes the turn, and with it the duty to wake the next.
+            if not call.gone or call.turn is None or not call.turn.acquire(blocking=False):
+                return
+            call = call.next
+
+    def leave(self) -> None:
+        """Wait no more."""
+        self.gone = True
+        if self.turn is not None and self.turn.acquire(blocking=False) and self.next is not None:
+            self.next.wake()
 
 
 class _Lane:
@@ -101,31 +121,31 @@ class _Lane:
 
 
 class _Pace:
-    """Tells how many lanes are worth it, by the best call of each window and by how often its answer was seen to come.
+    """Tells how many lanes are worth it, by the best call of each window and by how many callers there were at once.
 
     Args:
-        lanes: all of them.
+        lanes: how many there are.
     """
 
-    def __init__(self, lanes: Sequence[_Lane]) -> None:
+    def __init__(self, lanes: int) -> None:
         self._lanes = lanes
         self._calls = 0
         self._windows = 0
-        self._seen = 0
+        self._most = 0
         self._best = math.inf
-        self.wanted = len(lanes)
+        self.wanted = lanes
 
-    def note(self, seconds: float) -> None:
+    def note(self, seconds: float, callers: int) -> None:
         """Take the time of one call into account; that two threads do so at once is no harm."""
         self._best = min(self._best, seconds)
+        self._most = max(self._most, callers)
         self._calls += 1
         if self._calls < _WINDOW:
             return
-        seen = sum(lane.wire.seen for lane in self._lanes)
-        narrow = self._best < _FAST_SECONDS and seen - self._seen < _WINDOW // 2
+        narrow = self._best < _FAST_SECONDS and self._most > self._lanes
         self._windows += 1
-        self.wanted = _NARROW if narrow and self._windows % _TRIAL else len(self._lanes)
-        self._calls, self._seen, self._best = 0, seen, math.inf
+        self.wanted = _NARROW if narrow and self._windows % _TRIAL else self._lanes
+        self._calls, self._most, self._best = 0, 0, math.inf
 
 
 class Pipeline:
@@ -141,9 +161,10 @@ class Pipeline:
         """Whether it is of no use any more."""
         self._seconds = seconds
         self._lock = Lock()
+        self._inside = 0  # callers that have no answer yet
         self._lanes = [_Lane(ours, seconds, self._alone) for ours in lanes]
         self._waiting: deque[_Call] = deque()
-        self._pace = _Pace(self._lanes)
+        self._pace = _Pace(len(lanes))
 
     def call(self, frame: bytes) -> Frame:
         """Send a frame and return its answer.
@@ -181,18 +202,23 @@ class Pipeline:
             lane.close()
 
     def _alone(self) -> bool:
-        """Say whether nobody stands in line."""
-        return not self._waiting
+        """Say whether there is no other caller."""
+        return self._inside < 2  # noqa: PLR2004 - one
 
     def _enter(self, call: _Call) -> _Lane | None:
         """Take a lane, or stand in line."""
         with self._lock:
             if self.broken:
                 raise BrokenPipelineError
-            for lane in self._lanes[: self._pace.wanted]:
+            self._inside += 1
+            wanted = self._pace.wanted
+            for lane in self._lanes:
                 if not lane.busy:
                     lane.busy = True
                     return lane
+                wanted -= 1
+                if not wanted:
+                    break
             call.turn = Lock()
             call.turn.acquire()
             self._waiting.append(call)
@@ -209,8 +235,12 @@ class Pipeline:
             # Twice the time: once for those before it, once for its own batch. A leader's lane keeps a batch's time.
             came = call.turn is None or call.turn.acquire(timeout=2 * self._seconds)
         finally:
-            if not came:
+            if came:
+                if call.next is not None:
+                    call.next.wake()
+            else:
                 # Also where somebody interrupts this thread: it could be made the leader, and nobody would lead.
+                call.leave()
                 self.close()
                 self._give_up(call.lane, call.batch)
         if not came:
@@ -229,16 +259,22 @@ class Pipeline:
             if isinstance(error, OSError | FrameError):
                 raise BrokenPipelineError from error
             raise
-        self._pace.note((perf_counter() - began) / len(batch))
-        self._pass_on(lane)
-        for call, answer in zip(batch, answers, strict=True):
-            call.answer = answer
-            if call.turn is not None and call is not batch[0]:
-                call.turn.release()
+        self._pace.note((perf_counter() - began) / len(batch), self._inside)
+        self._pass_on(lane, len(batch))
+        if len(batch) == 1:
+            batch[0].answer = answers[0]
+            return
+        following: _Call | None = None
+        for call, answer in zip(reversed(batch), reversed(answers), strict=True):
+            call.answer, call.next = answer, following
+            following = call
+        batch[0].next = None
+        batch[1].wake()
 
-    def _pass_on(self, lane: _Lane) -> None:
+    def _pass_on(self, lane: _Lane, served: int) -> None:
         """Let the next in line lead all who wait, or lay the lane down."""
         with self._lock:
+            self._inside -= served
             if self.broken or not self._waiting:
                 self._leave(lane)
                 return

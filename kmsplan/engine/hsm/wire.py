@@ -1,19 +1,20 @@
-"""One end of a lane, without falling asleep and without giving way to other threads, where that costs more.
+"""The client's end of a lane, without falling asleep and without giving way to other threads, where that costs more.
 
 To wake a thread on an idle processor takes longer than a fast token takes for a call. So who waits looks out for a
 moment first. Where somebody else has the processor, that is in vain, and the more often it was, the less often it is
 tried.
 
-Python lets go of its lock (the GIL) for each system call, and where other threads wait for that, one of them is woken
-for it, which costs as much again. The calls that are made here never wait, so the lock can be held meanwhile.
+Python lets go of its lock (the GIL) to send, and where other threads wait for that, one of them is woken for it, which
+costs as much again. So where there are others, that is done with the lock held, by a call that never waits.
 """
 
 from __future__ import annotations
 
 import ctypes
+import select
 import socket
 from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,17 +25,58 @@ _MOST: Final = 10
 """As an exponent of two: it is tried once in 1,024 times at least."""
 _MAKES_UP: Final = 64
 """So many successes in a row make up for a failure, which costs a multiple of what one of them saves."""
-_ROOM: Final = 65536
 _NEVER_WAIT: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
-_holding: Final = ctypes.PyDLL(None)
-_letting_go: Final = ctypes.CDLL(None)
-for _library in (_holding, _letting_go):
-    _library.recv.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    _library.recv.restype = ctypes.c_ssize_t
-_send: Final = _holding.send
+_send: Final = ctypes.PyDLL(None).send
 _send.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
 _send.restype = ctypes.c_ssize_t
+
+_Thing = TypeVar("_Thing")
+
+
+class Lookout:
+    """Stays awake for something to come, where experience says that it will.
+
+    Args:
+        seconds: how long to look out.
+        most: how seldom at the least: once in this power of two times.
+    """
+
+    __slots__ = ("_most", "_rest", "_seconds", "_streak", "_vain")
+
+    def __init__(self, seconds: float = _SECONDS, most: int = _MOST) -> None:
+        self._seconds = seconds
+        self._most = most
+        self._vain = 0
+        self._rest = 0
+        self._streak = 0
+
+    def watch(self, take: Callable[[], _Thing], alone: Callable[[], bool]) -> _Thing | None:
+        """Return what comes, or None where it is better to fall asleep.
+
+        Args:
+            take: gives it, or something empty as long as it has not come.
+            alone: whether nobody is in this process whom it would hinder to look out.
+        """
+        if self._rest:
+            self._rest -= 1
+            return None
+        until = perf_counter() + self._seconds
+        while alone() and perf_counter() < until:
+            come = take()
+            if come:
+                self._succeeded()
+                return come
+        self._streak = 0
+        self._vain = min(self._vain + 1, self._most)
+        self._rest = (1 << self._vain) - 1
+        return None
+
+    def _succeeded(self) -> None:
+        self._streak += 1
+        if self._streak == _MAKES_UP:
+            self._streak = 0
+            self._vain = max(self._vain - 1, 0)
 
 
 class Wire:
@@ -44,26 +86,16 @@ class Wire:
         lane: blocking, or with the kernel's own timeouts.
         alone: whether nobody is in this process whom it would hinder to look out.
         seconds: how long to look out.
-        polite: whether to let go of Python's lock while looking out.
     """
 
-    __slots__ = ("_alone", "_at", "_lane", "_receive", "_rest", "_room", "_seconds", "_streak", "_vain", "seen")
+    __slots__ = ("_alone", "_lane", "_lookout", "_poll")
 
-    def __init__(
-        self, lane: socket.socket, alone: Callable[[], bool], seconds: float = _SECONDS, *, polite: bool = False
-    ) -> None:
-        self.seen = 0
-        """How often something came while somebody looked out for it."""
+    def __init__(self, lane: socket.socket, alone: Callable[[], bool], seconds: float = _SECONDS) -> None:
+        self._lookout = Lookout(seconds)
         self._lane = lane
-        self._receive: Callable[[int, int, int, int], int] = (_letting_go if polite else _holding).recv
         self._alone = alone
-        self._seconds = seconds
-        self._vain = 0
-        self._rest = 0
-        self._streak = 0
-        room = ctypes.create_string_buffer(_ROOM)
-        self._at = ctypes.addressof(room)
-        self._room = memoryview(room).cast("B")
+        self._poll = select.poll()
+        self._poll.register(lane, select.POLLIN)
 
     def sendall(self, content: bytes) -> None:
         """Send all of it.
@@ -71,6 +103,9 @@ class Wire:
         Raises:
             OSError: as `socket.sendall`.
         """
+        if self._alone():
+            self._lane.sendall(content)
+            return
         sent = _send(self._lane.fileno(), content, len(content), _NEVER_WAIT)
         if sent != len(content):
             self._lane.sendall(content[max(sent, 0) :])
@@ -81,37 +116,10 @@ class Wire:
         Raises:
             OSError: as `socket.recv`.
         """
-        if not self._alone():
-            return self._lane.recv(limit)
-        if self._rest:
-            self._rest -= 1
-            return self._lane.recv(limit)
-        content = self._look(min(limit, _ROOM))
-        return self._lane.recv(limit) if content is None else content
+        if self._alone():
+            self._lookout.watch(self._come, self._alone)
+        return self._lane.recv(limit)
 
-    def _look(self, limit: int) -> bytes | None:
-        until = perf_counter() + self._seconds
-        content = self._take(limit)
-        if content is not None:
-            return content
-        while perf_counter() < until and self._alone():
-            content = self._take(limit)
-            if content is not None:
-                self.seen += 1
-                self._succeeded()
-                return content
-        self._streak = 0
-        self._vain = min(self._vain + 1, _MOST)
-        self._rest = (1 << self._vain) - 1
-        return None
-
-    def _succeeded(self) -> None:
-        self._streak += 1
-        if self._streak == _MAKES_UP:
-            self._streak = 0
-            self._vain = max(self._vain - 1, 0)
-
-    def _take(self, limit: int) -> bytes | None:
-        """Return what is there; None for nothing yet, and for what `socket.recv` raises."""
-        taken = self._receive(self._lane.fileno(), self._at, limit, _NEVER_WAIT)
-        return self._room[:taken].tobytes() if taken >= 0 else None
+    def _come(self) -> object:
+        """Return something true if something is there, the end or an error included."""
+        return self._poll.poll(0)

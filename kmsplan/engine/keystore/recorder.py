@@ -66,6 +66,8 @@ class Recorder:
 
         What was carried out has its result or its error, and is on disk.
         """
+        if not any(job.records for job in jobs):
+            return [], jobs
         try:
             with self._gate.together():
                 if not self._sound and not self._begun():
@@ -88,7 +90,7 @@ class Recorder:
         done: Jobs = []
         left: Jobs = []
         for job in jobs:
-            (done if _run(view, job) else left).append(job)
+            (done if job.records and _run(view, job) else left).append(job)
         try:
             if view.entries and not self._spool.append([self._draft(entry) for entry in view.entries]):
                 self._sound = False

@@ -90,13 +90,14 @@ class Rounds:
         jobs, self._jobs, self._seen = self._jobs, [], 0
         begun = self._time()
         done, left = ([], jobs) if self._recorder is None else self._recorder.carry_out(jobs)
-        if left and self._committer.carry_out_now(left):
-            done += left
-        else:
-            for job in left:
-                self._hand_over(job)
-        now = self._time()
-        if now - begun > QUICK:
-            self._slow_until = now + SHARE * (now - begun)
         for job in done:
             job.answer()
+        here = not left or self._committer.carry_out_now(left)
+        now = self._time()
+        if now - begun > QUICK and here:
+            self._slow_until = now + SHARE * (now - begun)
+        for job in left:
+            if here:
+                job.answer()
+            else:
+                self._hand_over(job)

@@ -11,8 +11,9 @@ APPLICATION_ID: Final = 0x6B6D7370  # "kmsp"
 VERSION: Final = 2
 """PRAGMA user_version; a file with a higher one is refused."""
 
-# Ids are random. So the wide tables are kept in the order of their making, where a new row touches the page that the
-# one before it touched, and only the narrow indexes on their ids are written all over the place.
+# Ids may come in any order. So the wide tables are kept in the order of their making, where a new row touches the page
+# that the one before it touched, and only the narrow indexes on ids may be written all over the place. They are not for
+# new keys, whose ids begin with the time.
 TABLES: Final = """
 CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 

@@ -122,16 +122,18 @@ class Keystore:
             else:
                 self._readers.append(db)
 
-    def write(self, work: Callable[[Transaction], T], *, intent: Callable[[], None] | None = None) -> T:
-        """Run `work` in a transaction and return its result once that is committed.
+    def write(
+        self, work: Callable[[Transaction], T], *, touches: bool = True, intent: Callable[[], None] | None = None
+    ) -> T:
+        """Run `work` in a transaction of the writing thread, and return its result once that is committed.
 
-        What `work` did vanishes if it raises, and the caller gets its exception.
+        What `work` did vanishes if it raises, and the caller gets its exception. Arguments as for `submit`.
 
         Raises:
             KeystoreError: the transaction failed; nothing of it was done, unless the error is in doubt.
             RuntimeError: the keystore was closed.
         """
-        job = Ticket(work, touches=True, intent=intent)
+        job = Ticket(work, touches=touches, intent=intent)
         self._writing.submit(job)
         return job.wait()
 
@@ -140,6 +142,7 @@ class Keystore:
         work: Callable[[Transaction], T],
         *,
         touches: bool = True,
+        records: bool = False,
         intent: Callable[[], None] | None = None,
         claim: Claim | None = None,
     ) -> Ticket[T]:
@@ -148,10 +151,11 @@ class Keystore:
         Args:
             work: see `write`.
             touches: False where it changes nothing that any process remembers of keys and callers.
+            records: see `Ticket.records`.
             intent: see `Ticket.intent`. One call for many jobs costs no more than one for each alone.
             claim: see `Ticket.claim`.
         """
-        job = Ticket(work, touches=touches, intent=intent, claim=claim)
+        job = Ticket(work, touches=touches, records=records, intent=intent, claim=claim)
         if self._rounds is not None and not touches and intent is None and self._rounds.here:
             self._rounds.submit(job)
         else:

@@ -6,7 +6,6 @@ So a process knows by one number, read once for a whole transaction, that what i
 
 from __future__ import annotations
 
-from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -69,18 +68,21 @@ class Transaction:
 class Ticket(Generic[T]):
     """A write that was handed in: waits for its commit, or calls back after it."""
 
-    __slots__ = ("_callbacks", "_wait", "claim", "done", "error", "intent", "result", "touches", "work")
+    __slots__ = ("_callbacks", "_wait", "claim", "done", "error", "intent", "records", "result", "touches", "work")
 
     def __init__(
         self,
         work: Callable[[Transaction], T],
         *,
         touches: bool,
+        records: bool = False,
         intent: Callable[[], None] | None = None,
         claim: Claim | None = None,
     ) -> None:
         self.work = work
         self.touches = touches
+        self.records = records
+        """Whether an audit entry is all that it writes, most of the time: then it may not need a transaction."""
         self.intent = intent
         """Called before the transaction begins; where it raises, the work is not done, and the caller gets that."""
         self.claim = claim
@@ -89,18 +91,23 @@ class Ticket(Generic[T]):
         self.result: T
         self.error: BaseException | None = None
         self._callbacks: list[Callable[[Ticket[T]], None]] = []
-        self._wait = Lock()
-        self._wait.acquire()
+        self._wait: Lock | None = None
+        """Made by who waits: most are called back."""
 
     def answer(self) -> None:
         """Let the caller go on."""
         self.done = True
-        self._wait.release()
+        if self._wait is not None:
+            self._wait.release()
         self._call_back()
 
     def settle(self) -> None:
         """Wait for the commit, or for its failure; to be called once."""
-        self._wait.acquire()
+        wait = Lock()
+        wait.acquire()
+        self._wait = wait
+        if not self.done:  # who says so looks for the lock afterwards
+            wait.acquire()
 
     def wait(self) -> T:
         """Wait for the commit; return the work's result or raise its error. To be called once."""
@@ -121,6 +128,10 @@ class Ticket(Generic[T]):
 
     def _call_back(self) -> None:
         # Both threads may be here at once; a callback is made by the one that takes it off the list.
-        with suppress(IndexError):
-            while True:
-                self._callbacks.pop()(self)
+        callbacks = self._callbacks
+        while callbacks:
+            try:
+                callback = callbacks.pop()
+            except IndexError:
+                return
+            callback(self)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 IV_BYTES: Final = 12
 TAG_BYTES: Final = 16
+_ECDSA: Final = ec.ECDSA(SHA256)
 _HASHES: Final[dict[str, type[hashes.HashAlgorithm]]] = {
     "HMAC_SHA_224": hashes.SHA224,
     "HMAC_SHA_256": hashes.SHA256,
@@ -140,7 +141,7 @@ class EcHandle:
     def sign(self, algorithm: str, digest: bytes) -> bytes:
         """Return the signature over a SHA-256 digest as ASN.1 DER."""
         del algorithm  # ECDSA_SHA_256 is the only one
-        return self._key.sign(digest, ec.ECDSA(SHA256))
+        return self._key.sign(digest, _ECDSA)
 
 
 class Sm2Handle:

@@ -38,14 +38,15 @@ def describe_key(core: Core, caller: Caller, name: str) -> KeyView:
     with asked(core, caller, "DescribeKey", name) as question:
         row = question.key(name)
         home = instances.load(question.db, row.instance_id)
-    return _view(row, KeyType(home.type) if home else KeyType.SOFTWARE, question.arn(f"key/{row.key_id}"))
+    return view(row, KeyType(home.type) if home else KeyType.SOFTWARE, core.identity.arn_prefix)
 
 
-def _view(row: KeyRow, key_type: KeyType, arn: str) -> KeyView:
+def view(row: KeyRow, key_type: KeyType, arn_prefix: str) -> KeyView:
+    """Return a key as callers see it who may."""
     symmetric = SPECS[KeySpec(row.spec)].symmetric
     return KeyView(
         key_id=row.key_id,
-        arn=arn,
+        arn=f"{arn_prefix}key/{row.key_id}",
         creator=row.creator,
         instance_id="" if row.instance_id in HIDDEN else row.instance_id,
         key_type=key_type.value,

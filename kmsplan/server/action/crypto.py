@@ -5,12 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from kmsplan.engine import ciphertext as blobs
 from kmsplan.engine.dataplane.crypto import Crypto
 from kmsplan.engine.dataplane.datakey import Recipient
 from kmsplan.engine.dataplane.password import PasswordRules
 from kmsplan.engine.dataplane.symmetric import Source
-from kmsplan.engine.protection.protocol import InvalidCiphertextError
 from kmsplan.kms.error import KmsError
 from kmsplan.server.action import shape
 from kmsplan.server.action.row import Cryptographic
@@ -65,36 +63,11 @@ _PASSWORD: Final = (
 )
 
 
-def _named(values: Values) -> tuple[str, str | None]:
-    return values["KeyId"], None
-
-
-def _versioned(values: Values) -> tuple[str, str | None]:
-    return values["KeyId"], values["KeyVersionId"]
-
-
-def _in_blob(values: Values) -> tuple[str, str | None] | None:
-    try:
-        return blobs.split(values["CiphertextBlob"])[:2]
-    except InvalidCiphertextError:
-        return None  # it is refused at once
-
-
-def _none(values: Values) -> None:
-    del values
-
-
-def _slow(values: Values) -> tuple[str, str | None]:
-    """Name no key: the work takes its time whatever the key."""
-    del values
-    return "", None
-
-
 def _calling(method: Callable[..., Answer[Any]], *names: str) -> Callable[[Crypto, Values], Answer[Any]]:
     """Return what calls a method with these parameters, None for those that were not sent, and DryRun."""
 
     def begin(plane: Crypto, values: Values) -> Answer[Any]:
-        return method(plane, *[values.get(name) for name in names], dry_run=values.get(DRY_RUN, False))
+        return method(plane, *map(values.get, names), dry_run=values.get(DRY_RUN, False))
 
     return begin
 
@@ -167,74 +140,70 @@ def _random_password(plane: Crypto, values: Values) -> Answer[Any]:
 
 def _row(
     parameters: tuple[Parameter, ...],
-    key: Callable[[Values], tuple[str, str | None] | None],
     begin: Callable[[Crypto, Values], Answer[Any]],
     shown: Callable[[Any], dict[str, Any]],
+    *,
+    slow: bool = False,
 ) -> Cryptographic:
     def rehearsable(plane: Crypto, values: Values) -> Answer[Any]:
         made = begin(plane, values)
         return Rehearsal(made) if values.get(DRY_RUN) else made
 
-    return Cryptographic((*parameters, _DRY_RUN), key, rehearsable, shown)
+    return Cryptographic((*parameters, _DRY_RUN), rehearsable, shown, slow)
 
 
 ROWS: Final[Mapping[str, Cryptographic]] = MappingProxyType(
     {
         "Encrypt": _row(
             (_KEY, Parameter("Plaintext", utf8, required=True), _CONTEXT),
-            _named,
             _calling(Crypto.encrypt, "KeyId", "Plaintext", "EncryptionContext"),
             shape.encrypted,
         ),
         "Decrypt": _row(
             (_BLOB, _CONTEXT, _RECIPIENT),
-            _in_blob,
             _calling(Crypto.decrypt, "CiphertextBlob", "EncryptionContext"),
             shape.decrypted,
         ),
-        "GenerateDataKey": _row((_KEY, *_LENGTH, _CONTEXT, _RECIPIENT), _named, _generate(export=True), shape.data_key),
-        "GenerateDataKeyWithoutPlaintext": _row(
-            (_KEY, *_LENGTH, _CONTEXT), _named, _generate(export=False), shape.encrypted
-        ),
+        "GenerateDataKey": _row((_KEY, *_LENGTH, _CONTEXT, _RECIPIENT), _generate(export=True), shape.data_key),
+        "GenerateDataKeyWithoutPlaintext": _row((_KEY, *_LENGTH, _CONTEXT), _generate(export=False), shape.encrypted),
         "GenerateAndExportDataKey": _row(
-            (_KEY, *_EXPORTING, *_LENGTH, _CONTEXT), _slow, _generate_and_export, shape.generated_and_exported
+            (_KEY, *_EXPORTING, *_LENGTH, _CONTEXT), _generate_and_export, shape.generated_and_exported, slow=True
         ),
-        "ExportDataKey": _row((_BLOB, *_EXPORTING, _CONTEXT), _slow, _export, shape.exported),
-        "ReEncrypt": _row(_RE_ENCRYPTING, _slow, _re_encrypt, shape.encrypted),
+        "ExportDataKey": _row((_BLOB, *_EXPORTING, _CONTEXT), _export, shape.exported, slow=True),
+        "ReEncrypt": _row(_RE_ENCRYPTING, _re_encrypt, shape.encrypted, slow=True),
         "AsymmetricEncrypt": _row(
             (*_VERSIONED, _ALGORITHM, Parameter("Plaintext", base64, required=True)),
-            _slow,
             _calling(Crypto.asymmetric_encrypt, "KeyId", "KeyVersionId", "Algorithm", "Plaintext"),
             shape.encrypted,
+            slow=True,
         ),
         "AsymmetricDecrypt": _row(
             (*_VERSIONED, _ALGORITHM, _BLOB, _RECIPIENT),
-            _slow,
             _calling(Crypto.asymmetric_decrypt, "KeyId", "KeyVersionId", "Algorithm", "CiphertextBlob"),
             shape.opened,
+            slow=True,
         ),
         "AsymmetricSign": _row(
             _SIGNING,
-            _versioned,
             _calling(Crypto.sign, "KeyId", "KeyVersionId", "Algorithm", "Digest"),
             shape.signed,
         ),
         "AsymmetricVerify": _row(
             (*_SIGNING, Parameter("Value", base64, required=True)),
-            _versioned,
             _calling(Crypto.verify, "KeyId", "KeyVersionId", "Algorithm", "Digest", "Value"),
             shape.verified,
         ),
-        "GetPublicKey": _row(_VERSIONED, _slow, _calling(Crypto.public_key, "KeyId", "KeyVersionId"), shape.public_key),
+        "GetPublicKey": _row(
+            _VERSIONED, _calling(Crypto.public_key, "KeyId", "KeyVersionId"), shape.public_key, slow=True
+        ),
         "GenerateMac": _row(
-            _AUTHENTICATING, _named, _calling(Crypto.generate_mac, "KeyId", "Algorithm", "Message"), shape.code
+            _AUTHENTICATING, _calling(Crypto.generate_mac, "KeyId", "Algorithm", "Message"), shape.code
         ),
         "VerifyMac": _row(
             (*_AUTHENTICATING, Parameter("Mac", base64, required=True)),
-            _named,
             _calling(Crypto.verify_mac, "KeyId", "Algorithm", "Message", "Mac"),
             shape.checked,
         ),
-        "GetRandomPassword": Cryptographic(_PASSWORD, _none, _random_password, shape.password),
+        "GetRandomPassword": Cryptographic(_PASSWORD, _random_password, shape.password),
     }
 )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.reading.view import KeyView, VersionView
     from kmsplan.engine.service import Engine
     from kmsplan.kms.operation import Operation
-    from kmsplan.server.action.row import Shape, Values
+    from kmsplan.server.action.row import Done, Shape, Values
 
 KEY: Final = Parameter("KeyId", required=True)
 _SHOWN: Final = 200
@@ -76,25 +76,36 @@ def page(values: Values, size: int) -> tuple[int, int]:
 
 
 def _create_key(engine: Engine, values: Values) -> Shape:
+    made = engine.execute(_creation(values))
+    return {"KeyMetadata": _metadata(_looking(engine).describe_key(str(made)))}
+
+
+def _begin_key(engine: Engine, values: Values, done: Done) -> bool:
+    return engine.create_key(_creation(values), lambda made: done(lambda: {"KeyMetadata": _metadata(made())}))
+
+
+def _creation(values: Values) -> op.CreateKey:
+    """Return the operation.
+
+    Raises:
+        KmsError: MissingParameter.
+    """
     spec = values.get("KeySpec", KeySpec.AES_256.value)
     usage = SPECS[KeySpec(spec)].default_usage.value if spec in frozenset(KeySpec) else ""
-    made = engine.execute(
-        op.CreateKey(
-            instance=values.get("DKMSInstanceId"),
-            spec=spec,
-            usage=values.get("KeyUsage", usage),
-            origin=values.get("Origin", Origin.KMS.value),
-            storage_mechanism=values.get("KeyStorageMechanism"),
-            description=values.get("Description", ""),
-            rotation=_rotation(values, on=values.get("EnableAutomaticRotation", False)),
-            policy=values.get("Policy"),
-            tags=values.get("Tags", {}),
-            external_key_id=values.get("ExternalKeyId"),
-            hsm_object=values.get("HsmObject"),
-            protection_level=values.get("ProtectionLevel"),
-        )
+    return op.CreateKey(
+        instance=values.get("DKMSInstanceId"),
+        spec=spec,
+        usage=values.get("KeyUsage", usage),
+        origin=values.get("Origin", Origin.KMS.value),
+        storage_mechanism=values.get("KeyStorageMechanism"),
+        description=values.get("Description", ""),
+        rotation=_rotation(values, on=values.get("EnableAutomaticRotation", False)),
+        policy=values.get("Policy"),
+        tags=values.get("Tags", {}),
+        external_key_id=values.get("ExternalKeyId"),
+        hsm_object=values.get("HsmObject"),
+        protection_level=values.get("ProtectionLevel"),
     )
-    return {"KeyMetadata": _metadata(_looking(engine).describe_key(str(made)))}
 
 
 def _rotation(values: Values, *, on: bool) -> int | None:
@@ -261,7 +272,7 @@ def _delete_material(engine: Engine, values: Values) -> Shape:
 
 ROWS: Final[Mapping[str, Managing]] = MappingProxyType(
     {
-        "CreateKey": Managing(_CREATING, _create_key),
+        "CreateKey": Managing(_CREATING, _create_key, _begin_key),
         "DescribeKey": Managing((KEY,), _describe_key),
         "ListKeys": Managing((Parameter("Filters", filters), *PAGE), _list_keys),
         "UpdateKeyDescription": changing(

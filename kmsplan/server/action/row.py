@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from binascii import b2a_base64
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from kmsplan.engine.dataplane.answer import Answer
     from kmsplan.engine.dataplane.crypto import Crypto
     from kmsplan.engine.service import Engine
@@ -18,6 +17,8 @@ Values = dict[str, Any]
 """By name on the wire what `parameters.read` returned."""
 Shape = dict[str, Any]
 """An answer's fields by name on the wire, without the request id."""
+Done = Callable[[Callable[[], Shape]], None]
+"""Called from whatever thread once all is on disk, with what returns the answer or raises why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +26,21 @@ class Cryptographic:
     """An action of the data plane."""
 
     parameters: tuple[Parameter, ...]
-    key: Callable[[Values], tuple[str, str | None] | None]
-    """The key and version that decide whether it takes microseconds; None where it does whatever the key."""
     begin: Callable[[Crypto, Values], Answer[Any]]
     shape: Callable[[Any], Shape]
     """The answer's value to the wire."""
+    slow: bool = False
+    """Whether it takes its time whatever the key; else the key decides."""
 
 
 @dataclass(frozen=True, slots=True)
 class Managing:
-    """An action that reads or changes what there is; it waits for the database, so it has a thread."""
+    """An action that reads or changes what there is; as a rule it waits for the database, so it has a thread."""
 
     parameters: tuple[Parameter, ...]
     call: Callable[[Engine, Values], Shape]
+    begin: Callable[[Engine, Values, Done], bool] | None = None
+    """Begins it without waiting, or returns False where it has to be waited for."""
 
 
 Row = Cryptographic | Managing

@@ -75,8 +75,8 @@ def test_a_formatted_duration_reads_back(seconds: int) -> None:
 
 
 def test_ids_have_the_published_forms_and_lengths() -> None:
-    key = key_id(bytes(range(21)))
-    assert key == "key-abcdefghijklmnopqrstu"
+    key = key_id(bytes(range(8)), 1_767_225_600.25)
+    assert key == "key-6474846241090abcdefgh"
     assert len(key) == 25
     assert len(key_version_id(key, bytes(10))) == 36
     assert instance_id(bytes(21)) == "kst-" + "a" * 21

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote_to_bytes
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +43,15 @@ def test_a_body_is_a_form() -> None:
 def test_other_bodies_are_refused(kind: bytes) -> None:
     with pytest.raises(KmsError, match="a body is a form"):
         form(Call(b"POST", b"/", b"", {b"content-type": kind}, b"{}"))
+
+
+@given(st.text("%41aFg+x", max_size=12))
+def test_percent_signs_mean_what_the_standard_library_makes_of_them(value: str) -> None:
+    expected = unquote_to_bytes(value)
+    try:
+        assert decode([(b"a", value.encode())])["a"].encode() == expected
+    except KmsError:
+        assert "\ufffd" in expected.decode(errors="replace")
 
 
 @given(st.binary(max_size=200))

@@ -7,13 +7,14 @@ import json
 import os
 import socket
 import threading
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import pytest
 
 from kmsplan.engine.error import KeystoreLockedError, MaterialCorruptError
 from kmsplan.engine.protection.protocol import InvalidCiphertextError, NotOfferedError, ProtectionUnavailableError
 from kmsplan.kms.error import KmsError
+from kmsplan.kms.secret import SecretBytes
 from kmsplan.server import answer, listener
 from kmsplan.server.known import MOMENT, Known
 from kmsplan.server.log import KEPT, Log, Style
@@ -260,24 +261,42 @@ def test_a_pool_returns_results_and_errors_and_says_when_it_is_full() -> None:
     assert isinstance(seen[1], KmsError)
 
 
+class Found(NamedTuple):
+    """An access key."""
+
+    number: int
+    secret: SecretBytes
+
+
 class Asked:
     """Counts how often an access key is looked up."""
 
     def __init__(self) -> None:
         self.count = 0
+        self.secret = SecretBytes(b"first")
 
-    def access_key(self, access_key_id: str) -> str | None:
+    def access_key(self, access_key_id: str) -> Found | None:
         self.count += 1
-        return None if access_key_id == "none" else f"{access_key_id} {self.count}"
+        return None if access_key_id == "none" else Found(self.count, self.secret)
 
 
 def test_an_access_key_is_remembered_for_a_moment_where_that_will_do() -> None:
     asked, now = Asked(), [0.0]
     known = Known(cast("Engine", asked), lambda: now[0])
-    found = [str(known.get("AK", fresh=False)), str(known.get("AK", fresh=False)), str(known.get("AK", fresh=True))]
+    found = [known.get("AK", fresh=fresh).key for fresh in (False, False, True)]
     now[0] += MOMENT
-    found.append(str(known.get("AK", fresh=False)))
-    assert found == ["AK 1", "AK 1", "AK 2", "AK 3"]
+    found.append(known.get("AK", fresh=False).key)
+    assert [cast("Found", key).number for key in found] == [1, 1, 2, 3]
+
+
+def test_a_secret_is_made_ready_once_and_again_when_it_is_another() -> None:
+    asked = Asked()
+    known = Known(cast("Engine", asked), lambda: 0.0)
+    first, second = known.get("AK", fresh=True).secret, known.get("AK", fresh=True).secret
+    asked.secret = SecretBytes(b"second")
+    third = known.get("AK", fresh=True).secret
+    assert first is second
+    assert third.third(b"digest") != first.third(b"digest")
 
 
 def test_an_unknown_access_key_is_looked_up_each_time() -> None:

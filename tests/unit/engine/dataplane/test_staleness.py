@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kmsplan.engine.dataplane.answer import StaleError
+from kmsplan.engine.caller import Caller
+from kmsplan.engine.dataplane.answer import SlowError, StaleError
 from kmsplan.engine.keystore import version as versions
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.operation import CreateAlias, DeleteAlias, DisableKey, EnableKey, ScheduleKeyDeletion, UpdateAlias
+from kmsplan.kms.spec import KeySpec
 from tests.engines import new_key
 
 if TYPE_CHECKING:
@@ -69,6 +71,25 @@ def test_an_answer_that_was_overtaken_asks_to_be_made_again(engine: Engine, othe
     assert answer.again().wait().key_id == second
     uses = [entry for entry in engine.audit_entries() if entry["action"] == "Encrypt"]
     assert [entry["resource"] for entry in uses] == [first, second], "what was overtaken was not done"
+
+
+def test_who_is_in_a_hurry_is_told_at_once_that_a_key_takes_its_time(engine: Engine, instance: str) -> None:
+    quick, slow = new_key(engine, instance), new_key(engine, instance, KeySpec.RSA_2048)
+    hurried = engine.beginning(hurried=True)(Caller(actor="in a hurry"))
+    assert hurried.encrypt(quick, b"x").wait().key_id == quick
+    with pytest.raises(SlowError):
+        hurried.sign(slow, None, "RSA_PSS_SHA_256", bytes(32))
+    assert [entry["resource"] for entry in engine.audit_entries() if entry["actor"] == "in a hurry"] == [quick]
+
+
+def test_what_is_made_again_has_the_time(engine: Engine, other: Engine, instance: str) -> None:
+    quick, slow = new_key(engine, instance, KeySpec.EC_P256), new_key(engine, instance, KeySpec.RSA_2048)
+    engine.execute(CreateAlias(alias="alias/a", key=quick))
+    hurried = engine.beginning(hurried=True)(Caller(actor="in a hurry"))
+    hurried.sign("alias/a", None, None, bytes(32)).wait()
+    other.execute(UpdateAlias(alias="alias/a", key=slow))
+    answer = hurried.sign("alias/a", None, None, bytes(32))
+    assert answer.wait().key_id == slow
 
 
 def test_a_change_in_the_same_transaction_counts(engine: Engine, instance: str) -> None:

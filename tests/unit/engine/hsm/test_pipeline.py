@@ -6,13 +6,12 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from kmsplan.engine.hsm.message import FrameError, Op, Stream, pack
-from kmsplan.engine.hsm.pipeline import BrokenPipelineError, Pipeline, _Pace
+from kmsplan.engine.hsm.pipeline import BrokenPipelineError, Pipeline, _Call, _Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,8 +139,6 @@ def test_a_token_that_answers_late_is_asked_on_more_lanes(
     # On a machine that is busy with other tests no answer comes within a third of a millisecond.
     monkeypatch.setattr("kmsplan.engine.hsm.pipeline._FAST_SECONDS", 0.0015)
     worker.seconds = seconds
-    # And a look that is not had pays nothing.
-    monkeypatch.setattr("kmsplan.engine.hsm.wire.Wire._look", lambda *_: None)
     with ThreadPoolExecutor(_CALLERS) as pool:
         for _ in range(2):
             worker.used.clear()
@@ -149,31 +146,65 @@ def test_a_token_that_answers_late_is_asked_on_more_lanes(
     assert len(worker.used) == lanes
 
 
-def test_callers_whose_answers_are_seen_to_come_have_a_lane_each() -> None:
-    class _Seen:
-        seen = 0
-
-    wires = [_Seen() for _ in range(_LANES)]
-    lanes: Any = [SimpleNamespace(wire=wire) for wire in wires]
-    pace = _Pace(lanes)
+def test_callers_have_a_lane_each_as_long_as_there_are_enough_lanes() -> None:
+    pace = _Pace(_LANES)
     wanted = []
-    for seen in (True, False, True, False):
-        for wire in wires * 8:
-            wire.seen += seen
-            pace.note(0.00003)
+    for callers in (_LANES, _LANES + 1, 1, _CALLERS):
+        for _ in range(64):
+            pace.note(0.00003, callers)
         wanted.append(pace.wanted)
     assert wanted == [_LANES, 2, _LANES, 2]
 
 
 def test_now_and_then_all_lanes_are_tried_again() -> None:
-    lanes: Any = [SimpleNamespace(wire=SimpleNamespace(seen=0)) for _ in range(_LANES)]
-    pace = _Pace(lanes)
+    pace = _Pace(_LANES)
     wanted = []
     for _ in range(32):
         for _ in range(64):
-            pace.note(0.00003)
+            pace.note(0.00003, _CALLERS)
         wanted.append(pace.wanted)
     assert wanted == ([2] * 15 + [_LANES]) * 2
+
+
+def _in_line(count: int) -> list[_Call]:
+    """Return callers who wait, each to be woken by the one before him."""
+    calls = [_Call(b"") for _ in range(count)]
+    for call, following in zip(calls, [*calls[1:], None], strict=True):
+        call.turn, call.next = threading.Lock(), following
+        call.turn.acquire()
+    return calls
+
+
+def _awake(calls: list[_Call]) -> list[bool]:
+    return [call.turn is not None and not call.turn.locked() for call in calls]
+
+
+def test_who_is_woken_is_alone_until_he_wakes_the_next() -> None:
+    calls = _in_line(3)
+    calls[0].wake()
+    assert _awake(calls) == [True, False, False]
+
+
+def test_who_was_interrupted_before_his_answer_came_does_not_keep_the_next_from_it() -> None:
+    calls = _in_line(4)
+    calls[0].leave()
+    calls[1].leave()
+    calls[0].wake()
+    assert _awake(calls)[2:] == [True, False]
+
+
+def test_who_was_interrupted_when_his_answer_had_come_wakes_the_next() -> None:
+    calls = _in_line(3)
+    calls[0].wake()
+    calls[0].leave()
+    assert _awake(calls)[1:] == [True, False]
+
+
+def test_that_the_last_one_was_interrupted_is_no_harm() -> None:
+    (last,) = _in_line(1)
+    last.leave()
+    last.wake()
+    assert _awake([last]) == [False]
 
 
 def test_the_end_of_the_worker_is_told_to_all_who_wait_and_to_later_ones(worker: _Worker, pipeline: Pipeline) -> None:
@@ -228,8 +259,8 @@ def test_nobody_waits_for_a_leader_who_was_interrupted_in_line(
 
 def _stand_in_line_and_leave(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     class _Interrupted:
-        def acquire(self, timeout: float = -1) -> bool:
-            if timeout > 0:
+        def acquire(self, *, blocking: bool = True, timeout: float = -1) -> bool:
+            if blocking and timeout > 0:
                 raise KeyboardInterrupt
             return True
 

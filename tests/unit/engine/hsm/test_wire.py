@@ -5,56 +5,41 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from typing import TYPE_CHECKING, Any, TypeAlias
+import time
+from typing import TYPE_CHECKING
 
 import pytest
 
-from kmsplan.engine.hsm.wire import Wire
+from kmsplan.engine.hsm.wire import Lookout, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 Pair = tuple[socket.socket, socket.socket]
 _NEVER = 0.0
 _LONG = 30.0
-_SEEN = b""
-_WAITED = b"waited"
+_SHORT = 0.00001
+_NEVER_COMES = 1_000_000_000
+_SEEN = "seen"
 
 
 def _alone() -> bool:
     return True
 
 
-class _Lane:
-    """A socket on which something is seen once it was looked at so many times; and whoever waits gets something."""
+class _Comer:
+    """Comes when it was looked out for so many times."""
 
     def __init__(self, empty: int) -> None:
         self.empty = empty
         self.looks = 0
 
-    def fileno(self) -> int:
-        return -1
-
-    def recv(self, limit: int) -> bytes:
-        return _WAITED[:limit]
-
-    def look(self, *_: object) -> int:
+    def take(self) -> str:
         self.looks += 1
-        return -1 if self.looks <= self.empty else len(_SEEN)
+        return _SEEN if self.looks > self.empty else ""
 
-
-Make: TypeAlias = "Callable[..., tuple[_Lane, Wire]]"
-
-
-@pytest.fixture
-def make() -> Make:
-    def made(empty: int, seconds: float, alone: Callable[[], bool] = _alone) -> tuple[_Lane, Wire]:
-        lane: Any = _Lane(empty)
-        one = Wire(lane, alone, seconds)
-        one._receive = lane.look
-        return lane, one
-
-    return made
+    def again(self, empty: int) -> None:
+        self.looks, self.empty = 0, empty
 
 
 @pytest.fixture
@@ -66,9 +51,8 @@ def pair() -> Iterator[Pair]:
 
 @pytest.mark.parametrize("seconds", [_NEVER, _LONG])
 @pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("polite", [False, True])
-def test_what_comes_is_received_awake_or_asleep(pair: Pair, seconds: float, *, late: bool, polite: bool) -> None:
-    one = Wire(pair[0], _alone, seconds, polite=polite)
+def test_what_comes_is_received_awake_or_asleep(pair: Pair, seconds: float, *, late: bool) -> None:
+    one = Wire(pair[0], _alone, seconds)
     for number in range(20):
         sent = str(number).encode()
         timer = threading.Timer(0.005 * late, pair[1].sendall, (sent,))
@@ -84,8 +68,9 @@ def test_the_end_is_received_too(pair: Pair, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("seconds", [_NEVER, 0.001])
-def test_a_closed_socket_is_an_error_and_no_other_files_content(pair: Pair, seconds: float) -> None:
-    one = Wire(pair[0], _alone, seconds)
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_closed_socket_is_an_error_and_no_other_files_content(pair: Pair, seconds: float, *, alone: bool) -> None:
+    one = Wire(pair[0], lambda: alone, seconds)
     pair[0].close()
     with pytest.raises(OSError, match="Bad file descriptor"):
         one.recv(100)
@@ -93,9 +78,10 @@ def test_a_closed_socket_is_an_error_and_no_other_files_content(pair: Pair, seco
         one.sendall(b"content")
 
 
-def test_what_the_socket_does_not_hold_is_sent_as_soon_as_there_is_room(pair: Pair) -> None:
+@pytest.mark.parametrize("alone", [False, True])
+def test_what_the_socket_does_not_hold_is_sent_as_soon_as_there_is_room(pair: Pair, *, alone: bool) -> None:
     content = bytes(range(256)) * 10_000
-    sender = threading.Thread(target=Wire(pair[0], _alone).sendall, args=(content,))
+    sender = threading.Thread(target=Wire(pair[0], lambda: alone).sendall, args=(content,))
     sender.start()
     received, one = b"", Wire(pair[1], _alone)
     while len(received) < len(content):
@@ -104,10 +90,18 @@ def test_what_the_socket_does_not_hold_is_sent_as_soon_as_there_is_room(pair: Pa
     assert received == content
 
 
-def test_sending_to_a_peer_that_has_gone_is_an_error(pair: Pair) -> None:
+@pytest.mark.parametrize("alone", [False, True])
+def test_sending_to_a_peer_that_has_gone_is_an_error(pair: Pair, *, alone: bool) -> None:
     pair[1].close()
     with pytest.raises(BrokenPipeError):
-        Wire(pair[0], _alone).sendall(b"content")
+        Wire(pair[0], lambda: alone).sendall(b"content")
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_no_more_is_received_than_was_asked_for(pair: Pair, *, alone: bool) -> None:
+    one = Wire(pair[0], lambda: alone, _LONG)
+    pair[1].sendall(b"content")
+    assert [one.recv(3), one.recv(100)] == [b"con", b"tent"]
 
 
 def test_the_kernels_timeout_is_kept(pair: Pair) -> None:
@@ -116,51 +110,53 @@ def test_the_kernels_timeout_is_kept(pair: Pair) -> None:
         Wire(pair[0], _alone, _NEVER).recv(100)
 
 
-def test_who_looks_out_in_vain_does_so_less_and_less_often(make: Make) -> None:
-    lane, one = make(1_000_000, _NEVER)
+def test_nobody_looks_out_in_the_way_of_others(pair: Pair) -> None:
+    one = Wire(pair[0], lambda: False, _LONG)
+    threading.Timer(0.005, pair[1].sendall, (b"late",)).start()
+    began = time.thread_time()
+    assert one.recv(100) == b"late"
+    assert time.thread_time() - began < 0.004
+
+
+@pytest.mark.parametrize(("most", "pause"), [(10, 1024), (3, 8)])
+def test_who_looks_out_in_vain_does_so_less_and_less_often(most: int, pause: int) -> None:
+    comer, lookout = _Comer(_NEVER_COMES), Lookout(_SHORT, most)
     looked = []
     for number in range(10_000):
-        before = lane.looks
-        assert one.recv(100) == _WAITED
-        if lane.looks > before:
+        before = comer.looks
+        assert lookout.watch(comer.take, _alone) is None
+        if comer.looks > before:
             looked.append(number)
-    assert looked[:5] == [0, 2, 6, 14, 30]
-    assert looked[-1] - looked[-2] == looked[-2] - looked[-3] == 1024
+    assert looked[:3] == [0, 2, 6]
+    assert looked[-1] - looked[-2] == looked[-2] - looked[-3] == pause
 
 
-def test_who_sees_it_come_looks_out_again_the_next_time(make: Make) -> None:
-    lane, one = make(3, _LONG)
-    assert [one.recv(100) for _ in range(5)] == [_SEEN] * 5
-    assert lane.looks == 8
-    assert one.seen == 1, "what was there already was not waited for"
+def test_who_sees_it_come_looks_out_again_the_next_time() -> None:
+    comer, lookout = _Comer(3), Lookout(_LONG)
+    assert [lookout.watch(comer.take, _alone) for _ in range(5)] == [_SEEN] * 5
+    assert comer.looks == 8
 
 
-def test_nobody_looks_out_in_the_way_of_others(make: Make) -> None:
-    lane, one = make(1_000_000, _LONG, lambda: False)
-    assert one.recv(100) == _WAITED
-    assert lane.looks == 0
-
-
-def test_who_looks_out_gives_way_to_others_who_come(make: Make) -> None:
+def test_who_looks_out_gives_way_to_others_who_come() -> None:
     came = iter([True, True, True, False])
-    lane, one = make(1_000_000, _LONG, lambda: next(came))
-    assert one.recv(100) == _WAITED
-    assert lane.looks == 3
+    comer = _Comer(_NEVER_COMES)
+    assert Lookout(_LONG).watch(comer.take, lambda: next(came)) is None
+    assert comer.looks == 3
 
 
 @pytest.mark.parametrize(("successes", "rest"), [(63, 16), (64, 8), (128, 4)])
-def test_many_successes_make_up_for_a_vain_look(make: Make, successes: int, rest: int) -> None:
-    lane, one = make(1_000_000, _NEVER)
+def test_many_successes_make_up_for_a_vain_look(successes: int, rest: int) -> None:
+    comer, lookout = _Comer(_NEVER_COMES), Lookout(_SHORT)
     for _ in range(7):
-        one.recv(100)
-    one._seconds = _LONG
-    while one.seen < successes:
-        lane.looks, lane.empty = 0, 1
-        one.recv(100)
-    one._seconds, lane.looks, lane.empty = _NEVER, 0, 1_000_000
-    one.recv(100)
-    rests = 0
-    while lane.looks < 2:
+        lookout.watch(comer.take, _alone)
+    comer.again(0)
+    seen = 0
+    while seen < successes:
+        seen += lookout.watch(comer.take, _alone) == _SEEN
+    comer.again(_NEVER_COMES)
+    lookout.watch(comer.take, _alone)
+    looks, rests = comer.looks, 0
+    while comer.looks == looks:
         rests += 1
-        one.recv(100)
+        lookout.watch(comer.take, _alone)
     assert rests == rest

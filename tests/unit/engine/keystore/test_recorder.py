@@ -63,7 +63,7 @@ class _Desk:
 
     def carry_out(self, *works: Callable[[Transaction], Any]) -> list[Ticket[Any]]:
         """Carry out; return the jobs, of which those that need a transaction are not done."""
-        jobs = [Ticket(work, touches=False) for work in works]
+        jobs = [Ticket(work, touches=False, records=True) for work in works]
         done, left = self.recorder.carry_out(jobs)
         assert sorted(map(id, done + left)) == sorted(map(id, jobs))
         for job in done:
@@ -112,6 +112,17 @@ def test_what_writes_is_left_to_a_transaction_and_leaves_nothing(desk: _Desk) ->
     wait_until(lambda: desk.folded == [b"one", b"two"])
     with closing(sqlite3.connect(desk.path)) as db:
         assert db.execute("SELECT a FROM t").fetchall() == []
+
+
+def test_what_is_known_to_write_is_not_tried(desk: _Desk) -> None:
+    tried: list[str] = []
+    jobs = [
+        Ticket(lambda _: tried.append("records"), touches=False, records=True),
+        Ticket(lambda _: tried.append("writes"), touches=False),
+    ]
+    assert desk.recorder.carry_out(jobs) == (jobs[:1], jobs[1:])
+    assert desk.recorder.carry_out(jobs[1:]) == ([], jobs[1:])
+    assert tried == ["records"]
 
 
 def test_what_wants_something_done_after_a_commit_is_left_too(desk: _Desk) -> None:
