@@ -81,7 +81,7 @@ def take_stock(witnesses: Mapping[str, bytes], *, tokens: bool) -> Holdings:
         witnesses: what keys have encrypted, by their addresses.
         tokens: whether there is a token.
     """
-    recorded, engine = _recorded(), _engine()
+    recorded, engine = _recorded(), open_engine()
     try:
         engine.tick()
         found = _held(engine, recorded, witnesses)
@@ -96,7 +96,8 @@ def _recorded() -> Recorded:
     return session.store(session.configuration(Variables())).load()
 
 
-def _engine() -> Engine:
+def open_engine() -> Engine:
+    """Open the engine of the folder that this process is in, for writing."""
     session = _session(Path(HOME) if Path(HOME).exists() else Path())
     return kms.open_engine(session, session.configuration(Variables()), read_only=False)
 
@@ -158,7 +159,7 @@ def encrypt_witnesses() -> dict[str, bytes]:
     records = _recorded().records
     if not records:
         return {}
-    engine = _engine()
+    engine = open_engine()
     try:
         keys = {row["key_id"] for row in engine.describe().keys if row["usage"] == "ENCRYPT/DECRYPT"}
         return {

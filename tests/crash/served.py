@@ -36,12 +36,16 @@ class Served(Site):
 
     alone = True
     elsewhere: tuple[str, ...] = (HOME,)
+    workers = 1
 
     def __init__(self) -> None:
-        self._key: dict[str, str] = {}
-        self._server = 0
+        self.key: dict[str, str] = {}
+        self.server = 0
         """Its process, and that of all that it forks."""
-        self._endpoint = ""
+        self.endpoint = ""
+
+    def adapt(self) -> None:
+        """Change what the server is like, in its process."""
 
     def found(self, root: Path) -> None:
         """Make an engine with an access key, and serve it."""
@@ -50,7 +54,7 @@ class Served(Site):
         project = Project(home)
         project.write("kmsplan: 1\n")
         project.run("engine", "init")
-        self._key = project.run("engine", "access-key", "create", "--role", "administrator", "--json").json()
+        self.key = project.run("engine", "access-key", "create", "--role", "administrator", "--json").json()
         self.revive(root)
 
     def copy(self, prepared: Path, root: Path) -> None:
@@ -62,7 +66,7 @@ class Served(Site):
     def written(self, root: Path, text: str) -> str:
         """Return a configuration that names the server."""
         del root
-        return text.replace("ENDPOINT", self._endpoint)
+        return text.replace("ENDPOINT", self.endpoint)
 
     def remove(self, root: Path) -> None:
         """End the server."""
@@ -76,21 +80,21 @@ class Served(Site):
         """Return the credentials, where the SDK looks first."""
         del root
         return {
-            "ALIBABA_CLOUD_ACCESS_KEY_ID": self._key["access_key_id"],
-            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": self._key["access_key_secret"],
+            "ALIBABA_CLOUD_ACCESS_KEY_ID": self.key["access_key_id"],
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": self.key["access_key_secret"],
             "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true",
         }
 
     def kill(self, root: Path) -> None:
         """Kill the server and its worker."""
         del root
-        if self._server:
+        if self.server:
             with suppress(ProcessLookupError):
-                os.killpg(self._server, signal.SIGKILL)
-            wait_until_gone(self._server)
+                os.killpg(self.server, signal.SIGKILL)
+            wait_until_gone(self.server)
             with suppress(ChildProcessError):  # a process that this one was forked from started it
-                os.waitpid(self._server, 0)
-            self._server = 0
+                os.waitpid(self.server, 0)
+            self.server = 0
 
     def revive(self, root: Path) -> None:
         """Serve, at the same address as before."""
@@ -100,11 +104,27 @@ class Served(Site):
             if _IN_USE not in line:
                 break
             # What was killed may hold the address for a moment, and a new one may be somebody's.
-            endpoint = self._endpoint or f"127.0.0.1:{random.choice(_PORTS)}"  # noqa: S311 - no secret
-            self._server, line = _started(place, endpoint)
+            endpoint = self.endpoint or f"127.0.0.1:{random.choice(_PORTS)}"  # noqa: S311 - no secret
+            self.server, line = self._started(place, endpoint)
             time.sleep(_REST if _IN_USE in line else 0)
         assert "listening on" in line, line
-        self._endpoint = line.split("//")[1].strip()
+        self.endpoint = line.split("//")[1].strip()
+
+    def _started(self, place: Place, endpoint: str) -> tuple[int, str]:
+        """Serve the engine of a folder; return the process and what it says first."""
+
+        def serve() -> None:
+            os.setsid()
+            die_with_parent()
+            place.enter()
+            self.adapt()
+            command(["engine", "serve", "--listen", endpoint, "--workers", str(self.workers), "--log", "off"])
+
+        reading, writing = os.pipe()
+        with open(reading, encoding="utf-8") as said:  # noqa: PTH123 - a descriptor
+            server = forked(serve, {0: None, 1: writing, 2: writing})
+            os.close(writing)
+            return server, said.readline()
 
 
 class Serving(Served):
@@ -120,7 +140,7 @@ class Serving(Served):
 
     def program(self, place: Place, arguments: Sequence[str]) -> Callable[[], int]:
         """Serve, and run the command."""
-        run = place.program(*arguments)
+        run = self.command(place, arguments)
 
         def both() -> int:
             self.revive(place.root)
@@ -131,23 +151,11 @@ class Serving(Served):
 
         return both
 
+    def command(self, place: Place, arguments: Sequence[str]) -> Callable[[], int]:
+        """Return what is run beside the server."""
+        return place.program(*arguments)
+
     def settle(self, root: Path) -> None:
         """Serve again."""
         self.kill(root)
         self.revive(root)
-
-
-def _started(place: Place, endpoint: str) -> tuple[int, str]:
-    """Serve the engine of a folder; return the process and what it says first."""
-
-    def serve() -> None:
-        os.setsid()
-        die_with_parent()
-        place.enter()
-        command(["engine", "serve", "--listen", endpoint, "--workers", "1", "--log", "off"])
-
-    reading, writing = os.pipe()
-    with open(reading, encoding="utf-8") as said:  # noqa: PTH123 - a descriptor
-        server = forked(serve, {0: None, 1: writing, 2: writing})
-        os.close(writing)
-        return server, said.readline()

@@ -71,6 +71,11 @@ class Site:
         """Return `kmsplan ARGUMENTS` as it is traced."""
         return place.program(*arguments)
 
+    def wrongs(self, root: Path) -> tuple[list[str], list[str], list[str]]:
+        """Return what else was lost, what is there too often, and what differs; called in the folder."""
+        del root
+        return [], [], []
+
     def settle(self, root: Path) -> None:
         """Make what a folder needs after its traced program."""
 

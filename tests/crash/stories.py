@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from tests.crash.answering import Answering
 from tests.crash.scenario import Scenario, Step
 from tests.crash.served import Served, Serving
 from tests.crash.site import Database, Token
@@ -61,6 +62,13 @@ keys:
 _IN_DATABASE: Final = "engine: {embedded: {postgres: {env: KEYSTORE}}}\n"
 _SHARED: Final = "state: {postgres: {url: {env: KEYSTORE}, name: team, lease: 3s}}\n"
 _SERVED: Final = 'engine: {alibaba: {region: local, endpoint: "ENDPOINT", protocol: http}}\n'
+_USED: Final = f"""\
+{_SERVED}{_CORE}\
+keys:
+  data: {{instance: core, aliases: [data]}}
+  other: {{instance: core, aliases: [other]}}
+  pair: {{instance: core, spec: EC_P256, aliases: [pair]}}
+"""
 _OPEN: Final = "deletion_protection: false"
 _LEFT: Final = f"""\
 {_VAULT}\
@@ -148,4 +156,5 @@ SCENARIOS: Final = (
         after=Step(text=_SERVED + _SECOND, options=_DELETES),
         site=Serving(),
     ),
+    Scenario(name="answering", before=(Step(text=_USED),), after=Step(text=_USED), site=Answering()),
 )

@@ -106,9 +106,14 @@ class Sweep:
         assert traced.status == 0, place.said()
         self.points = traced.points
         self._wanted, self._plan = self._stock(place), place.run(*PLAN).code
+        wrongs = self._wrongs(place)
+        assert not any(wrongs), wrongs
 
     def _stock(self, place: Place) -> Holdings:
         return place.ask(lambda: take_stock(self._witnesses, tokens=self.scenario.site.tokens))
+
+    def _wrongs(self, place: Place) -> tuple[list[str], list[str], list[str]]:
+        return place.ask(lambda: self.scenario.site.wrongs(place.root))
 
     def trials(self, most: int | None) -> list[Trial]:
         """Return every fault at every point; or so many of these, evenly over the points, one fault each."""
@@ -156,11 +161,11 @@ class Sweep:
         if plan.code != self._plan:
             stuck.append(f"the plan after it ended with {plan.code}: {plan.text}")
         try:
-            held = self._stock(place)
+            held, wrongs = self._stock(place), self._wrongs(place)
         except RuntimeError as error:
             return replace(tried, stuck=(*stuck, str(error)))
         assert self._wanted is not None
-        lost, doubled, differs = compare(self._wanted, held)
+        lost, doubled, differs = (a + b for a, b in zip(compare(self._wanted, held), wrongs, strict=True))
         return replace(
             tried,
             lost=tuple(lost),

@@ -69,6 +69,13 @@ def test_a_served_engine_that_dies_over_a_change_or_fails_to_write_it_is_asked_a
     assert wrong == [0, 0, 0, 0]
 
 
+def test_what_a_served_engine_has_answered_is_in_its_trail_once_whatever_befalls_its_spool() -> None:
+    trials = ("--trial", "87:POWER", "--trial", "136:TORN", "--trial", "220:EIO")
+    tried, recovered, *wrong = _sums(_sweep("--only", "answering", *trials))
+    assert tried == recovered == 3
+    assert wrong == [0, 0, 0, 0]
+
+
 def test_what_a_power_cut_leaves_is_mended_by_the_next_run() -> None:
     trials = [f"--trial={number}:{fault}" for number in (90, 200) for fault in ("POWER", "HOLLOW")]
     tried, recovered, *wrong = _sums(_sweep("--only", "change", *trials))

@@ -104,6 +104,8 @@ class Point:
     """The file, relative to the folder; or what a message goes to."""
     main: bool
     """Whether the program itself does it, or a worker: what it started, be it of a token or of a served engine."""
+    near: bool = True
+    """Whether a power cut on the program's machine is one of the worker's, too."""
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -117,8 +119,10 @@ class Point:
             faults = (*faults, Fault.SERVER)
         if self.main:
             return faults
-        # A token keeps what it has, and kmsplan does nothing meanwhile that its own points would not show.
-        return (*(fault for fault in faults if fault not in POWER_CUTS), Fault.WORKER)
+        if not self.near:
+            # A token keeps what it has, and kmsplan does nothing meanwhile that its own points would not show.
+            faults = tuple(fault for fault in faults if fault not in POWER_CUTS)
+        return (*faults, Fault.WORKER)
 
     @property
     def label(self) -> str:
@@ -158,7 +162,8 @@ class Tracer:
     _traced: Traced = field(default_factory=Traced)
     _main: int = 0
     _known: set[int] = field(default_factory=set)
-    _tearing: set[int] = field(default_factory=set)
+    _tearing: dict[int, int] = field(default_factory=dict)
+    """Thread that writes a part -> process to kill when it has."""
     _processes: dict[int, int] = field(default_factory=dict)
     """Thread -> its process."""
     _channels: dict[str, str] = field(default_factory=dict)
@@ -209,7 +214,7 @@ class Tracer:
             self._at_call(thread)
         elif sent == ptrace.SYSCALL_STOP:
             if thread in self._tearing:
-                _kill(self._main)
+                _kill(self._tearing[thread])
             ptrace.go_on(thread)
         elif event or (sent == signal.SIGSTOP and thread not in self._known):
             self._known.add(thread)
@@ -246,7 +251,7 @@ class Tracer:
             _kill(self._process(call.thread))
         elif self.fault is Fault.TORN:
             call.shorten(call.arguments[2] // 2)
-            self._tearing.add(call.thread)
+            self._tearing[call.thread] = self._process(call.thread) if point.near else self._main
             return True
         elif self.fault is Fault.SERVER and self.kill_server is not None:
             self.kill_server()
@@ -267,7 +272,8 @@ class Tracer:
         if where is None:
             return None
         number = len(self._traced.points) + 1
-        return Point(number, kind, name, where, main=self._process(call.thread) == self._main)
+        main = self._process(call.thread) == self._main
+        return Point(number, kind, name, where, main, near=not self.elsewhere)
 
     def _process(self, thread: int) -> int:
         if thread not in self._processes:

@@ -44,6 +44,7 @@ def take(folder: Path, db: Connection) -> Spool:
     """
     place = folder / FOLDER
     add_folder(place)
+    flush_folder(folder)  # whoever made it may have been killed before the flush
     for number in range(MOST):
         path = place / f"{number:02}"
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
