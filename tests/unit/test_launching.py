@@ -60,6 +60,7 @@ def test_what_an_interpreter_reads_as_it_starts_is_read(tmp_path: Path) -> None:
 
 
 def test_a_command_that_takes_too_long_is_killed(tmp_path: Path) -> None:
-    started(tmp_path, "engine", "init")
+    (tmp_path / "kmsplan.yaml").write_text("kmsplan: 1\n")
+    assert started(tmp_path, "engine", "init").returncode == 0
     with pytest.raises(subprocess.TimeoutExpired):
         launch([KMSPLAN, "engine", "serve", "--listen", "127.0.0.1:0"], tmp_path, BASE, "", timeout=1)
