@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kmsplan.engine.keystore.line import Line
+from tests.running import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,9 +58,7 @@ def test_who_was_served_does_not_come_in_again_before_who_waits(tmp_path: Path) 
     thread = threading.Thread(target=wait)
     with greedy.alone():
         thread.start()
-        deadline = time.monotonic() + 5
-        while _free(tmp_path / "writer.door") and time.monotonic() < deadline:
-            time.sleep(0.001)
+        wait_until(lambda: not _free(tmp_path / "writer.door"))
     with greedy.alone():
         order.append("greedy")
     thread.join()
@@ -122,9 +121,7 @@ def test_who_wants_to_be_alone_is_let_in_before_those_who_come_later(tmp_path: P
     thread = threading.Thread(target=wait)
     with one.together():
         thread.start()
-        deadline = time.monotonic() + 5
-        while _free(tmp_path / "gate.door") and time.monotonic() < deadline:
-            time.sleep(0.001)
+        wait_until(lambda: not _free(tmp_path / "gate.door"))
         with pytest.raises(BlockingIOError), other.together():
             pytest.fail("it slipped in")
         assert not was_alone.is_set()
