@@ -73,16 +73,17 @@ class PostgresServer:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         settings = [part for setting in (*_SETTINGS, f"port={self.port}") for part in ("-c", setting)]
-        with (self.folder.parent / "log").open("ab") as log:
-            command = self._command("postgres", "-D", str(self.folder), *settings)
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
+        command = self._command("postgres", "-D", str(self.folder), *settings)
         deadline = time.monotonic() + _START_SECONDS
         while True:
+            # After a crash its port or memory may be in use for a moment: then it ends, and is started again.
+            if self.process is None or self.process.poll() is not None:
+                with (self.folder.parent / "log").open("ab") as log:
+                    self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
             try:
                 self.connect().close()
             except psycopg.OperationalError:
-                assert self.process.poll() is None, (self.folder.parent / "log").read_text()
-                assert time.monotonic() < deadline, "PostgreSQL does not start"
+                assert time.monotonic() < deadline, (self.folder.parent / "log").read_text()
                 time.sleep(0.02)
             else:
                 return
