@@ -126,8 +126,9 @@ def read(descriptor: int, name: str, owner: bytes, since: Position | None) -> tu
     magic, whose, fill = _START.unpack(head)
     if magic != _MAGIC:
         raise KeystoreCorruptError(
-            f"{name} is no spool of this kmsplan: audit entries that wait in it cannot be read. Keep the file as "
-            "evidence in another place, and find out who has written to it; the engine makes a new one"
+            f"{name} is no spool of this kmsplan: audit entries that wait in it cannot be read. Stop the engine, "
+            "move the file to another place as evidence, and find out who has written to it. The next start makes a "
+            "new one"
         )
     if whose != owner:
         return [], since
