@@ -54,4 +54,5 @@ def prepare(
         metrics=Metrics((NO_ACTION, *sorted(ROWS)), CODES, workers),
         limits=limits or Limits(),
         style=Style(style),
+        workers=workers,
     )

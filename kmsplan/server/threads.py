@@ -56,13 +56,14 @@ class Pool:
         returns: the way back.
         threads: how many.
         waiting: how many pieces of work may wait for one.
+        begin: called in each thread first.
     """
 
-    def __init__(self, returns: Returns, threads: int, waiting: int) -> None:
+    def __init__(self, returns: Returns, threads: int, waiting: int, begin: Callable[[], None] | None = None) -> None:
         self._returns = returns
         self._limit = threads + waiting
         self._taken = 0
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="kmsplan request")
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="kmsplan request", initializer=begin)
 
     def take(self, work: Callable[[], Any], done: Callable[[Any, BaseException | None], None]) -> bool:
         """Have work done in a thread, and `done` called on the loop with its result or error; False if it is full."""

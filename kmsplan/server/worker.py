@@ -19,6 +19,7 @@ from kmsplan.server.health import Health
 from kmsplan.server.listener import Door
 from kmsplan.server.log import Log
 from kmsplan.server.nonce import Nonces
+from kmsplan.server.processor import Processors
 from kmsplan.server.site import House, Site
 from kmsplan.server.threads import Pool, Returns
 
@@ -54,6 +55,7 @@ class Serving:
     metrics: Metrics
     limits: Limits
     style: Style
+    workers: int
 
 
 def run(serving: Serving, number: int, *, ready: int, alive: int) -> None:
@@ -80,26 +82,28 @@ def run(serving: Serving, number: int, *, ready: int, alive: int) -> None:
         gc.collect()
         gc.freeze()
         log = Log(serving.style, _STDERR, time.time)
-        uvloop.run(_serve(serving, engine, log, ready=ready, alive=alive))
+        uvloop.run(_serve(serving, engine, log, number, ready=ready, alive=alive))
         log.close()
     finally:
         engine.close()
 
 
-async def _serve(serving: Serving, engine: Engine, log: Log, *, ready: int, alive: int) -> None:
+async def _serve(serving: Serving, engine: Engine, log: Log, number: int, *, ready: int, alive: int) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
     loop.add_reader(alive, stop.set)
     loop.set_exception_handler(lambda _, context: _log_failure(log, context))
     returns = Returns(loop)
     engine.attend(loop.call_soon, time.monotonic)
     limits = serving.limits
-    pool = Pool(returns, limits.threads, limits.waiting)
+    processors = Processors(serving.workers)
+    pool = Pool(returns, limits.threads, limits.waiting, processors.roam)
     nonces = Nonces(serving.nonces)
     house = House(limits, serving.metrics, log, clock=time.time, time=time.monotonic)
     doors = _doors(serving, engine, house, nonces, returns, pool)
     schedule = _Schedule(engine, log)
+    processors.keep(number)  # last: the threads that there are go where they like
     os.write(ready, b"1")
     os.close(ready)
     sweeping = loop.create_task(_sweep(house))

@@ -46,7 +46,13 @@ class Served:
     """`kmsplan engine serve` over an engine with alias/aes and `SIGNERS` keys to sign with."""
 
     def __init__(
-        self, program: str, folder: Path, environ: Mapping[str, str], workers: int, more_keys: int = 0
+        self,
+        program: str,
+        folder: Path,
+        environ: Mapping[str, str],
+        workers: int,
+        more_keys: int = 0,
+        options: Sequence[str] = (),
     ) -> None:
         self._folder = folder
         self._environ = dict(environ)
@@ -61,7 +67,18 @@ class Served:
         _fill(folder / "engine", self.identities["instance.store"], more_keys)
         begun = time.monotonic()
         self._process = subprocess.Popen(
-            [program, "-C", str(folder), "engine", "serve", "--listen", "127.0.0.1:0", "--workers", str(workers)],
+            [
+                program,
+                "-C",
+                str(folder),
+                "engine",
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--workers",
+                str(workers),
+                *options,
+            ],
             stdout=subprocess.PIPE,
             stderr=(folder / "serve.log").open("wb"),
             env=self._environ,
