@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from kmsplan.cli.meter import Meter
     from kmsplan.cli.options import Variables
     from kmsplan.cli.terminal import Terminal
     from kmsplan.config.configuration import Configuration
+    from kmsplan.config.diagnostic import Diagnostic
     from kmsplan.config.expand import Expanded
     from kmsplan.config.objects import Objects
     from kmsplan.report.form import Subject
@@ -51,6 +52,8 @@ class Session:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     began: float = field(default_factory=time.monotonic)
     """On the monotonic clock, for --verbose."""
+    told: set[str] = field(default_factory=set)
+    """Warnings of secrets' files: a command may read its configuration more than once, or another as well."""
 
     def say(self, text: str) -> None:
         """Print a line of the answer."""
@@ -159,14 +162,20 @@ class Session:
             file.write(content)
 
     def configuration(
-        self, variables: Variables, *, to_apply: bool = False, texts: Mapping[str, str] | None = None
+        self,
+        variables: Variables,
+        *,
+        to_apply: bool = False,
+        texts: Mapping[str, str] | None = None,
+        warned: bool = True,
     ) -> Configuration:
-        """Read and check the configuration folder.
+        """Read and check the configuration folder, and warn of files with secrets in them that others can read.
 
         Args:
             variables: from the command line.
             to_apply: whether what it declares is to be brought about, so that dates in it may not have passed.
             texts: by file name: what a file is taken to hold, to try an edit before it is made.
+            warned: False where the command itself reports all of the configuration's warnings.
 
         Raises:
             ConfigurationError: with every problem in it.
@@ -186,7 +195,19 @@ class Session:
                 texts=texts or {},
             )
         self.trace(f"configuration: {len(configuration.desired)} declared, warnings: {len(configuration.warnings)}")
+        if warned and configuration.warnings:
+            self._warn_of_exposed(configuration.warnings)
         return configuration
+
+    def _warn_of_exposed(self, warnings: Iterable[Diagnostic]) -> None:
+        from kmsplan.config.exposed import CODE  # noqa: PLC0415 - rarely wanted
+        from kmsplan.report.diagnostics_text import diagnostic_line  # noqa: PLC0415
+        from kmsplan.report.style import Style  # noqa: PLC0415
+
+        for one in warnings:
+            if one.code == CODE and one.detail not in self.told:
+                self.told.add(one.detail)
+                self.note(diagnostic_line(one, Style(color=self.terminal.error_color)))
 
     def _trace_files(self) -> None:
         if self.terminal.verbose:

@@ -91,5 +91,6 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "K606": "Secret command failed",
         "K607": "Key material unfit",
         "K608": "Not a key for the state",
+        "K609": "Secret file open to others",
     }
 )

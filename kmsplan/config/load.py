@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from kmsplan.config.diagnostic import ConfigurationError
 from kmsplan.config.document import parse
 from kmsplan.config.encryption import check_stores, encryption
 from kmsplan.config.expand import Expanded, expand
+from kmsplan.config.exposed import exposed
 from kmsplan.config.external import check_external
 from kmsplan.config.folder import configuration_files, read
 from kmsplan.config.hsmobjects import check_hsm_objects
@@ -29,7 +30,7 @@ from kmsplan.config.importing import check_materials
 from kmsplan.config.objects import Objects, build
 from kmsplan.config.place import Source
 from kmsplan.config.policy import read_policy
-from kmsplan.config.problems import Gap, Problems
+from kmsplan.config.problems import Gap, Problems, in_order
 from kmsplan.config.rules import check_rules
 from kmsplan.config.section import Sections, check_version, collect
 from kmsplan.config.settings import effective, engine_settings, materials, pins, proxies, shared, state_path
@@ -201,7 +202,7 @@ def _configuration(
         address: Declared(address=address, attributes=found.attributes, span=found.entry.node.key_place.span)
         for address, found in sorted(objects.found.items())
     }
-    return Configuration(
+    found = Configuration(
         root=root,
         engine=engine_settings(expanded, root),
         state_path=state_path(expanded, root),
@@ -220,8 +221,8 @@ def _configuration(
         shared=shared(expanded, root),
         encryption=encryption(expanded, root),
         waivers=guarding.waivers,
-        warnings=problems.diagnostics(),
     )
+    return replace(found, warnings=in_order((*problems.diagnostics(), *exposed(found))))
 
 
 def _digest(

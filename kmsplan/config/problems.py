@@ -94,7 +94,7 @@ class Problems:
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Return all that is known to be wrong, sorted by file, line, column and code."""
         known = (found for found in self._found.values() if found.until is None or self._gap < found.until)
-        return tuple(sorted(map(_told, known), key=_order))
+        return in_order(map(_told, known))
 
 
 def _told(found: _Found) -> Diagnostic:
@@ -103,6 +103,11 @@ def _told(found: _Found) -> Diagnostic:
     objects = "object" if found.more == 1 else "objects"
     detail = f"{found.diagnostic.detail} ({found.more} more {objects} made here, too.)"
     return replace(found.diagnostic, detail=detail)
+
+
+def in_order(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Return problems sorted by file, line, column and code."""
+    return tuple(sorted(found, key=_order))
 
 
 def _order(found: Diagnostic) -> tuple[Any, ...]:

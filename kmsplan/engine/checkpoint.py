@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from kmsplan.engine.keystore.folder import DRAFT, flush_folder
+from kmsplan.engine.keystore.drafts import drafted
+from kmsplan.engine.keystore.folder import flush_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,17 +66,12 @@ def write(folder: Path, checkpoint: Checkpoint) -> None:
         OSError: it cannot be written; the older checkpoint is still there, and still true.
     """
     content = orjson.dumps({"body": checkpoint.body.decode(), "signature": checkpoint.signature.hex()})
-    draft = folder / f"{FILE}{DRAFT}{os.getpid()}"
-    try:
-        descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+    with drafted(folder / FILE) as draft:
+        with draft.open("wb") as file:
             file.write(content + b"\n")
             file.flush()
             os.fsync(file.fileno())
         draft.replace(folder / FILE)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
     flush_folder(folder)
 
 

@@ -12,7 +12,8 @@ from kmsplan.engine.dataplane.targets import Targets
 from kmsplan.engine.error import KeystoreCorruptError, KeystoreError, KeystoreReadOnlyError
 from kmsplan.engine.handles import Handles
 from kmsplan.engine.keystore import setting, trail
-from kmsplan.engine.keystore.folder import clear_drafts, make_folder
+from kmsplan.engine.keystore.drafts import clear_drafts
+from kmsplan.engine.keystore.folder import make_folder
 from kmsplan.engine.keystore.store import Keystore, database
 
 if TYPE_CHECKING:

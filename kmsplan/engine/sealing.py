@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from kmsplan.engine.error import KeystoreCorruptError, SealingError
 from kmsplan.engine.framing import framed
-from kmsplan.engine.keystore.folder import DRAFT, add_folder, flush_folder
+from kmsplan.engine.keystore.drafts import drafted
+from kmsplan.engine.keystore.folder import add_folder, flush_folder
 from kmsplan.kms.ownfile import open_to_others
 from kmsplan.kms.secret import SecretBytes
 
@@ -111,20 +112,16 @@ class FileSeal:
 
     def _make(self, entropy: Entropy) -> None:
         add_folder(self.path.parent)
-        draft = self.path.with_name(f"{self.path.name}{DRAFT}{os.getpid()}")
-        draft.unlink(missing_ok=True)
-        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(entropy(KEY_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(draft, self.path)
-            flush_folder(self.path.parent)
+            with drafted(self.path) as draft:
+                with draft.open("wb") as file:
+                    file.write(entropy(KEY_BYTES))
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.link(draft, self.path)
+                flush_folder(self.path.parent)
         except FileExistsError:
             self.key({})
-        finally:
-            draft.unlink()
 
     def key(self, parameters: dict[str, Any]) -> SecretBytes:
         """Read the file, checking who else could have."""

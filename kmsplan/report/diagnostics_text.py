@@ -22,9 +22,18 @@ def diagnostics_text(diagnostics: Iterable[Diagnostic], style: Style) -> str:
     return "\n".join([*paragraphs, *([f"{_count(diagnostics)}\n"] if len(diagnostics) > 1 else [])])
 
 
+def diagnostic_line(one: Diagnostic, style: Style) -> str:
+    """Return a problem as one line, which does not end: for a command that is about something else."""
+    place = f" {escape(one.span.filename)}:{one.span.line}:{one.span.column}:" if one.span else ""
+    return f"{_mark(one, style)}{place} {escape(one.detail)} ({one.code})"
+
+
+def _mark(one: Diagnostic, style: Style) -> str:
+    return style.error("Error:") if one.severity is Severity.ERROR else style.warning("Warning:")
+
+
 def _paragraph(one: Diagnostic, style: Style) -> Iterator[str]:
-    mark = style.error("Error:") if one.severity is Severity.ERROR else style.warning("Warning:")
-    yield f"{mark} {style.bold(escape(one.summary))} ({one.code})"
+    yield f"{_mark(one, style)} {style.bold(escape(one.summary))} ({one.code})"
     if one.span is not None:
         inside = f", in {escape(one.address)}" if one.address else ""
         yield f"  on {escape(one.span.filename)} line {one.span.line}, column {one.span.column}{inside}:"

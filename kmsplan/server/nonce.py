@@ -9,8 +9,12 @@ A region has buckets, and a nonce's hash says which. A bucket is a ring: what co
 time stamp of what was overwritten stays, and no request of that time or before is taken in that bucket any more. Under
 more load than the file was made for, clients with slow clocks are refused before anything is accepted twice.
 
-What was written just before a power cut may be lost. So a file of an earlier boot is not believed, and what was signed
-before this boot is refused.
+What was written just before a power cut may be lost, and a folder may come from another machine, whose server answered
+until a moment ago; a backup holds no nonces at all (`engine.keystore.nonce.forget_in`). So a file that is not of this
+boot is not believed, and what was signed before it was made anew is refused: nobody can have a request carried out here
+that was recorded there. Where there is no file, because the engine is new or a power cut took it, what was signed
+before this boot is refused. What remains: a client whose clock is ahead signs for a time to come, and what was recorded
+of it can be sent once more where its time stamp is later than that moment.
 
 Where nodes on other machines serve the same engine, this is the first look at a nonce, which costs next to nothing; the
 keystore has the last word (`engine.keystore.nonce`).
@@ -22,14 +26,17 @@ import fcntl
 import hashlib
 import mmap
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kmsplan.engine.keystore.nonce import forgotten, used
 
-FILE: Final = "nonces"
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 REGIONS: Final = 64
 """Processes that serve one engine at the same time, at most."""
 BUCKETS: Final = 2**15
@@ -55,14 +62,16 @@ class Nonces:
     """The file, mapped; used by one thread, and by any number of processes.
 
     Args:
-        path: made where it does not exist, or was made before the machine's last start.
+        path: made where it does not exist, and made anew where it is not of this boot.
         buckets: of a region; a file with another number is made anew.
+        clock: seconds since 1970.
 
     Raises:
         OSError: the file cannot be made, or every region has its process.
     """
 
-    def __init__(self, path: Path, *, buckets: int = BUCKETS) -> None:
+    def __init__(self, path: Path, *, buckets: int = BUCKETS, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._buckets = buckets
         self._region = buckets * _BUCKET
         self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -71,7 +80,8 @@ class Nonces:
         except OSError:
             os.close(self._descriptor)
             raise
-        self._floor = int.from_bytes(self._memory[_USED - 8 : _USED], "big")
+        self.floor = int.from_bytes(self._memory[_USED - 8 : _USED], "big")
+        """What says of itself that it was signed then or before, in seconds since 1970, is refused."""
         self._used = b""
         self._others: tuple[int, ...] = ()
         self._fence = Lock()
@@ -90,7 +100,7 @@ class Nonces:
         digest = hashlib.sha256(f"{len(access_key_id)} {access_key_id} {nonce}".encode()).digest()
         tag, stamp, memory = digest[:_TAG], time.to_bytes(4, "big"), self._memory
         place = int.from_bytes(digest[-4:], "big") % self._buckets * _BUCKET
-        if time <= self._floor:
+        if time <= self.floor:
             raise forgotten()
         start = self._own + place
         bucket = memory[start : start + _BUCKET]  # nobody else writes there
@@ -126,10 +136,12 @@ class Nonces:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         try:
             head = _MAGIC + _boot().ljust(_USED - 8 - len(_MAGIC), b"\0")
-            if os.fstat(descriptor).st_size != size or os.pread(descriptor, _USED - 8, 0) != head:
-                os.ftruncate(descriptor, 0)
+            found = os.fstat(descriptor).st_size
+            if found != size or os.pread(descriptor, _USED - 8, 0) != head:
+                floor = int(self._clock()) if found else _boot_time()
+                os.ftruncate(descriptor, 1)  # to nothing would make it a new file for whoever comes if this ends here
                 os.ftruncate(descriptor, size)
-                os.pwrite(descriptor, head + _boot_time().to_bytes(8, "big"), 0)
+                os.pwrite(descriptor, head + floor.to_bytes(8, "big"), 0)
             number = self._take_region()
             self._own = _HEAD + number * self._region
             # A full disk must say so now; a mapped page without a block would end the process when it is written.

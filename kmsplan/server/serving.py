@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from kmsplan.engine.keystore.folder import make_folder
+from kmsplan.engine.keystore.nonce import FILE
 from kmsplan.kms.error import ERRORS
 from kmsplan.server.action.table import ROWS
 from kmsplan.server.limits import Limits
 from kmsplan.server.log import Style
 from kmsplan.server.metrics import Metrics
-from kmsplan.server.nonce import FILE, Nonces
+from kmsplan.server.nonce import Nonces
 from kmsplan.server.refusal import Refusal
 from kmsplan.server.site import NO_ACTION
 from kmsplan.server.worker import Serving
@@ -44,7 +47,8 @@ def prepare(
     """
     make_folder(folder)  # the keystore may be in a database, and the machine be new to it
     nonces = folder / FILE
-    Nonces(nonces).close()
+    with closing(Nonces(nonces)) as book:
+        outwait(book.floor)
     return Serving(
         bound=bound,
         admin=admin,
@@ -56,3 +60,21 @@ def prepare(
         style=Style(style),
         workers=workers,
     )
+
+
+def outwait(
+    floor: int, *, clock: Callable[[], float] = time.time, sleep: Callable[[float], object] = time.sleep
+) -> None:
+    """Wait for the end of the second in which nonces were forgotten, because what clients sign in it is refused.
+
+    So after a restart of the machine, or a restore, a server is ready up to a second later, and refuses nobody whose
+    clock is right.
+
+    Args:
+        floor: that second, since 1970. One that is over, or from which a clock was set back since, is not waited for.
+        clock: seconds since 1970.
+        sleep: waits for as many seconds.
+    """
+    left = floor + 1 - clock()
+    if 0 < left <= 1:
+        sleep(left)

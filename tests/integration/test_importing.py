@@ -64,7 +64,12 @@ def key(name: str = "imported", instance: str = "core", material: str = "{file: 
 
 def give(project: Project, name: str = "material.bin") -> bytes:
     """Write new material into a file."""
-    material = os.urandom(32)
+    return put(project, name, os.urandom(32))
+
+
+def put(project: Project, name: str, material: bytes) -> bytes:
+    """Write material into a file that is its owner's alone."""
+    (project.root / name).touch(mode=0o600)
     (project.root / name).write_bytes(material)
     return material
 
@@ -179,7 +184,7 @@ def test_a_private_key_in_a_pem_file_signs_with_its_own_public_key(project: Proj
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    (project.root / "signer.pem").write_bytes(pem)
+    put(project, "signer.pem", pem)
     project.write(CORE + "keys:\n" + key("signer", material="{file: signer.pem}", more=", spec: EC_P256"))
     answers = [project.apply()]
     verify(project, private)
@@ -235,6 +240,30 @@ def test_a_date_that_has_passed_stops_apply_and_no_look_at_drift(project: Projec
     project.run("plan", code=1)
     project.run("apply", "--auto-approve", code=1)
     project.run("drift")
+
+
+def test_a_file_that_others_can_read_is_told_once_by_each_command_and_read_all_the_same(project: Project) -> None:
+    material = give(project)
+    (project.root / "material.bin").chmod(0o644)
+    project.write(CORE + "keys:\n" + key())
+    path = project.root / "material.bin"
+    told = (
+        f"Warning: kmsplan.yaml:4:58: The file '{path}' is open to others than its owner (mode 0644), and there is a "
+        f"secret in it. Close it: chmod 600 {path} (K609)\n"
+    )
+    assert project.run("plan").err.count(told) == 1
+    assert project.run("--quiet", "plan").err == ""
+    answers = [project.apply()]
+    assert answers[0].err.count("Warning: ") == answers[0].err.count(told) == 1
+    assert works(project)
+    validated = project.run("validate")
+    assert "Warning: Secret file open to others (K609)\n  on kmsplan.yaml line 4, column 58:\n" in validated.err
+    assert "Success!" in validated.out
+    (warning,) = project.run("validate", "--json").json()["diagnostics"]
+    assert (warning["code"], warning["severity"]) == ("K609", "warning")
+    assert find(project, material, answers, but={"material.bin"}) == []
+    path.chmod(0o600)
+    assert "Warning" not in project.run("plan").err + project.run("validate").err
 
 
 def test_a_file_of_another_size_is_found_out_at_validate_time(project: Project) -> None:
@@ -306,7 +335,7 @@ def test_hsm_keys_come_from_material_of_every_kind(token: Project) -> None:
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    (token.root / "signer.pem").write_bytes(pem)
+    put(token, "signer.pem", pem)
     token.write(
         VAULT
         + "keys:\n"

@@ -8,8 +8,7 @@ audit trail does not know. What is killed before leaves a draft beside, as well 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
-from threading import get_native_id
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from kmsplan import __version__
@@ -18,7 +17,8 @@ from kmsplan.engine.backup.checking import Report
 from kmsplan.engine.error import BackupError
 from kmsplan.engine.execution import admitted, commit
 from kmsplan.engine.keystore import schema, setting
-from kmsplan.engine.keystore.folder import DRAFT, flush_folder
+from kmsplan.engine.keystore.drafts import drafted
+from kmsplan.engine.keystore.folder import flush_folder
 from kmsplan.engine.keystore.sqlite import scratch
 from kmsplan.engine.sealing import open_root, token_of
 from kmsplan.engine.unsealing import SEAL
@@ -75,12 +75,11 @@ def _draft(path: Path) -> Iterator[Path]:
     Raises:
         BackupError: the backup is there already, or cannot be written.
     """
-    draft = path.with_name(f"{path.name}{DRAFT}{get_native_id()}")
     try:
         if path.exists() or path.is_symlink():
             raise _exists(path)
-        draft.unlink(missing_ok=True)  # of a thread that had this number and was killed
-        yield draft
+        with drafted(path) as draft:
+            yield draft
     except FileExistsError as error:
         raise _exists(path) from error
     except OSError as error:
@@ -88,9 +87,6 @@ def _draft(path: Path) -> Iterator[Path]:
             f"the backup {path} cannot be written ({error.strerror}). Check that its folder exists and may be written "
             "to, and the space on its disk, or name another place"
         ) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink()
 
 
 def _exists(path: Path) -> BackupError:
@@ -102,8 +98,7 @@ def _note(transaction: Transaction, now: str) -> None:
 
 
 def _write(core: Core, now: str, path: Path, seal: Seal, lock: Seal, told: Callable[[int], object]) -> None:
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "wb") as file, core.store.read() as db:
+    with path.open("wb") as file, core.store.read() as db:
         record = setting.load(db, SEAL) or b""
         token = token_of(record)
         root = None if token else open_root(seal, core.identity.engine_id, record)

@@ -14,7 +14,7 @@ from kmsplan.engine.audit import OK, Request, Trail
 from kmsplan.engine.backup import container, content, making
 from kmsplan.engine.caller import Caller
 from kmsplan.engine.error import EngineExistsError, KeystoreReadOnlyError
-from kmsplan.engine.keystore import setting, store
+from kmsplan.engine.keystore import nonce, setting, store
 from kmsplan.engine.keystore.folder import make_folder
 from kmsplan.engine.keystore.transaction import Transaction
 from kmsplan.engine.sealing import make_root, open_root
@@ -75,7 +75,10 @@ def restore(
             setting.store(db, setting.BACKUP, report.made.encode())
             caller, now = Caller(actor=actor), moment.text(clock())
             _go_on(db, folder, new, _request(report, seal, caller, time=now, request_id=entropy(16).hex()), entropy)
-            if place.nonces is not None:  # those of the engine that was backed up are not known here
+            # Those of the engine that was backed up are not known here.
+            if place.nonces is None:
+                nonce.forget_in(folder)
+            else:
                 place.nonces.forget(db, int(clock().timestamp()))
 
         try:

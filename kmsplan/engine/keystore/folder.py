@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-DRAFT: Final = ".new-"
-"""Stands in the name of a file that is not whole yet, before the number of the process or thread that writes it."""
-_DRAFT: Final = re.compile(rf".+{re.escape(DRAFT)}([0-9]+)(-journal)?")
 
 
 def make_folder(folder: Path) -> None:
@@ -48,21 +43,3 @@ def flush(path: Path, flags: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def clear_drafts(folder: Path) -> None:
-    """Remove the drafts of processes that were killed, or every kill in the middle of one would leave it for ever."""
-    for path in folder.iterdir():
-        draft = _DRAFT.fullmatch(path.name)
-        if draft is not None and not _is_running(int(draft[1])):
-            path.unlink(missing_ok=True)
-
-
-def _is_running(number: int) -> bool:
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

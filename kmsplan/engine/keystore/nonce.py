@@ -7,15 +7,21 @@ what the request does, so that of two copies of a request one commits, on whatev
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final, Protocol
 
+from kmsplan.engine.keystore.folder import flush_folder
 from kmsplan.kms.error import KmsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from kmsplan.engine.keystore.connection import Connection
 
+FILE: Final = "nonces"
+"""Where the processes of one machine keep theirs, in the engine's folder."""
+_UNKNOWN: Final = b"of a restored engine: not known\n"
 TAG_BYTES: Final = 16
 """As much of a nonce's hash as is kept: two that are equal are found by nobody, least of all by chance."""
 
@@ -65,6 +71,26 @@ class SharedNonces(Protocol):
         A time that the database's clock has not reached is taken for the one that it shows, so that a node whose clock
         is ahead shuts nobody out.
         """
+
+
+def forget_in(folder: Path) -> None:
+    """Leave word in a folder that the nonces of the engine which is put there are not known.
+
+    Who has recorded a request that was answered elsewhere could send it again. Whoever serves the engine first finds a
+    file that it does not believe, and refuses what was signed until then (`server.nonce`): also what was answered
+    elsewhere after the backup, or after this moment.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = folder / FILE
+    path.unlink(missing_ok=True)  # not written over: a server that still runs there has it mapped
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(_UNKNOWN)
+        file.flush()
+        os.fsync(file.fileno())
+    flush_folder(folder)
 
 
 def used() -> KmsError:

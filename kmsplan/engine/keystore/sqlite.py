@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-import threading
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from kmsplan.engine.error import EngineExistsError, EngineVersionError, KeystoreCorruptError, KeystoreError
 from kmsplan.engine.keystore import schema
 from kmsplan.engine.keystore.connection import Crowd, missing
+from kmsplan.engine.keystore.drafts import drafted
 from kmsplan.engine.keystore.fault import translate
-from kmsplan.engine.keystore.folder import DRAFT, flush, flush_folder
+from kmsplan.engine.keystore.folder import flush, flush_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,16 +62,12 @@ class SqliteDatabase:
 
     def create(self, fill: Callable[[Connection], None]) -> None:
         """Make a keystore; see `Database.create`."""
-        draft = self._path.with_name(f"{FILE}{DRAFT}{threading.get_native_id()}")
-        draft.unlink(missing_ok=True)
-        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         try:
-            _fill(draft, fill)
-            os.link(draft, self._path)  # fails where the name is taken; a rename would put the other keystore away
+            with drafted(self._path) as draft:
+                _fill(draft, fill)
+                os.link(draft, self._path)  # fails where the name is taken; a rename would put the other keystore away
         except FileExistsError as error:
             raise EngineExistsError(f"{self._folder} already holds an engine; nothing was changed") from error
-        finally:
-            draft.unlink(missing_ok=True)
         flush_folder(self._folder)
 
     def check(self, db: Connection) -> None:

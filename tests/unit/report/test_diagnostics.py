@@ -7,7 +7,7 @@ import pytest
 
 from kmsplan.config.diagnostic import Diagnostic, Severity, Span
 from kmsplan.report.diagnostics_json import diagnostics_json
-from kmsplan.report.diagnostics_text import diagnostics_text
+from kmsplan.report.diagnostics_text import diagnostic_line, diagnostics_text
 from kmsplan.report.style import Style
 
 PROBLEM = Diagnostic(
@@ -86,3 +86,10 @@ def test_no_problems_are_valid_and_warnings_alone_too() -> None:
     warned = json.loads(diagnostics_json([replace(PROBLEM, severity=Severity.WARNING, span=None, excerpt=None)]))
     assert (warned["valid"], warned["error_count"], warned["warning_count"]) == (True, 0, 1)
     assert warned["diagnostics"][0]["range"] is None
+
+
+@pytest.mark.parametrize(("span", "place"), [(PROBLEM.span, " kmsplan.yaml:12:5:"), (None, "")])
+def test_a_problem_beside_something_else_is_one_line(span: Span | None, place: str) -> None:
+    warning = replace(PROBLEM, severity=Severity.WARNING, span=span, detail="a\nb \x1b[31m")
+    assert diagnostic_line(warning, Style()) == f"Warning:{place} a\\nb \\x1b[31m (K103)"
+    assert diagnostic_line(warning, Style(color=True)).startswith("\x1b[1;33mWarning:\x1b[0m")

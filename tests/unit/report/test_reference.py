@@ -47,6 +47,7 @@ def test_every_setting_of_the_engine_and_the_state_is_on_the_page() -> None:
 
 def test_the_example_on_the_page_is_a_valid_configuration(tmp_path: Path) -> None:
     (tmp_path / "kmsplan.yaml").write_text(EXAMPLE)
+    (tmp_path / "material.bin").touch(mode=0o600)
     (tmp_path / "material.bin").write_bytes(bytes(32))
     (tmp_path / "ops.trusted.yaml").write_text(
         f"signers: {{ada: {{key: {ADA.key.public.text}}}, bob: {{key: {BOB.key.public.text}}}}}\n"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kmsplan.engine.keystore.nonce import forget_in
 from kmsplan.kms.error import KmsError
 from kmsplan.server import nonce as nonces
 from kmsplan.server.nonce import Nonces
@@ -132,11 +133,39 @@ def test_a_request_from_before_the_boot_is_refused(tmp_path: Path, monkeypatch: 
     assert code_of(book, "a", NOW + 5) == ""
     book.close()
     boot.write_text("two\n")
-    stat.write_text(f"btime {NOW + 10}\n")
-    book = Nonces(tmp_path / "nonces", buckets=4)
+    stat.write_text(f"btime {NOW - 1000}\n")
+    book = Nonces(tmp_path / "nonces", buckets=4, clock=lambda: NOW + 10.9)
     assert code_of(book, "a", NOW + 5) == "InvalidTimeStamp.Expired"
+    assert code_of(book, "b", NOW + 10) == "InvalidTimeStamp.Expired"
     assert code_of(book, "a", NOW + 11) == ""
     book.close()
+    book = Nonces(tmp_path / "nonces", buckets=4, clock=lambda: NOW + 20)
+    assert book.floor == NOW + 10, "made anew once, so that a restart refuses nobody"
+    assert code_of(book, "a", NOW + 11) == "SignatureNonceUsed"
+    book.close()
+
+
+@pytest.mark.parametrize("size", [1, 100, 4096])
+def test_a_file_that_was_made_anew_but_not_to_its_end_is_made_anew_again(tmp_path: Path, size: int) -> None:
+    (tmp_path / "nonces").write_bytes(bytes(size))
+    book = Nonces(tmp_path / "nonces", buckets=4, clock=lambda: NOW)
+    assert code_of(book, "a", NOW) == "InvalidTimeStamp.Expired"
+    assert code_of(book, "a", NOW + 1) == ""
+    book.close()
+
+
+def test_where_nonces_were_forgotten_what_was_signed_before_the_next_serving_is_refused(
+    tmp_path: Path, book: Nonces
+) -> None:
+    assert code_of(book, "n") == ""
+    forget_in(tmp_path)
+    assert (tmp_path / "nonces").stat().st_mode & 0o777 == 0o600
+    assert code_of(book, "n") == "SignatureNonceUsed", "who still runs there goes on"
+    restored = Nonces(tmp_path / "nonces", buckets=64, clock=lambda: NOW + 30)
+    assert code_of(restored, "n", NOW) == "InvalidTimeStamp.Expired"
+    assert code_of(restored, "n", NOW + 30) == "InvalidTimeStamp.Expired"
+    assert code_of(restored, "n", NOW + 31) == ""
+    restored.close()
 
 
 def test_the_file_is_private_and_does_not_grow(tmp_path: Path, book: Nonces) -> None:

@@ -118,7 +118,7 @@ def test_what_is_restored_is_for_its_owner_alone(
     assert stat.S_IMODE(elsewhere.folder.stat().st_mode) == 0o700
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in elsewhere.folder.iterdir()}
     assert set(modes.values()) == {0o600}
-    assert {"keystore.db", "root.key", "audit.checkpoint"} <= modes.keys()
+    assert {"keystore.db", "root.key", "audit.checkpoint", "nonces"} <= modes.keys()
     assert not [name for name in modes if ".new-" in name]
 
 
