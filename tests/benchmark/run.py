@@ -42,6 +42,7 @@ PARTS: Final = (
     "policy",
     "html",
     "serving",
+    "postgres",
     "hardware",
     "stored",
     "stores",
@@ -251,6 +252,14 @@ def against_openbao(root: Path, times: int) -> list[Row]:
     return [*rows, Row("served alone", alone, "-", "-", "an unloaded call under 3 ms")]
 
 
+def on_postgres(root: Path, times: int) -> list[Row]:
+    """Do the same with the keystore in PostgreSQL."""
+    from tests.benchmark.serving import compare_on_postgres  # noqa: PLC0415 - as above; makes a database server
+
+    lines = compare_on_postgres(root, KMSPLAN, ENVIRON, times)
+    return [Row(line.name, _rate(line.ours), _rate(line.peer), f"{line.ratio:.1f}x", "-") for line in lines]
+
+
 def hardware_keys(root: Path, times: int) -> list[Row]:
     """Use keys in a token, raw and through the engine's backend."""
     from tests.benchmark import hardware  # noqa: PLC0415 - needs the extra `hsm`
@@ -368,6 +377,7 @@ def main() -> None:
             "terraform": lambda: against_terraform(folders, options.repeat),
             "apply": lambda: large_apply(folders),
             "serving": lambda: against_openbao(root, options.repeat),
+            "postgres": lambda: on_postgres(root, options.repeat),
             "hardware": lambda: hardware_keys(root, options.repeat),
             "stored": lambda: stored_keys(root, big=options.big),
             "stores": lambda: state_stores(root, options.repeat),

