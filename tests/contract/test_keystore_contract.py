@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing, contextmanager
+from functools import partial
 from threading import Barrier, Event, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ from kmsplan.kms.operation import (
     UpdateRotationPolicy,
 )
 from tests.engines import DAY, Lab, SharedHsm, described, new_instance, new_key
+from tests.running import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -141,6 +143,10 @@ def _version(key_id: str, number: int = 1) -> versions.VersionRow:
         term=1,
         wrapped=b"\x00wrapped\xff",
     )
+
+
+def _add_in(key_id: str, transaction: Transaction) -> None:
+    _add(transaction.db, key_id)
 
 
 def _add(db: Connection, key_id: str, **changed: Any) -> None:
@@ -302,6 +308,29 @@ def test_a_job_that_fails_takes_nobody_with_it(keystore: Keystore, fail: Callabl
     with keystore.look() as db:
         assert sorted(row["key_id"] for row in listing.rows(db, "key", None)) == ["key-0", "key-1", "key-2"]
         assert aliases.target(db, "alias/after") is None
+
+
+def test_what_comes_while_another_node_writes_shares_the_transaction_that_waits_for_it(
+    keystore: Keystore, tmp_path: Path, secret: SecretBytes | None
+) -> None:
+    begun, hold, commits = Event(), Event(), keystore.commits
+
+    def wait(_: Transaction) -> None:
+        begun.set()
+        hold.wait()
+
+    other = Keystore(database(tmp_path, secret))
+    other.start(lambda _: None, bytes)
+    theirs = other.submit(wait)
+    begun.wait()
+    first = keystore.submit(lambda transaction: _add(transaction.db, "key-1"))
+    wait_until(keystore._writing._jobs.empty)  # it waits for the other node
+    others = [keystore.submit(partial(_add_in, f"key-{number}")) for number in range(2, 5)]
+    hold.set()
+    for ticket in (theirs, first, *others):
+        ticket.wait()
+    assert keystore.commits == commits + 1
+    other.close()
 
 
 def test_intents_come_before_the_transaction_and_one_that_fails_stops_its_own_job_alone(keystore: Keystore) -> None:

@@ -82,7 +82,7 @@ class Committer:
 
         Args:
             jobs: in their order; their intents are written down.
-            gather: called once this process has its turn; may add jobs.
+            gather: called once nobody else writes; may add jobs.
         """
         with self._taken:
             self._carry_out(jobs, gather)
@@ -93,9 +93,7 @@ class Committer:
         """Carry jobs out; False, with nothing done, where that would mean a wait that is not wanted."""
         try:
             with self._place.turn(wait=wait):
-                if gather is not None:
-                    gather()
-                then = self._transact(jobs, wait=wait)
+                then = self._transact(jobs, gather, wait=wait)
                 self.commits += 1
         except Exception as error:  # noqa: BLE001 - every caller must get its answer, whatever went wrong
             failure = self._place.translate(error) if isinstance(error, FAILURES) else error
@@ -122,7 +120,7 @@ class Committer:
         with self._taken:
             try:
                 with self._place.turn_beside():
-                    then = self._transact([], wait=True)
+                    then = self._transact([], None, wait=True)
             except FAILURES as error:
                 self.drop()
                 raise self._place.translate(error) from error
@@ -140,13 +138,15 @@ class Committer:
                 self._db.close()
             self._db = None
 
-    def _transact(self, jobs: list[Ticket[Any]], *, wait: bool) -> Callable[[], None] | None:
+    def _transact(
+        self, jobs: list[Ticket[Any]], gather: Callable[[], None] | None, *, wait: bool
+    ) -> Callable[[], None] | None:
         if self._db is None:
             self._db = self._place.connect(writes=True)
-        transaction = self._begin(self._db, jobs, wait=wait)
+        transaction = self._begin(self._db, jobs, gather, wait=wait)
         if not all(_run(transaction, job) for job in jobs):
             self._db.execute("ROLLBACK")
-            transaction = self._begin(self._db, jobs, wait=wait)
+            transaction = self._begin(self._db, jobs, None, wait=wait)
             for job in jobs:
                 _run_apart(transaction, job)
         if transaction.touched:
@@ -157,9 +157,13 @@ class Committer:
             follow()
         return then
 
-    def _begin(self, db: Connection, jobs: list[Ticket[Any]], *, wait: bool) -> Transaction:
+    def _begin(
+        self, db: Connection, jobs: list[Ticket[Any]], gather: Callable[[], None] | None, *, wait: bool
+    ) -> Transaction:
         """Begin a transaction, and decide the claims of all its jobs first, so that no job's failure undoes that."""
         self._place.begin(db, wait=wait)
+        if gather is not None:  # now that no other process or node is before this one
+            gather()
         transaction, nonces = Transaction(db), self._place.nonces
         # First, for they were answered before. What is decided from now on is recorded behind them.
         transaction.entries += self._place.bring_in(db)

@@ -16,7 +16,7 @@ TERM_BEGAN: Final = "term_began"
 REWRAPPED: Final = "rewrapped"
 """While material is being wrapped anew: how far that is; see `rotation`."""
 _GENERATION: Final = "generation"
-_STANDING: Final = "SELECT name, value FROM setting WHERE name IN (?, ?)"
+STANDING: Final = f"SELECT name, value FROM setting WHERE name IN ('{_GENERATION}', '{SEALED}')"  # noqa: S608 - our own names
 
 
 class Standing(NamedTuple):
@@ -28,7 +28,7 @@ class Standing(NamedTuple):
 
 def standing(db: Connection) -> Standing:
     """Return how things stand, read with one statement."""
-    found = dict(db.execute(_STANDING, (_GENERATION, SEALED)).fetchall())
+    found = dict(db.execute(STANDING).fetchall())
     return Standing(int(found.get(_GENERATION, b"0")), SEALED in found)
 
 

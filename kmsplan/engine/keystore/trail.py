@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.keystore.connection import Connection
 
 
-_HEAD = """
+HEAD = """
 SELECT seq, hash, coalesce((SELECT max(seq) FROM checkpoint), 0) FROM audit ORDER BY seq DESC LIMIT 1
 """
 _PAGE = "SELECT seq, entry, hash FROM audit WHERE seq > ? ORDER BY seq LIMIT 5000"
@@ -42,7 +42,7 @@ class Head(NamedTuple):
 
 def head(db: Connection) -> Head:
     """Return the end of the trail."""
-    return Head(*(db.execute(_HEAD).fetchone() or (0, b"", 0)))
+    return Head(*(db.execute(HEAD).fetchone() or (0, b"", 0)))
 
 
 def append(db: Connection, rows: Iterable[tuple[int, bytes, bytes]]) -> None:

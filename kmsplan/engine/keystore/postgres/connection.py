@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 from psycopg import RawCursor
 
+from kmsplan.engine.keystore import setting, trail
 from kmsplan.engine.keystore.connection import PostgresError
 from kmsplan.engine.keystore.postgres import fault
 from kmsplan.engine.keystore.postgres.dialect import statement
 from kmsplan.engine.keystore.postgres.session import converted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from kmsplan.engine.keystore.connection import Cursor
     from kmsplan.engine.keystore.postgres.session import Session
@@ -25,6 +27,29 @@ SETTLE_SECONDS: Final = 10.0
 """How long the end of a commit is asked for when its answer did not come; servers restart in less."""
 _PAUSE: Final = 0.1
 _CHANGES: Final = ("INSERT", "UPDATE", "DELETE")
+BEGIN_ASKING: Final = "BEGIN IMMEDIATE, ASKING"
+"""Begins a transaction that writes, and asks in the same exchange what each one asks first: one that changes nothing
+but the audit trail takes four exchanges with the server instead of six."""
+_ASKED: Final = (setting.STANDING, trail.HEAD)
+
+
+class _Answer:
+    """The rows of a statement that was asked before it was wanted."""
+
+    rowcount = -1
+
+    def __init__(self, rows: list[Any]) -> None:
+        self._rows = deque(rows)
+
+    def fetchone(self) -> Any:
+        return self._rows.popleft() if self._rows else None
+
+    def fetchall(self) -> list[Any]:
+        return list(self)
+
+    def __iter__(self) -> Iterator[Any]:
+        while self._rows:
+            yield self._rows.popleft()
 
 
 class PostgresConnection:
@@ -43,6 +68,8 @@ class PostgresConnection:
         self._session = connect()
         self._within = False
         self._transaction_id = ""
+        self._known: dict[str, Cursor] = {}
+        """By statement its answer, which came with the transaction's beginning and is given once."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Cursor:
         """Run one statement.
@@ -52,7 +79,10 @@ class PostgresConnection:
         """
         control = _CONTROL.get(sql)
         if control is not None:
+            self._known.clear()
             return control(self)
+        if not parameters and (known := self._known.pop(sql, None)) is not None:
+            return known
         return self._run(statement(sql), parameters)
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Cursor:
@@ -111,11 +141,19 @@ class PostgresConnection:
         At the isolation level Read Committed each statement sees what was committed before it; so what follows the lock
         sees all that the other writers did.
         """
+        return self._begin_asking(())
+
+    def _begin_asking(self, statements: Sequence[str] = _ASKED) -> Cursor:
+        """Begin to write, and ask; see `BEGIN_ASKING`."""
         lock = f"pg_advisory_xact_lock({_WRITER}, {self._session.schema})"
-        cursor = self._run(f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id()::text, {lock}".encode())
+        begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id()::text, {lock}"
+        cursor = self._run("; ".join((begin, *statements)).encode())
         self._within = True
         cursor.nextset()
         self._transaction_id = cursor.fetchall()[0][0]
+        for sql in statements:
+            cursor.nextset()
+            self._known[sql] = _Answer(cursor.fetchall())
         return cursor
 
     def _commit(self) -> Cursor:
@@ -159,6 +197,7 @@ class PostgresConnection:
 _CONTROL: Final[Mapping[str, Callable[[PostgresConnection], Cursor]]] = {
     "BEGIN": PostgresConnection._begin_reading,  # noqa: SLF001 - the class's own table
     "BEGIN IMMEDIATE": PostgresConnection._begin_writing,  # noqa: SLF001 - as above
+    BEGIN_ASKING: PostgresConnection._begin_asking,  # noqa: SLF001 - as above
     "COMMIT": PostgresConnection._commit,  # noqa: SLF001 - as above
     "ROLLBACK": PostgresConnection._rollback,  # noqa: SLF001 - as above
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from kmsplan.engine.error import EngineExistsError, EngineVersionError, KeystoreError
 from kmsplan.engine.keystore.connection import Crowd, PostgresError, missing
 from kmsplan.engine.keystore.postgres import fault, schema
-from kmsplan.engine.keystore.postgres.connection import PostgresConnection
+from kmsplan.engine.keystore.postgres.connection import BEGIN_ASKING, PostgresConnection
 from kmsplan.engine.keystore.postgres.nonce import PostgresNonces
 from kmsplan.engine.keystore.postgres.presence import SCHEDULER, PostgresPresence
 from kmsplan.engine.keystore.postgres.session import open_session, parse
@@ -102,7 +102,7 @@ class PostgresDatabase:
     def begin(self, db: Connection, *, wait: bool = True) -> None:
         """Begin a transaction that writes, after those of all other nodes."""
         del wait
-        db.execute("BEGIN IMMEDIATE")
+        db.execute(BEGIN_ASKING)
 
     def bring_in(self, db: Connection) -> list[bytes]:
         """Return nothing: spools are one machine's, and every node's answers are recorded in the database."""

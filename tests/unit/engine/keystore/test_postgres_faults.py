@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -19,7 +19,7 @@ from kmsplan.engine.error import (
     KeystoreLockedError,
     KeystoreReadOnlyError,
 )
-from kmsplan.engine.keystore import setting
+from kmsplan.engine.keystore import setting, trail
 from kmsplan.engine.keystore.connection import PostgresError
 from kmsplan.engine.keystore.postgres import connection, fault
 from kmsplan.engine.keystore.postgres.database import PostgresDatabase
@@ -28,7 +28,7 @@ from kmsplan.kms.secret import SecretBytes
 from tests.postgres import PASSWORD, PostgresServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from kmsplan.engine.keystore.transaction import Transaction
 
@@ -343,3 +343,33 @@ def test_an_old_server_is_refused(postgres: PostgresServer, monkeypatch: pytest.
     monkeypatch.setattr(psycopg.ConnectionInfo, "server_version", 120_003)
     with pytest.raises(KeystoreError, match="PostgreSQL 12, and a keystore needs 13"):
         PostgresDatabase(postgres.secret("public")).exists()
+
+
+def test_what_a_transaction_asks_first_comes_with_its_beginning_and_is_true_of_it_alone(
+    place: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+    ask = connection.PostgresConnection._ask
+
+    def listening(self: connection.PostgresConnection, query: bytes, parameters: Sequence[Any] = ()) -> Any:
+        asked.append(query)
+        return ask(self, query, parameters)
+
+    with closing(place.connect(writes=True)) as db:
+        monkeypatch.setattr(connection.PostgresConnection, "_ask", listening)
+        place.begin(db)
+        before = setting.standing(db)
+        assert (trail.head(db).seq, len(asked)) == (0, 1)
+        setting.begin_generation(db)
+        trail.append(db, [(1, b"entry", b"hash")])
+        # Given once: what is asked again is asked of the database, which knows what was changed since.
+        assert (setting.standing(db).generation, trail.head(db)) == (before.generation + 1, (1, b"hash", 0))
+        db.execute("ROLLBACK")
+        place.begin(db)
+        db.execute("ROLLBACK")
+        setting.begin_generation(db)  # after that transaction, and its answers are not this one's
+        assert setting.standing(db).generation == before.generation + 1
+        place.begin(db)
+        assert setting.standing(db).generation == before.generation + 1
+        assert next(iter(db.execute(trail.HEAD)), None) is None
+        db.execute("ROLLBACK")
