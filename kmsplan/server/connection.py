@@ -137,6 +137,7 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._closing = True
         self._waiting.clear()
+        del self._parser  # it knows this connection, and nothing is to be left to the collector of garbage
         self._site.left(self)
 
     def data_received(self, data: bytes) -> None:

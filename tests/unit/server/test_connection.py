@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import re
-from typing import TYPE_CHECKING
+import weakref
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kmsplan.server.connection import Connection
 from kmsplan.server.refusal import Refusal
+from tests.unit.server.conftest import Visited
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from tests.unit.server.conftest import Visit
@@ -105,6 +110,20 @@ def test_a_client_that_wants_to_part_is_let_go(visit: Visit, request_: bytes) ->
     visit.send(request_)
     assert b"connection: close\r\n" in visit.wire.written
     assert visit.wire.ended
+
+
+def test_a_connection_that_has_ended_is_freed_at_once(visit: Visit) -> None:
+    site, wire = Visited(), visit.wire
+    connection, kept = Connection(site, lambda: 0.0), weakref.ref(site)
+    connection.connection_made(cast("asyncio.Transport", wire))
+    connection.data_received(GET)
+    gc.disable()  # which frees what nobody can reach any more, but looks at long-lived things once in a blue moon
+    try:
+        connection.connection_lost(None)
+        del connection, site
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 def test_another_protocol_is_not_taken_up(visit: Visit) -> None:
