@@ -90,7 +90,7 @@ print(sum(counts) / (time.monotonic() - begun))
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One line: calls a second."""
+    """One line: calls a second, medians of several turns."""
 
     name: str
     raw: float
@@ -98,11 +98,8 @@ class Compared:
     raw_most: float
     """Of two processes."""
     backend: float
-
-    @property
-    def ratio(self) -> float:
-        """What is left of the raw rate."""
-        return self.backend / self.raw
+    ratio: float
+    """What is left of the raw rate of one process, turn by turn: the machine is not equally fast in all of them."""
 
 
 def compare(root: Path, environ: Mapping[str, str], turns: int) -> list[Compared]:
@@ -151,7 +148,8 @@ def _line(protection: Pkcs11Protection, work: Work, root: Path, environ: Mapping
         )
         for _ in range(turns)
     ]
-    return Compared(work.name, *(statistics.median(turn[side] for turn in taken) for side in range(3)))
+    raw, most, backend = (statistics.median(turn[side] for turn in taken) for side in range(3))
+    return Compared(work.name, raw, most, backend, statistics.median(turn[2] / turn[0] for turn in taken))
 
 
 def _raw_command(work: Work, reference: bytes, threads: int) -> list[str]:
