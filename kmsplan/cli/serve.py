@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,13 +19,22 @@ if TYPE_CHECKING:
 
     from kmsplan.engine.service import Engine
 
+_MOST: Final = 64
+"""Worker processes that an engine's folder has room for (`server.nonce.REGIONS`)."""
+_WORKERS: Final = 32
+"""Started at most without being told to: another server can be started on the folder before this one ends."""
+
 
 @click.command()
 @click.option(
     "--listen", default="127.0.0.1:8443", metavar="HOST:PORT", help="Where to listen; port 0 takes a free one."
 )
 @tls_options
-@click.option("--workers", type=click.IntRange(1, 256), help="Worker processes.  [default: one per processor]")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, _MOST),
+    help=f"Worker processes.  [default: one per processor, and {_WORKERS} at most]",
+)
 @click.option("--admin-listen", metavar="HOST:PORT", help="/healthz, /readyz and /metrics there, and not with the API.")
 @click.option(
     "--log", type=click.Choice(["json", "text", "off"]), default="json", help="A line for each request.  [json]"
@@ -70,7 +79,7 @@ def serve(
 
     bound = _bind(listen, "--listen")
     admin = None if admin_listen is None else _bind(admin_listen, "--admin-listen")
-    count = workers or len(os.sched_getaffinity(0))
+    count = workers or min(len(os.sched_getaffinity(0)), _WORKERS)
     serving = prepare(
         bound, admin, tls=tls, open_engine=open_engine, folder=kms.engine_path(configuration), style=log, workers=count
     )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.running import running
+from kmsplan.cli.serve import _WORKERS
+from tests.running import running, wait_until
 from tests.softhsm import MODULE, SoftHsm
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def _use_hardware(server: Running) -> None:
         assert server.signer.call("AsymmetricSign", {**signing, "Digest": digest}).status == 200
 
 
+@pytest.mark.skipif(_PROCESSORS > _WORKERS, reason="more processors than a server has workers by itself")
 def test_each_event_loop_has_a_processor_of_its_own_and_what_takes_long_goes_where_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,13 +68,14 @@ def test_each_event_loop_has_a_processor_of_its_own_and_what_takes_long_goes_whe
         kept = [{number} for number in sorted(every)] if _PROCESSORS > 1 else [every]
         assert sorted((loop for loop, _ in places), key=sorted) == kept
         assert all(others for _, others in places)
-        assert all(other == every for _, others in places for other in others)
+        # One that has just been started may not have left its parent's processor yet.
+        wait_until(lambda: all(other == every for pid in workers for other in _where(pid)[1]))
         assert hardware
         assert all(os.sched_getaffinity(child) == every for child in hardware)
         assert os.sched_getaffinity(server.served.process.pid) == every
 
 
-@pytest.mark.parametrize("workers", [1, _PROCESSORS + 1], ids=["fewer", "more"])
+@pytest.mark.parametrize("workers", [1, min(_PROCESSORS, _WORKERS) + 1], ids=["fewer", "more"])
 def test_workers_that_are_not_as_many_as_the_processors_go_where_they_like(tmp_path: Path, workers: int) -> None:
     with running(tmp_path, "--workers", str(workers)) as server:
         assert len(server.workers()) == workers

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kmsplan.cli import serve
+from kmsplan.server.nonce import REGIONS
 from kmsplan.server.serving import outwait
 
 
@@ -16,3 +18,7 @@ def test_only_the_second_in_which_nonces_were_forgotten_is_waited_for(now: float
     waited: list[float] = []
     outwait(100, clock=lambda: now, sleep=waited.append)
     assert waited == waits
+
+
+def test_no_more_workers_are_taken_than_a_folder_has_room_for() -> None:
+    assert serve._MOST == REGIONS
