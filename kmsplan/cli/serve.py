@@ -80,9 +80,15 @@ def serve(
     bound = _bind(listen, "--listen")
     admin = None if admin_listen is None else _bind(admin_listen, "--admin-listen")
     count = workers or min(len(os.sched_getaffinity(0)), _WORKERS)
-    serving = prepare(
-        bound, admin, tls=tls, open_engine=open_engine, folder=kms.engine_path(configuration), style=log, workers=count
-    )
+    folder = kms.engine_path(configuration)
+    try:
+        serving = prepare(bound, admin, tls=tls, open_engine=open_engine, folder=folder, style=log, workers=count)
+    except OSError as error:
+        raise UserError(
+            f"the nonces of requests cannot be kept in {folder} ({error.strerror or error})",
+            "Check the folder's owner and mode and the space on its disk. What is named nonces there and is no file, "
+            "move to another place: the next start makes a new one.",
+        ) from error
 
     def announce() -> None:
         if admin is not None:

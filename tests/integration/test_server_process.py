@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.postgres import PostgresServer
+from tests.project import Project
 from tests.running import MARKER, received, running, statuses, wait_until
 from tests.signing import Signer
 
@@ -50,6 +51,17 @@ def trickle(server: Running) -> Iterator[Callable[[], tuple[bytes, float]]]:
 def test_a_server_is_alive_and_ready(server: Running) -> None:
     assert (server.page("/healthz").status, server.page("/healthz").json) == (200, {"status": "ok"})
     assert server.ready() == (200, "ok")
+
+
+def test_where_nonces_cannot_be_kept_nothing_is_served(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.write("kmsplan: 1\n")
+    project.run("engine", "init")
+    (engine,) = (found.parent for found in tmp_path.rglob("keystore.db"))
+    (engine / "nonces").mkdir()
+    refused = project.run("engine", "serve", "--listen", "127.0.0.1:0", code=1)
+    assert f"the nonces of requests cannot be kept in {engine} (Is a directory)" in refused.text
+    assert "move to another place" in " ".join(refused.text.split())
 
 
 def test_metrics_parse_and_count_what_was_done(server: Running) -> None:
