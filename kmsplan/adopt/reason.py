@@ -9,7 +9,7 @@ from kmsplan.adopt.relation import is_service_alias
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.naming import ALIAS_PREFIX, Owner
 from kmsplan.resource.address import NAME
-from kmsplan.resource.key import ALIAS_NAME_SCHEMA
+from kmsplan.resource.schema import ALIAS_NAME_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

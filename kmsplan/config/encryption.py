@@ -10,7 +10,7 @@ from kmsplan.config.codes import CODES
 from kmsplan.config.diagnostic import ConfigurationError, Diagnostic
 from kmsplan.config.secret import reference, resolve
 from kmsplan.kms.secret import SecretBytes
-from kmsplan.resource.key import SECRET_SCHEMA
+from kmsplan.resource.schema import SECRET_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -25,8 +25,8 @@ from kmsplan.kms.external import (
 from kmsplan.kms.hsmobject import HSM_OBJECT_PATTERN, ID_BYTES
 from kmsplan.kms.naming import ALIAS_PREFIX, DESCRIPTION_LENGTH, OWNER_TAG, TAG_LIMIT, alias_problem, tag_problem
 from kmsplan.kms.wording import quoted, shown
-from kmsplan.resource.key import ALIAS_NAME_SCHEMA, DURATION
 from kmsplan.resource.kinds import KINDS
+from kmsplan.resource.schema import ALIAS_NAME_SCHEMA, DURATION
 from kmsplan.resource.tag import TAGS_SCHEMA
 
 

@@ -15,8 +15,8 @@ from kmsplan.config.template import VARIABLE_NAME
 from kmsplan.config.variable import TYPES
 from kmsplan.config.waivers import WAIVERS_SCHEMA
 from kmsplan.resource.address import NAME
-from kmsplan.resource.key import ALIAS_NAME_SCHEMA, DURATION, SECRET_SCHEMA
 from kmsplan.resource.kinds import KINDS
+from kmsplan.resource.schema import ALIAS_NAME_SCHEMA, DURATION, SECRET_SCHEMA
 
 if TYPE_CHECKING:
     from kmsplan.resource.attribute import Attribute, Kind

@@ -10,7 +10,7 @@ from kmsplan.config.configuration import SharedState
 from kmsplan.config.secret import absolute, reference
 from kmsplan.kms.external import is_loopback
 from kmsplan.kms.naming import parse_duration
-from kmsplan.resource.key import SECRET_SCHEMA
+from kmsplan.resource.schema import SECRET_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,8 +10,8 @@ from kmsplan.config.section import SECTIONS
 from kmsplan.kms.capability import DELETION_WINDOW_DAYS, ROTATION_DAYS
 from kmsplan.report.markdown import GENERATED, table
 from kmsplan.resource.attribute import Attribute, Mutability
-from kmsplan.resource.key import DURATION
 from kmsplan.resource.kinds import KINDS
+from kmsplan.resource.schema import DURATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

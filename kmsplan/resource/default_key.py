@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kmsplan.resource import key
+from kmsplan.resource import key, keyattribute
 from kmsplan.resource.attribute import Attribute, Kind
 
 _TAKEN = (
@@ -20,7 +20,7 @@ _TAKEN = (
 _FIXED = ("spec", "usage", "rotation", "min_versions", "versions")
 
 ATTRIBUTES: tuple[Attribute, ...] = tuple(
-    attribute for attribute in key.ATTRIBUTES if attribute.name in (*_TAKEN, *_FIXED)
+    attribute for attribute in keyattribute.ATTRIBUTES if attribute.name in (*_TAKEN, *_FIXED)
 )
 """A key's, less what the default CMK does not offer: no instance, no policy, AES-256 only."""
 

@@ -23,7 +23,7 @@ from kmsplan.kms.operation import (
 )
 from kmsplan.kms.spec import INSTANCE_TYPES
 from kmsplan.resource.attribute import Attribute, Attributes, Kind, Mutability
-from kmsplan.resource.key import SECRET_SCHEMA
+from kmsplan.resource.schema import SECRET_SCHEMA
 from kmsplan.resource.step import Effect, Step
 from kmsplan.resource.tag import TAGS, tag_steps
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kmsplan.resource import key
+from kmsplan.resource import keyattribute
 from kmsplan.resource.attribute import Attributes, Kind
 from kmsplan.resource.tag import tag_steps
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kmsplan.resource.address import Address
     from kmsplan.resource.step import Step
 
-ATTRIBUTES = tuple(attribute for attribute in key.ATTRIBUTES if attribute.name == "tags")
+ATTRIBUTES = tuple(attribute for attribute in keyattribute.ATTRIBUTES if attribute.name == "tags")
 
 
 def create(address: Address, attributes: Attributes) -> tuple[Step, ...]:

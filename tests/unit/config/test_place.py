@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kmsplan.config.place import EXCERPT_LENGTH, SECRET_NAMES, Place, Source, printable
-from kmsplan.resource.key import SECRET_SCHEMA
 from kmsplan.resource.kinds import KINDS
+from kmsplan.resource.schema import SECRET_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

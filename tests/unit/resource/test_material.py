@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kmsplan.kms.operation import ImportKeyMaterial, name_of
-from kmsplan.resource import key
+from kmsplan.resource import key, keyattribute
 from kmsplan.resource.address import Address
 from kmsplan.resource.material import expiry, found_at, import_steps, moment, observed
 
@@ -64,7 +64,7 @@ def test_nothing_is_imported_that_nobody_wants_or_can_find(after: dict[str, Any]
 
 def test_a_new_key_gets_its_material_before_it_is_protected_and_disabled() -> None:
     attributes: dict[str, Any] = {
-        **{attribute.name: attribute.default for attribute in key.ATTRIBUTES if attribute.recorded},
+        **{attribute.name: attribute.default for attribute in keyattribute.ATTRIBUTES if attribute.recorded},
         "instance": "instance.core",
         "usage": "ENCRYPT/DECRYPT",
         "origin": "EXTERNAL",
