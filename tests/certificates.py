@@ -38,6 +38,8 @@ def certificate(folder: Path, name: str, issuer: Issued | None = None, *, is_aut
         loaded = serialization.load_pem_private_key(issuer.key.read_bytes(), None)
         assert isinstance(loaded, ec.EllipticCurvePrivateKey)
         signer, signed_by = loaded, x509.load_pem_x509_certificate(issuer.certificate.read_bytes()).subject
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    by_identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder()
@@ -49,6 +51,9 @@ def certificate(folder: Path, name: str, issuer: Issued | None = None, *, is_aut
         .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+        .add_extension(_usage(is_authority=is_authority), critical=True)
+        .add_extension(identifier, critical=False)
+        .add_extension(by_identifier, critical=False)
         .sign(signer, hashes.SHA256())
     )
     files = Issued(folder / f"{name}.pem", folder / f"{name}.key")
@@ -58,6 +63,21 @@ def certificate(folder: Path, name: str, issuer: Issued | None = None, *, is_aut
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return files
+
+
+def _usage(*, is_authority: bool) -> x509.KeyUsage:
+    """What a key is for, which Python's strict check (from 3.13 on) asks of an authority (RFC 5280, 4.2.1.3)."""
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=is_authority,
+        crl_sign=is_authority,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def fingerprint(issued: Issued) -> str:

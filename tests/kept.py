@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kmsplan.engine.error import KeystoreLockedError
@@ -29,11 +29,10 @@ class Kept:
         self.concluded: list[list[Any]] = []
         self.after: list[str] = []
         self.conclude: Callable[[Transaction], Callable[[], None] | None] = self._conclude
-        with sqlite3.connect(path) as db:
+        with closing(sqlite3.connect(path)) as db, db:
             db.execute("CREATE TABLE t (a INTEGER PRIMARY KEY)")
             db.execute("CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB)")
             db.execute("PRAGMA journal_mode = WAL")
-        db.close()
         self.connections = 0
         self.taken = False
         """Whether another process has the turn."""
@@ -78,10 +77,8 @@ class Kept:
         return lambda: self.after.append("then")
 
     def rows(self) -> list[int]:
-        with sqlite3.connect(self.path) as db:
-            found = [row[0] for row in db.execute("SELECT a FROM t ORDER BY a")]
-        db.close()
-        return found
+        with closing(sqlite3.connect(self.path)) as db, db:
+            return [row[0] for row in db.execute("SELECT a FROM t ORDER BY a")]
 
 
 def insert(number: int) -> Callable[[Transaction], int]:

@@ -36,9 +36,13 @@ virtual_environment() {
     stamp=$home/kmsplan-$(printf '%s\n' "$1" "$PWD" | cat - pyproject.toml | sha256sum | cut -c1-16)
     if [ ! -e "$stamp" ]; then
         step "setting up $home"
-        "$python" -m venv "$home" 2>/dev/null || {
+        # One that was made here by another Python is made anew: a mixture of both would find the parts of neither.
+        local base='import sys; print(sys.base_prefix, *sys.version_info[:2])' anew=()
+        if compgen -G "$home/kmsplan-*" >/dev/null \
+            && [ "$("$home/bin/python" -c "$base" 2>&1)" != "$("$python" -c "$base")" ]; then anew=(--clear); fi
+        "$python" -m venv "${anew[@]}" "$home" 2>/dev/null || {
             debian_packages python3-venv:no-such-command
-            "$python" -m venv "$home"
+            "$python" -m venv "${anew[@]}" "$home"
         }
         # editable_mode=compat: a plain path entry, which costs a start less than an import hook does.
         "$home/bin/pip" install --quiet --disable-pip-version-check --editable "$wanted" \

@@ -16,6 +16,7 @@ from kmsplan.apply.outcome import Outcome, Result, ResultStatus
 from kmsplan.apply.revert import Ended, reverted
 from kmsplan.apply.schedule import Schedule
 from kmsplan.apply.selftest import SelfTests
+from kmsplan.kms.error import KmsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,6 +128,8 @@ class _Crew:
         self._context = context
         self._all_or_nothing = all_or_nothing
         self._failed: Address | None = None
+        self._cut_off: Address | None = None
+        """The first change that has not come through to the KMS, after as many attempts as it has."""
         self.results: list[Result] = []
         self.broken: StateError | None = None
         self._lock = threading.Lock()
@@ -160,6 +163,8 @@ class _Crew:
             return run.finish(ResultStatus.CANCELLED)
         if (missing := self._schedule.unmet(change)) is not None:
             return run.finish(ResultStatus.SKIPPED, f"{missing}, which it depends on, was not done")
+        if self._cut_off is not None:
+            return run.finish(ResultStatus.SKIPPED, f"the KMS cannot be reached any more, as {self._cut_off} shows")
         if self._all_or_nothing and self._failed is not None:
             return run.finish(ResultStatus.SKIPPED, f"{self._failed} was not done, and the run is to be reverted")
         self._context.reporter.report(Event(kind=EventKind.STARTED, change=change))
@@ -168,4 +173,6 @@ class _Crew:
             self.broken = self.broken or run.broken
             if result.status in (ResultStatus.FAILED, ResultStatus.IN_DOUBT):
                 self._failed = self._failed or change.address
+            if isinstance(result.cause, KmsError) and result.cause.facts.unreachable:
+                self._cut_off = self._cut_off or change.address
         return result

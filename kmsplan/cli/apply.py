@@ -81,7 +81,7 @@ def apply(session: Session, planning: Planning, planfile: Path | None, review: R
     operation = "destroy" if planning.destroy else "apply"
     with listener(session.terminal, as_json=how["as_json"], clock=now, operation=operation) as heard:
         if planfile is None:
-            configuration = session.configuration(planning.variables, to_apply=not planning.destroy)
+            configuration = session.configuration(planning.variables, to_apply=not planning.destroy, warned=True)
             refuse_unsigned(review.policies(configuration))
             return _Run(session, heard, configuration, planning, **how).fresh(review.digest)
         saved = saved_plan(planfile)
@@ -99,7 +99,7 @@ def destroy(session: Session, planning: Planning, **how: Any) -> int:
     """End everything that is recorded: apply --destroy. Keys are scheduled for deletion, not destroyed at once."""
     planning = replace(planning, destroy=True)
     with listener(session.terminal, as_json=how["as_json"], clock=now, operation="destroy") as heard:
-        configuration = session.configuration(planning.variables)
+        configuration = session.configuration(planning.variables, warned=True)
         refuse_unsigned(Review().policies(configuration))
         return _Run(session, heard, configuration, planning, **how).fresh()
 

@@ -43,7 +43,7 @@ def refuse_changed_variables(planning: Planning, saved: Plan) -> None:
 def saved_configuration(session: Session, saved: Plan) -> Configuration:
     """Read the configuration with the variables that the plan was made with."""
     values = tuple(f"{name}={_written(value)}" for name, value in saved.variables.items())
-    return session.configuration(Variables(assignments=values), to_apply=not saved.destroy)
+    return session.configuration(Variables(assignments=values), to_apply=not saved.destroy, warned=True)
 
 
 def _written(value: object) -> str:

@@ -57,7 +57,7 @@ def _open(session: Session, variables: Variables, *, read_only: bool) -> Engine:
 @pass_session
 def init_command(session: Session, variables: Variables) -> None:
     """Make an empty engine where the configuration says."""
-    configuration = session.configuration(variables)
+    configuration = session.configuration(variables, warned=True)
     if kms.exists(session, configuration):
         raise UserError(f"{kms.engine_place(session, configuration)} already holds an engine", "Nothing was changed.")
     kms.create_engine(session, configuration)
@@ -134,6 +134,8 @@ def tick(session: Session, variables: Variables) -> None:
         session.say(f"rotated {key}")
     for key in done.deleted:
         session.say(f"deleted {key}")
+    for key in done.expired:
+        session.say(f"expired the material of {key}")
     for key, reason in done.postponed.items():
         session.note(f"postponed {key}: {reason}")
     session.say(f"{len(done.rotated)} rotated, {len(done.deleted)} deleted.")

@@ -74,6 +74,7 @@ def _table() -> tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseExcep
         ((StateError,), _state(ExitCode.ERROR)),
         ((EngineError, ProtectionUnavailableError, InvalidCiphertextError, KmsError), _plain(ExitCode.ERROR)),
         ((click.exceptions.Exit,), lambda error, _: int(getattr(error, "exit_code", 0))),
+        ((click.exceptions.NoArgsIsHelpError,), _help),
         ((click.ClickException,), _usage),
         ((KeyboardInterrupt, click.Abort), _cancelled),
         ((BrokenPipeError,), _broken_pipe),
@@ -128,6 +129,14 @@ def _usage(error: BaseException, terminal: Terminal) -> int:
     assert isinstance(error, click.ClickException)  # noqa: S101 - the table says so
     context = getattr(error, "ctx", None)
     _line(terminal, error.format_message(), _misplaced(error, context) if context else "")
+    return ExitCode.ERROR
+
+
+def _help(error: BaseException, terminal: Terminal) -> int:
+    """Whoever names no command wants to see them; to a script it is a mistake all the same."""
+    del terminal
+    assert isinstance(error, click.ClickException)  # noqa: S101 - the table says so
+    click.echo(error.format_message(), err=True)
     return ExitCode.ERROR
 
 

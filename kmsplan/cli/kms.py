@@ -275,11 +275,12 @@ class _Hardware:
 
     def _pin(self, module: str, token: str) -> SecretBytes:
         from kmsplan.config.secret import resolve  # noqa: PLC0415
+        from kmsplan.engine.protection.protocol import ProtectionUnavailableError  # noqa: PLC0415
 
         reference = self._pins.get((module, token))
         if reference is None:
-            raise UserError(
-                f"no PIN is configured for token {token!r} of {module}",
-                "The engine has keys in it: declare its instance under `instances` with hsm: {module, token, pin}.",
+            raise ProtectionUnavailableError(
+                f"no PIN is configured for token {token!r} of {module}. Declare its instance under `instances` with "
+                "`hsm: {module, token, pin}`"
             )
         return resolve(reference, self._session.environ)

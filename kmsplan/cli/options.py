@@ -37,6 +37,7 @@ class Planning:
     allow_delete: int | None = None
     allow_mass: bool = False
     allow_in_use: tuple[str, ...] = ()
+    allow_release: tuple[str, ...] = ()
     accept_old_state: bool = False
 
 
@@ -79,6 +80,13 @@ _PLANNING = (
         metavar="ADDRESS",
         shell_complete=suggest.recorded,
         help="Let this key be disabled or deleted although in use.",
+    ),
+    click.option(
+        "--allow-release",
+        multiple=True,
+        metavar="ADDRESS",
+        shell_complete=suggest.recorded,
+        help="Let this instance be released, at once and for ever.",
     ),
     click.option(
         "--accept-old-state", is_flag=True, help="Go on with this state although the KMS has seen a newer one."

@@ -59,7 +59,7 @@ def plan(
         return ExitCode.DONE
     from kmsplan.state.local import new_lineage  # noqa: PLC0415
 
-    configuration = session.configuration(planning.variables, to_apply=not planning.destroy)
+    configuration = session.configuration(planning.variables, to_apply=not planning.destroy, warned=True)
     store = session.store(configuration)
     named = ""
     found: list[PolicyReport] = []

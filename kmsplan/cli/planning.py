@@ -85,7 +85,10 @@ def plan_options(planning: Planning) -> PlanOptions:
         targets=planning.targets,
         excludes=planning.excludes,
         allowances=Allowances(
-            delete=planning.allow_delete or 0, mass=planning.allow_mass, in_use=planning.allow_in_use
+            delete=planning.allow_delete or 0,
+            mass=planning.allow_mass,
+            in_use=planning.allow_in_use,
+            release=planning.allow_release,
         ),
         accept_old_state=planning.accept_old_state,
     )

@@ -65,7 +65,7 @@ def serve(
     from kmsplan.server.supervisor import Supervisor  # noqa: PLC0415
 
     tls = encryption(tls_cert, tls_key, client_ca)
-    configuration = session.configuration(variables)
+    configuration = session.configuration(variables, warned=True)
     if not kms.exists(session, configuration):
         raise UserError(
             f"there is no engine in {kms.engine_place(session, configuration)} yet",

@@ -167,15 +167,16 @@ class Session:
         *,
         to_apply: bool = False,
         texts: Mapping[str, str] | None = None,
-        warned: bool = True,
+        warned: bool = False,
     ) -> Configuration:
-        """Read and check the configuration folder, and warn of files with secrets in them that others can read.
+        """Read and check the configuration folder.
 
         Args:
             variables: from the command line.
             to_apply: whether what it declares is to be brought about, so that dates in it may not have passed.
             texts: by file name: what a file is taken to hold, to try an edit before it is made.
-            warned: False where the command itself reports all of the configuration's warnings.
+            warned: whether to warn of files with secrets in them that others can read, as commands do that change
+                what there is, and whose users read what they say; to all others the files are no news.
 
         Raises:
             ConfigurationError: with every problem in it.

@@ -22,7 +22,7 @@ def validate(session: Session, variables: Variables, reports: Reports) -> ExitCo
 
     people = reports.form == TEXT and reports.output is None
     try:
-        configuration = session.configuration(variables, to_apply=True, warned=False)
+        configuration = session.configuration(variables, to_apply=True)
     except ConfigurationError as error:
         found, scene = Validation(diagnostics=error.diagnostics), scene_of(session, None)
         if people:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from kmsplan.config.secret import absolute
 from kmsplan.kms.external import is_loopback
+from kmsplan.kms.naming import format_duration, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +22,8 @@ REGION: Final = r"^[a-z][a-z0-9-]{1,40}$"
 _DURATION: Final = r"^[0-9]{1,9}[dhms]$"
 _CODE: Final = "K423"
 _CLOUD: Final = ".aliyuncs.com"
+_LONGEST: Final = 3600
+"""Seconds that a connection or an answer is waited for at most."""
 
 _PLAIN: Final = (
     "Plain http is for endpoints on this machine (localhost, 127.0.0.1): on a network anybody could read and answer. "
@@ -117,6 +120,11 @@ def _faults(options: Mapping[str, Any], root: Path) -> Iterator[tuple[str, str]]
     # Not by how the name begins: localhost.example.org is anybody's.
     if options.get("protocol") == "http" and not is_loopback(_host(options.get("endpoint", _CLOUD))):
         yield "protocol", _PLAIN
+    if endpoint is not None and not _has_port(endpoint):
+        yield "endpoint", "A port is a number from 1 to 65535."
+    for name, written in options.get("timeouts", {}).items():
+        if not 0 < (parse_duration(written) or 0) <= _LONGEST:
+            yield "timeouts", f"`{name}` lies between 1s and {format_duration(_LONGEST)}."
     if options.get("vpc") and endpoint is not None:
         yield "vpc", "`endpoint` says already where the KMS is. Remove `vpc` or `endpoint`."
     if "ca_file" in options:
@@ -134,3 +142,27 @@ def _ca_faults(options: Mapping[str, Any], path: Path) -> Iterator[tuple[str, st
         return
     if b"-----BEGIN CERTIFICATE-----" not in text:
         yield "ca_file", f"{path} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)."
+    elif not _holds_certificates(path):
+        yield (
+            "ca_file",
+            f"{path} holds a certificate that cannot be read as one: it is damaged or cut off.",
+        )
+
+
+def _holds_certificates(path: Path) -> bool:
+    """Return whether OpenSSL takes the file, which is what a connection would find out."""
+    import ssl  # noqa: PLC0415 - 10 ms, and few configurations have a file of authorities
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except (OSError, ValueError):  # an SSLError is an OSError
+        return False
+    return True
+
+
+def _has_port(endpoint: str) -> bool:
+    """Return whether the port, if one is written, can be one."""
+    try:
+        return urlsplit(f"//{endpoint}").port != 0
+    except ValueError:
+        return False

@@ -89,6 +89,10 @@ class Core:
     """Instance, spec and algorithm of what HSMs were seen to decrypt."""
     creating: set[str] = field(default_factory=set)
     """Versions whose HSM material this process is making now."""
+    homes: dict[tuple[str | None, str | None], int | None] = field(default_factory=dict)
+    """By module and token: a version that was seen to be at home there."""
+    put_off: dict[str, str] = field(default_factory=dict)
+    """By key whose rotation is due: the result that this process has audited why it could not be."""
     _protections: dict[tuple[str, str], Protection] = field(default_factory=dict)
     _software: Protection | None = None
     _rates: Rates | None = None

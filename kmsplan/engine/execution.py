@@ -46,7 +46,7 @@ def admitted(core: Core, request: Request) -> Iterator[None]:
 
 def refused(core: Core, request: Request, error: Exception) -> Ticket[KmsError | None]:
     """Hand in the audit entry of a request that failed; the ticket's result is another error where it was a replay."""
-    result = error.code if isinstance(error, KmsError) else type(error).__name__.removesuffix("Error")
+    result = result_of(error)
     if isinstance(error, KmsError):
         error.request_id = request.request_id
     claim = request.caller.claim
@@ -59,6 +59,11 @@ def refused(core: Core, request: Request, error: Exception) -> Ticket[KmsError |
         return replay
 
     return core.store.submit(note, touches=False, records=True, claim=claim)
+
+
+def result_of(error: Exception) -> str:
+    """Return what the audit trail says of a failure."""
+    return error.code if isinstance(error, KmsError) else type(error).__name__.removesuffix("Error")
 
 
 def commit(

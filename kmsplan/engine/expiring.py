@@ -38,9 +38,9 @@ def expire_due(core: Core) -> tuple[str, ...]:
 
 
 def _expire(core: Core, transaction: Transaction, chunk: list[str], now: str) -> list[str]:
-    """Destroy the material of the keys of a chunk that is still due; return them."""
-    done = []
-    for key_id in chunk:
+    """Destroy the material of a chunk's keys that is still due, unless the engine was sealed meanwhile; return them."""
+    done: list[str] = []
+    for key_id in () if transaction.sealed else chunk:
         row = keys.load(transaction.db, key_id)
         if row is None or row.material_expires is None or row.material_expires > now:
             continue

@@ -15,8 +15,9 @@ from kmsplan.engine.execution import commit
 from kmsplan.engine.hsm.attachment import is_attached
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import version as versions
-from kmsplan.engine.protection.protocol import NotOfferedError, ProtectionUnavailableError
+from kmsplan.engine.protection.protocol import Movable, NotOfferedError, ProtectionUnavailableError
 from kmsplan.engine.quota import require_room
+from kmsplan.kms.capability import KeyStorageMechanism
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.spec import KeyType
 
@@ -91,6 +92,26 @@ def _begin(
     transaction.entries.append(entry)
 
 
+def expect_home(core: Core, instance: InstanceRow) -> None:
+    """Tell an HSM whether keys are in it already, before anything is made: another token of its name gets nothing then.
+
+    Raises:
+        ProtectionUnavailableError: it does not answer.
+    """
+    protection = core.protection(instance)
+    if isinstance(protection, Movable):
+        place = (instance.module, instance.token)
+        with core.store.read() as db:
+            known = core.homes.get(place)
+            if known is None or not versions.is_ready(
+                db, known
+            ):  # to find one takes longer the more versions there are
+                known = core.homes[place] = versions.one_inside(db, *place) or versions.one_wrapped_by(
+                    db, *place, KeyStorageMechanism.HSM_ENCRYPTED_DATABASE
+                )
+        protection.expect_home(known is not None)
+
+
 def _generator(design: Design) -> Callable[[Protection, bytes], Generated]:
     """Return what lets an HSM generate the material."""
 
@@ -136,6 +157,7 @@ def _proven(core: Core, design: Design, reference: bytes, make: Callable[[Protec
     """
     from kmsplan.engine.proof import prove  # noqa: PLC0415 - settling needs no cryptography
 
+    expect_home(core, design.instance)
     protection = core.protection(design.instance)
     generated = make(protection, reference)
     prove(protection.open(design.spec, reference, None), design.spec, design.usage, generated.public_key)

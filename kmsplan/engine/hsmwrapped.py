@@ -45,15 +45,18 @@ def kept(core: Core, design: Design, make: Callable[[], Generated]) -> Generated
         WrapperMissingError: what wraps is gone, and keys of the keystore wait for it.
         ProtectionUnavailableError: the HSM does not answer.
     """
+    from kmsplan.engine import hardware  # noqa: PLC0415 - as above
+
+    hardware.expect_home(core, design.instance)
     try:
         return make()
     except WrapperMissingError:
         instance = design.instance
         with core.store.read() as db:
-            needed = versions.any_wrapped_by(
+            needed = versions.one_wrapped_by(
                 db, instance.module, instance.token, KeyStorageMechanism.HSM_ENCRYPTED_DATABASE
             )
-        if needed:
+        if needed is not None:
             raise
         _wrapper(core, instance).prepare_wrapping()
         return make()

@@ -194,6 +194,7 @@ def _pair_in_hsm(
 
     core.store.write(begin)
     try:
+        hardware.expect_home(core, found.instance)
         public_key = protection.wrapping_key(reference)
         commit(core, request, lambda _: None, uses_keys=True)
     except BaseException:

@@ -34,7 +34,10 @@ class Presence(Protocol):
         """Return whether a node is there."""
 
     def lead(self) -> bool:
-        """Return whether this node does what is due: one at a time does, until it is gone."""
+        """Return whether this node does what is due: one at a time does, until it is gone or follows."""
+
+    def follow(self) -> None:
+        """Leave what is due to others."""
 
     def close(self) -> None:
         """Take the mark away."""
@@ -81,6 +84,12 @@ class FolderPresence:
         with self._lock:
             self._leads = self._leads or _locked(self._scheduler, fcntl.LOCK_EX)
             return self._leads
+
+    def follow(self) -> None:
+        """Leave what is due to others."""
+        with self._lock:
+            fcntl.flock(self._scheduler, fcntl.LOCK_UN)
+            self._leads = False
 
     def close(self) -> None:
         """Take the mark away."""

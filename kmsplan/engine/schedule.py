@@ -6,16 +6,19 @@ may be interrupted anywhere and repeated at will.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kmsplan.engine import expiring, hardware, moment, rotation
 from kmsplan.engine.access.nonce import forget_old
 from kmsplan.engine.audit import OK
-from kmsplan.engine.execution import admitted, require_unsealed
+from kmsplan.engine.error import KeystoreError
+from kmsplan.engine.execution import refused, require_unsealed, result_of
 from kmsplan.engine.hsm.attachment import left_in_hsm
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import key as keys
+from kmsplan.engine.keystore import setting
 from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.quota import require_room
 from kmsplan.kms.capability import KeyStorageMechanism
@@ -25,7 +28,7 @@ from kmsplan.kms.naming import key_version_id
 from kmsplan.kms.spec import KeySpec, KeyUsage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from kmsplan.engine.audit import Request
     from kmsplan.engine.core import Core
@@ -56,9 +59,9 @@ class Ticked:
 
 def tick(core: Core) -> Ticked:
     """Finish what was interrupted, delete and rotate what is due. A sealed engine does nothing by itself."""
-    if not _open(core):
+    if not is_awake(core):
         return Ticked()
-    unopened = rotation.advance(core)
+    unopened = _renew(core)
     forget_old(core)
     deleted = _delete_due(core)
     expired = expiring.expire_due(core)
@@ -67,12 +70,29 @@ def tick(core: Core) -> Ticked:
     return Ticked(rotated=rotated, deleted=deleted, expired=expired, postponed={**unopened, **postponed, **waiting})
 
 
-def _open(core: Core) -> bool:
+def is_awake(core: Core) -> bool:
+    """Return whether the engine is open, as its database has it now: this process may have served nobody since.
+
+    Raises:
+        SealingError: it is open, and not to the seal that this process was given.
+    """
+    with core.store.look() as db:
+        sealed = setting.load(db, setting.SEALED) is not None
+    if sealed:
+        core.seal()
+        return False
     try:
         core.opened()
     except KmsError:
         return False
     return True
+
+
+def _renew(core: Core) -> Mapping[str, str]:
+    try:
+        return rotation.advance(core)
+    except KmsError:  # another process has sealed the engine meanwhile; what is left is done when it is open again
+        return {}
 
 
 def _delete_due(core: Core) -> tuple[str, ...]:
@@ -87,9 +107,9 @@ def _delete_due(core: Core) -> tuple[str, ...]:
 
 
 def _delete(core: Core, transaction: Transaction, chunk: list[str], now: str) -> list[str]:
-    """Delete the keys of a chunk that are still due; return them."""
-    deleted = []
-    for key_id in chunk:
+    """Delete the keys of a chunk that are still due, unless the engine was sealed meanwhile; return them."""
+    deleted: list[str] = []
+    for key_id in () if transaction.sealed else chunk:
         row = keys.load(transaction.db, key_id)
         if row is None or row.state != KeyState.PENDING_DELETION or (row.delete_date or _NEVER) > now:
             continue
@@ -126,13 +146,18 @@ def rotate_due(core: Core, only: str | None = None) -> tuple[tuple[str, ...], di
         return (), {}
     with core.store.read() as db:
         due = keys.due_for_rotation(db, core.now(), only)
-    rotated, postponed = [], {}
+    rotated: list[str] = []
+    postponed: dict[str, str] = {}
     for key_id in due:
         try:
             if _rotate(core, key_id):
                 rotated.append(key_id)
-        except KmsError as error:
+        except KeystoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - also what is wrong with PIN and configuration: the others can go on
             postponed[key_id] = str(error)
+    if only is None:
+        core.put_off = {key_id: result for key_id, result in core.put_off.items() if key_id in postponed}
     return tuple(rotated), postponed
 
 
@@ -146,7 +171,7 @@ def _rotate(core: Core, key_id: str) -> bool:
         instance = instances.load(db, row.instance_id) if row else None
     if row is None or instance is None:
         return False
-    with admitted(core, request):
+    with _audited_once(core, request, key_id):
         design = material.Design(
             key_id=key_id,
             spec=KeySpec(row.spec),
@@ -156,6 +181,23 @@ def _rotate(core: Core, key_id: str) -> bool:
         )
         version = material.kept_version(core, design, key_version_id(key_id, core.world.entropy(10)))
         return core.store.write(lambda transaction: _promote(core, transaction, request, version))
+
+
+@contextmanager
+def _audited_once(core: Core, request: Request, key_id: str) -> Iterator[None]:
+    """Audit a rotation that fails, unless the last try has failed alike.
+
+    It is tried again each minute for as long as its instance is full or its HSM away, and the trail never shrinks.
+    """
+    try:
+        yield
+    except KeystoreError:
+        raise  # nothing can be written now
+    except Exception as error:
+        if core.put_off.get(key_id) != result_of(error):
+            refused(core, request, error).wait()
+            core.put_off[key_id] = result_of(error)
+        raise
 
 
 def _promote(core: Core, transaction: Transaction, request: Request, version: VersionRow) -> bool:

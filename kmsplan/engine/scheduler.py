@@ -6,12 +6,13 @@ after one has died: that one's lead goes with it, and the others ask for it ever
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from kmsplan.engine.error import EngineError
 from kmsplan.engine.keystore import key as keys
-from kmsplan.engine.schedule import Ticked, tick
+from kmsplan.engine.schedule import Ticked, is_awake, tick
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,30 +23,50 @@ if TYPE_CHECKING:
 INTERVAL: Final = 60.0
 """Seconds between two looks at most; what could not be done is tried again then."""
 TAKEOVER: Final = 5.0
-"""Seconds between two tries to take the lead, and after a failure."""
+"""Seconds between two tries to take the lead, and to keep it, and after a failure."""
 _SHORTEST: Final = 1.0
 """Times in the database are whole seconds."""
 
 
-def run(core: Core, stop: Event, tell: Callable[[Ticked | EngineError], None]) -> None:
+def run(core: Core, stop: Event, tell: Callable[[Ticked | Exception], None]) -> None:
     """Do what is due until `stop` is set; see `Engine.run_schedule`."""
     while not stop.is_set():
-        stop.wait(step(core, tell))
+        left = step(core, tell)
+        while left > 0 and not stop.wait(min(left, TAKEOVER)):
+            left = left - TAKEOVER if _leads_on(core) else 0
 
 
-def step(core: Core, tell: Callable[[Ticked | EngineError], None]) -> float:
+def _leads_on(core: Core) -> bool:
+    """Return whether nothing has changed for who leads.
+
+    Another process may have sealed the engine, or the database's server, started again, have forgotten who leads.
+    """
+    try:
+        return core.presence is not None and is_awake(core) and core.presence.lead()
+    except EngineError:  # the next step meets it, too, and tells
+        return False
+
+
+def step(core: Core, tell: Callable[[Ticked | Exception], None]) -> float:
     """Do what is due, if it is this process's to do; return in how many seconds to look again."""
     presence = core.presence
+    if presence is None:
+        return TAKEOVER
     try:
-        # A sealed engine can do nothing, so it leaves the lead to others.
-        if presence is None or core.keyring is None or not presence.lead():
+        # Who can do nothing leaves the lead to others: they may have the seal that opens the engine now.
+        if not is_awake(core):
+            presence.follow()
+            return TAKEOVER
+        if not presence.lead():
             return TAKEOVER
         done = tick(core)
         if done != Ticked():
             tell(done)
         return _until_next(core)
-    except EngineError as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is: what is due tomorrow must still be done
         tell(error)
+        with suppress(EngineError):
+            presence.follow()
         return TAKEOVER
 
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from kmsplan.engine.action.servicekey import ServiceKeys
     from kmsplan.engine.core import Core
     from kmsplan.engine.description import Description
-    from kmsplan.engine.error import EngineError
     from kmsplan.engine.importing import ImportParameters
     from kmsplan.engine.keeping import Keeping
     from kmsplan.engine.keystore.instance import InstanceRow
@@ -250,7 +249,7 @@ class Engine(Readable, Audited, Usable):
 
         return tick(self._core)
 
-    def run_schedule(self, stop: Event, tell: Callable[[Ticked | EngineError], None] = lambda _: None) -> None:
+    def run_schedule(self, stop: Event, tell: Callable[[Ticked | Exception], None] = lambda _: None) -> None:
         """Do what is due whenever it is due, until `stop` is set; of all processes that run this, one at a time does.
 
         Args:
@@ -302,6 +301,12 @@ class Engine(Readable, Audited, Usable):
         from kmsplan.engine.access.lookup import look_up  # noqa: PLC0415 - as above
 
         return look_up(self._core, access_key_id)
+
+    def note_use(self, access_key_id: str) -> None:
+        """Note that a request was signed with an access key, once a minute and without waiting for the disk."""
+        from kmsplan.engine.access.lookup import note_use  # noqa: PLC0415 - as above
+
+        note_use(self._core, access_key_id)
 
     def access_keys(self) -> list[AccessKeyView]:
         """Return every access key without its secret, the oldest first."""
@@ -374,10 +379,12 @@ class Engine(Readable, Audited, Usable):
         Raises:
             KmsError: the engine is sealed.
             SealingError: its root key was sealed in another way since it was opened.
+            KeystoreError: the newest transaction could not be committed, and another one cannot either.
         """
         from kmsplan.engine import unsealing  # noqa: PLC0415 - as above
 
         unsealing.catch_up(self._core)
+        self._core.store.require_writable()
 
     def status(self) -> dict[str, Any]:
         """Return facts about the engine, ready for JSON."""

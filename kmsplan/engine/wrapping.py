@@ -135,7 +135,8 @@ def _open(algorithm: str, private_key: bytes, sealed: bytes) -> bytes:
     key = serialization.load_der_private_key(private_key, None, unsafe_skip_rsa_key_validation=True)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise TypeError(f"{algorithm} goes with an RSA wrapping key")
-    # A PKCS#1 v1.5 padding that is wrong opens as random bytes, whose length or use then fails like any other.
+    # A PKCS#1 v1.5 padding that is wrong opens as random bytes, so that nobody can learn from trying. About one in 300
+    # is as long as a symmetric key, and is taken for one; see docs/how-to-bring-your-own-key.md.
     return key.decrypt(sealed, _RSA_PADDINGS[algorithm])
 
 

@@ -20,6 +20,8 @@ class ErrorFacts:
     """A later try may succeed without anybody doing anything."""
     in_doubt: bool = False
     """The operation may have been carried out although it answered with this error."""
+    unreachable: bool = False
+    """Nothing gets through to the KMS, whatever it is."""
 
 
 ERRORS: Final[Mapping[str, ErrorFacts]] = MappingProxyType(

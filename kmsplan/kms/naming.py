@@ -8,6 +8,7 @@ from typing import Final
 
 ALIAS_PREFIX: Final = "alias/"
 SERVICE_ALIAS_PREFIX: Final = "alias/acs"
+INSTANCE_PREFIX: Final = "kst-"
 ALIAS_LENGTH: Final = 255
 """Of the whole string, prefix included: the narrower of the two published readings."""
 TAG_LIMIT: Final = 20
@@ -112,6 +113,11 @@ def service_problem(name: str) -> str | None:
     return None if _SERVICE.fullmatch(name) else "a service's name is made of lower-case letters, digits and '-'"
 
 
+def names_key(identity: str) -> bool:
+    """Return whether an identity is a key's: neither an alias nor an instance has its form."""
+    return not identity.startswith((ALIAS_PREFIX, INSTANCE_PREFIX))
+
+
 def is_old_key_id(text: str) -> bool:
     """Return whether a text has the form of a key id of KMS 1.0, a UUID."""
     return _UUID.fullmatch(text) is not None
@@ -142,7 +148,7 @@ def key_version_id(key: str, entropy: bytes) -> str:
 
 def instance_id(entropy: bytes) -> str:
     """Return an instance id, `kst-` and 21 characters, from at least 21 random bytes."""
-    return f"kst-{_suffix(entropy, 21)}"
+    return f"{INSTANCE_PREFIX}{_suffix(entropy, 21)}"
 
 
 @dataclass(frozen=True, slots=True)

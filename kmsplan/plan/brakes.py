@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.plan.blast import stops
 from kmsplan.plan.continuing import deleted
+from kmsplan.plan.instances import released
 from kmsplan.plan.owning import is_owner_step
 from kmsplan.plan.plan import Action, Change, Reason, Violation
 from kmsplan.plan.rules import some
@@ -46,6 +47,7 @@ def find_brakes(
         *_deletions(active, allowances, allowed),
         *_mass(active, plan.keys, allowances),
         *_in_use(active, observed, now, allowances),
+        *_releases(active, allowances),
     )
 
 
@@ -117,6 +119,20 @@ def _in_use(
                 summary="The key is in use",
                 detail=f"This plan would {verb} {change.address}, but {' and '.join(uses)}. "
                 f"If that is what you want, pass --allow-in-use {change.address}.{_instead(change)}",
+                brake=True,
+            )
+
+
+def _releases(changes: Sequence[Change], allowances: Allowances) -> Iterator[Violation]:
+    """Ask for the name of an instance that goes: a number could be meant for another deletion, a name cannot."""
+    for change in released(changes):
+        if change.address not in allowances.release:
+            yield Violation(
+                code="P204",
+                address=change.address,
+                summary="An instance would be released",
+                detail=f"This plan would release {change.address} ({change.identity}). The KMS does so at once, and "
+                f"nothing brings it back. If that is what you want, pass --allow-release {change.address}.",
                 brake=True,
             )
 

@@ -23,7 +23,7 @@ _PLAIN = (
     "allow_mass",
     "keys",
 )
-_LISTS = ("allow_in_use", "targets", "excludes")
+_LISTS = ("allow_in_use", "allow_release", "targets", "excludes")
 _CHANGE_PLAIN = ("address", "identity", "before", "after", "blocked", "digest", "tests", "moved_from", "note")
 _CHANGE_LISTS = ("attributes", "unknown", "depends_on")
 

@@ -102,6 +102,8 @@ def _loss(kind: str, before: dict[str, Any]) -> str | None:
             return f"unusable at once; after {days} days everything encrypted with it is lost for ever"
         case "alias":
             return "callers that use this alias fail; the key stays"
+        case "instance":
+            return "gone at once: there is no window in which it could be restored"
         case _:
             return None
 

@@ -22,7 +22,8 @@ def object_digest(observation: Observation) -> str:
     """Return sha256 hex over attributes, a key's state, and whose it is.
 
     What the KMS computes (last use, next rotation) is left out: using a key does not make a plan stale. So is the owner
-    tag's token, which the state does not know, so that a plan made from the state alone can hold.
+    tag's token, which the state does not know, so that a plan made from the state alone can hold; and so is what is
+    not there, of which some KMSs tell nothing, and the state that it is not.
     """
     if isinstance(observation, Unreadable):
         return UNREADABLE_DIGEST
@@ -34,6 +35,6 @@ def object_digest(observation: Observation) -> str:
         observation.identity,
         None if observation.kind == "instance" else observation.state,
         owner.lineage if owner else None,
-        dict(observation.attributes),
+        {name: value for name, value in observation.attributes.items() if value is not None},
     ]
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=plain)).hexdigest()

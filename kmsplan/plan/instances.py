@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kmsplan.kms.lifecycle import KeyState
+from kmsplan.kms.naming import names_key
 from kmsplan.plan import rules
 from kmsplan.plan.plan import Action, Change
 from kmsplan.plan.verdict import Verdict, blocked, refused
@@ -43,17 +44,34 @@ class Remaining:
 
 def releases(situation: Situation, changes: Mapping[Address, Change]) -> list[Verdict]:
     """Return a verdict for every instance that this plan would release while keys remain in it."""
-    going = [
-        change
-        for address, change in sorted(changes.items())
-        if change.action is Action.DELETE and kind_of(address) == "instance" and change.blocked is None
-    ]
+    going = sorted(released(changes.values()), key=lambda change: change.address)
     if not going:
         return []
-    inside: dict[str, list[Remaining]] = {}
+    unknown = unknown_keys(situation.objects, situation.records.values())
+    anywhere = [Remaining(instance="", name=identity, readable=False) for identity in unknown]
+    inside: dict[str, list[Remaining]] = {str(change.identity): list(anywhere) for change in going}
     for remaining in _remaining(situation, changes):
         inside.setdefault(remaining.instance, []).append(remaining)
-    return [_held(change, inside[str(change.identity)]) for change in going if change.identity in inside]
+    return [_held(change, inside[str(change.identity)]) for change in going if inside[str(change.identity)]]
+
+
+def released(changes: Iterable[Change]) -> list[Change]:
+    """Return the changes that release an instance."""
+    return [
+        change
+        for change in changes
+        if change.action is Action.DELETE and kind_of(change.address) == "instance" and change.blocked is None
+    ]
+
+
+def unknown_keys(objects: Mapping[str, Observation], records: Iterable[Record]) -> list[str]:
+    """Return the identities of keys that cannot be read and are not recorded: they may be in any instance."""
+    known = {record.identity for record in records}
+    return sorted(
+        identity
+        for identity, found in objects.items()
+        if isinstance(found, Unreadable) and identity not in known and names_key(identity)
+    )
 
 
 def _held(change: Change, inside: Sequence[Remaining]) -> Verdict:

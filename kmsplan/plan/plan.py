@@ -208,6 +208,8 @@ class Allowances:
     """--allow-mass."""
     in_use: tuple[str, ...] = ()
     """--allow-in-use ADDRESS, each."""
+    release: tuple[str, ...] = ()
+    """--allow-release ADDRESS, each."""
 
     def joined(self, other: Allowances) -> Allowances:
         """Return what is allowed when `other` is said on top."""
@@ -215,6 +217,7 @@ class Allowances:
             delete=other.delete or self.delete,
             mass=self.mass or other.mass,
             in_use=tuple(sorted({*self.in_use, *other.in_use})),
+            release=tuple(sorted({*self.release, *other.release})),
         )
 
 
@@ -255,6 +258,7 @@ class Plan:
     allow_delete: int = 0
     allow_mass: bool = False
     allow_in_use: tuple[str, ...] = ()
+    allow_release: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     keys: int = 0
@@ -285,4 +289,6 @@ class Plan:
     @property
     def allowances(self) -> Allowances:
         """The brakes that were let go when the plan was made."""
-        return Allowances(delete=self.allow_delete, mass=self.allow_mass, in_use=self.allow_in_use)
+        return Allowances(
+            delete=self.allow_delete, mass=self.allow_mass, in_use=self.allow_in_use, release=self.allow_release
+        )

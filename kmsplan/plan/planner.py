@@ -105,6 +105,7 @@ def _facts(
         "allow_delete": options.allowances.delete,
         "allow_mass": options.allowances.mass,
         "allow_in_use": tuple(sorted(set(options.allowances.in_use))),
+        "allow_release": tuple(sorted(set(options.allowances.release))),
         "targets": options.targets,
         "excludes": options.excludes,
         "keys": sum(record.status is Status.READY and record.address.startswith("key.") for record in records),

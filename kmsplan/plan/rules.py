@@ -34,8 +34,9 @@ def another_kms(recorded: str, observed: str) -> Violation:
         address=None,
         summary="The state belongs to another KMS",
         detail=f"The state's records are of {recorded}, and the configuration reaches {observed}. Planning on would "
-        "make every key again in the wrong place. Check the engine's path or region; if the engine's folder was "
-        "moved or lost, put it back from a backup.",
+        "make every key again in the wrong place. Check what `engine` names: path, region, endpoint, account; if the "
+        "engine's folder was moved or lost, put it back from a backup. If it is the same KMS under another endpoint: "
+        "move the state away and run kmsplan state rebuild, which finds its objects by their owner tags.",
     )
 
 
@@ -148,10 +149,17 @@ def protected(address: Address) -> Violation:
         code="P109",
         address=address,
         summary=f"The {what} is protected from deletion",
-        detail=f"{address} has deletion protection, so it is not deleted in one step. "
+        detail=f"{address} has deletion protection, so it is not deleted in one step.{_renamed(address)} "
         f"{lead}: set deletion_protection: false on the {what} and apply that; then remove it and apply again. Or keep "
         f"it, or stop managing it with removed: [{{address: {address}, forget: true}}].",
     )
+
+
+def _renamed(address: Address) -> str:
+    """Tell of the way that a new name takes: without it, it is one object that goes and another that comes."""
+    kind = kind_of(address)
+    named = kind in ("key", "instance")
+    return f" If it only has another name now, say so: moved: [{{from: {address}, to: {kind}.NAME}}]." if named else ""
 
 
 _REMEDIES: Final = {
@@ -184,8 +192,8 @@ def not_empty(address: Address, inside: Sequence[str]) -> Violation:
         address=address,
         summary="The instance still holds keys",
         detail=f"Releasing {address} destroys every key in it at once, and it holds {some(inside)}, which this plan "
-        f"does not delete. Declare {address} again, or leave it out of this run with --exclude {address}, and deal "
-        "with those keys first: import and remove them, or move them elsewhere.",
+        f"does not delete.{_renamed(address)} Declare {address} again, or leave it out of this run with --exclude "
+        f"{address}, and deal with those keys first: import and remove them, or move them elsewhere.",
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kmsplan.plan import rules
 from kmsplan.plan.digest import ABSENT_DIGEST, UNREADABLE_DIGEST, object_digest
-from kmsplan.resource.value import ABSENT
+from kmsplan.plan.instances import released, unknown_keys
+from kmsplan.resource.value import ABSENT, Present
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +26,11 @@ def stale(plan: Plan, *, config_digest: str, recorded: Recorded, observed: Obser
         recorded: the state now.
         observed: a reading now, of at least the identities that the plan's changes have.
     """
-    return (*_sources(plan, config_digest, recorded, observed), *_objects(plan, observed))
+    return (
+        *_sources(plan, config_digest, recorded, observed),
+        *_objects(plan, observed),
+        *_filled(plan, recorded, observed),
+    )
 
 
 def _sources(plan: Plan, config_digest: str, recorded: Recorded, observed: Observed) -> Iterator[str]:
@@ -52,6 +58,21 @@ def _objects(plan: Plan, observed: Observed) -> Iterator[str]:
             now = object_digest(found)
             if now != change.digest:
                 yield _moved(change, found, now)
+
+
+def _filled(plan: Plan, recorded: Recorded, observed: Observed) -> Iterator[str]:
+    """Yield what is in an instance that the plan releases: it was empty when the plan was made."""
+    going = {str(change.identity): change for change in released(plan.changes)}
+    inside: dict[str, list[str]] = {identity: [] for identity in going}
+    for found in (*observed.objects.values(), *observed.others) if going else ():
+        if isinstance(found, Present) and found.kind == "key" and found.attributes.get("instance") in inside:
+            inside[found.attributes["instance"]].append(found.identity)
+    unknown = unknown_keys(observed.objects, recorded.records.values()) if going else []
+    for identity, change in going.items():
+        keys = sorted({*inside[identity], *unknown})
+        if keys:
+            may = "holds" if inside[identity] else "may hold"
+            yield f"{change.address} ({identity}): it {may} {rules.some(keys)} now, which its release would destroy"
 
 
 def _moved(change: Change, found: Observation, now: str) -> str:

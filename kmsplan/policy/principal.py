@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
 from kmsplan.kms.lifecycle import LIFECYCLE, KeyState
-from kmsplan.kms.policy import ALLOW
+from kmsplan.kms.policy import ALLOW, meant
 from kmsplan.kms.settling import OPERATIONS
 
 if TYPE_CHECKING:
@@ -68,8 +67,5 @@ def _denied(denied: Mapping[str, set[str]], principal: str) -> set[str]:
 
 def _actions(patterns: Iterable[str]) -> set[str]:
     """Return the actions that patterns mean; names compare without regard to case, as the KMS does it."""
-    matches = [
-        re.compile(re.escape(pattern.removeprefix("kms:")).replace(r"\*", ".*"), re.IGNORECASE).fullmatch
-        for pattern in patterns
-    ]
-    return {action for action in MANAGES | USES if any(match(action) for match in matches)}
+    pattern = meant(patterns)
+    return {action for action in MANAGES | USES if pattern.fullmatch(f"kms:{action}")}

@@ -70,8 +70,8 @@ variable `KMSPLAN_VAR_NAME`, else its default. `--var-file dev.vars.yaml` is a f
 
 A PIN, passphrase, access key, connection string or key material is never written here, only where it is found:
 `{env: NAME}`, `{file: PATH}`, or `{exec: [COMMAND, ARGUMENT, ...]}`, whose output it is. It is read when it is needed,
-and is in no plan, state, log or message. A file of your own that others can read is named in a warning (K609) by every
-command that reads the configuration, and is read all the same.
+and is in no plan, state, log or message. A file of your own that others can read is named in a warning (K609) by
+`validate`, `plan`, `apply`, `destroy`, `engine init` and `engine serve`, and is read all the same.
 """
 
 

@@ -114,6 +114,7 @@ class Application:
             raise KmsError("InvalidAccessKeyId.Inactive", "Specified access key is disabled or has expired.")
         # Last, so that nobody uses up another's nonces.
         digest = self._nonces.claim(signed.access_key_id, signed.nonce, signed.time)
+        self._known.used(client)
         return client.key, self._engine.claim(digest, signed.time)
 
     def _use_keys(self, exchange: Exchange, row: Cryptographic, caller: Caller, values: Values) -> None:

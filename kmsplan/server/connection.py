@@ -8,6 +8,7 @@ refused here is answered in JSON too, and then the connection ends.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol, cast
@@ -23,8 +24,13 @@ if TYPE_CHECKING:
     from kmsplan.server.limits import Limits
 
 JSON: Final = b"application/json;charset=utf-8"
+_FRAMING: Final = 2
+"""How many times as long as its content a body may be on the wire: chunks have sizes, extensions and trailers, which
+the parser gathers without a limit of its own."""
 _NOWHERE: Final[deque[tuple[bytes, bytes]]] = deque(maxlen=0)
 """Where trailers go: what they say is left alone."""
+_ABSOLUTE: Final = re.compile(rb"https?://[^/?#]+", re.IGNORECASE)
+"""The part of a target in absolute form that names the server."""
 _HEADS: Final = {
     status.value: b"HTTP/1.1 %d %b\r\ncontent-type: " % (status.value, status.phrase.encode()) for status in HTTPStatus
 }
@@ -61,12 +67,12 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_asked",
         "_body",
         "_body_size",
         "_busy",
         "_closing",
         "_handing",
-        "_head_size",
         "_headers",
         "_headers_done",
         "_held",
@@ -76,6 +82,7 @@ class Connection(asyncio.Protocol):
         "_paused",
         "_refusal",
         "_site",
+        "_size",
         "_time",
         "_transport",
         "_url",
@@ -101,6 +108,8 @@ class Connection(asyncio.Protocol):
         self._handing = False
         self._held = False
         """Whether reading is paused."""
+        self._asked = False
+        """Whether a client waits to be told that it may send a body."""
         self._paused = False
         """Whether writing is."""
         self._closing = False
@@ -108,7 +117,8 @@ class Connection(asyncio.Protocol):
         """When the connection has had its time; see `expire`."""
         self.begun = False
         """Whether a request has come in part."""
-        self._head_size = 0
+        self._size = 0
+        """Bytes of a head that has no end yet, or of what came after it in later packets."""
         self._reset()
 
     def _reset(self) -> None:
@@ -144,8 +154,7 @@ class Connection(asyncio.Protocol):
         """Read some bytes; those of a client that was refused are thrown away."""
         if self._closing or self._refusal is not None:
             return
-        if not self._headers_done:
-            self._head_size += len(data)
+        self._size += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -153,8 +162,12 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._refuse(Refusal.MALFORMED)
         else:
-            if not self._headers_done and self._head_size > self._limits.url + self._limits.headers:
-                self._refuse(Refusal.HEADERS_TOO_LARGE)
+            limits = self._limits
+            if not self._headers_done:
+                if self._size > limits.url + limits.headers:
+                    self._refuse(Refusal.HEADERS_TOO_LARGE)
+            elif self._size > _FRAMING * limits.body + limits.headers:
+                self._refuse(Refusal.BODY_TOO_LARGE)
 
     def eof_received(self) -> bool:
         """Answer what was asked before a client closed its side; TLS has no such half."""
@@ -194,6 +207,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Look at what the headers announce."""
         self._headers_done = True
+        self._size = 0
         lines, self._lines = self._lines, _NOWHERE
         headers = self._headers = _named(lines)
         limits = self._limits
@@ -209,8 +223,9 @@ class Connection(asyncio.Protocol):
         self.deadline = self._time() + limits.body_seconds
         if int(length) > limits.body:
             self._refuse(Refusal.BODY_TOO_LARGE)
-        elif headers.get(b"expect", b"").lower() == b"100-continue" and self._transport and self._refusal is None:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        elif headers.get(b"expect", b"").lower() == b"100-continue" and self._parser.get_http_version() == "1.1":
+            self._asked = True
+            self._encourage()
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
@@ -226,15 +241,15 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Hand the request on, or let it wait for the one before it."""
-        self.begun = False
-        self._head_size, self._headers_done = 0, False
+        self.begun = self._asked = False
+        self._size, self._headers_done = 0, False
         if self._refusal is not None:
             return
         current = self._parser.get_http_version() == "1.1"
         if current and b"host" not in self._headers:
             self._refuse(Refusal.MALFORMED)  # RFC 9112, 3.2
             return
-        path, _, query = self._url.partition(b"?")
+        path, _, query = _origin(self._url).partition(b"?")
         body = b"".join(self._body) if self._body else b""
         method, begun = self._parser.get_method(), self._time()
         call = Call(method, path, query, self._headers, body, self.peer, begun)
@@ -283,7 +298,7 @@ class Connection(asyncio.Protocol):
             return
         limits = self._limits
         self.deadline = self._time() + (limits.header_seconds if self.begun else limits.idle_seconds)
-        if self._waiting or self._refusal is not None:
+        if self._waiting or self._asked or self._refusal is not None:
             self._hand_on()
 
     def expire(self) -> None:
@@ -325,7 +340,15 @@ class Connection(asyncio.Protocol):
         if self._busy is None and not self._waiting and self._refusal is not None and not self._closing:
             self._closing = True
             self._site.refuse(self._refusal, self)
+        self._encourage()
         self._hold(wanted=bool(self._waiting))
+
+    def _encourage(self) -> None:
+        """Tell a client that asked first to go on, once what came before is answered (RFC 9110, 10.1.1)."""
+        before = self._busy is not None or self._waiting
+        if self._asked and not (before or self._closing or self._refusal) and self._transport is not None:
+            self._asked = False
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _hold(self, *, wanted: bool) -> None:
         """Pause reading, or go on."""
@@ -363,6 +386,15 @@ class Connection(asyncio.Protocol):
             self.deadline = self._time() + self._limits.linger_seconds
         else:
             transport.close()
+
+
+def _origin(target: bytes) -> bytes:
+    """Return a target without the server's name, which clients of proxies write before it (RFC 9112, 3.2.2)."""
+    match = None if target.startswith(b"/") else _ABSOLUTE.match(target)
+    if match is None:
+        return target
+    rest = target[match.end() :]
+    return rest if rest.startswith(b"/") else b"/" + rest
 
 
 def _named(lines: Collection[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from kmsplan.kms.error import KmsError
 from kmsplan.server.signature import Secret
@@ -18,13 +19,16 @@ MOMENT: Final = 0.1
 _LIMIT: Final = 10_000
 
 
-class Client(NamedTuple):
+@dataclass(slots=True)
+class Client:
     """An access key as it was found."""
 
     since: float
     """When it was asked for."""
     key: AccessKey
     secret: Secret
+    used: bool = False
+    """Whether the engine was told that it was used since."""
 
 
 class Known:
@@ -59,3 +63,9 @@ class Known:
         secret = known.secret if known is not None and same else Secret(found.secret)
         client = self._found[access_key_id] = Client(now, found, secret)
         return client
+
+    def used(self, client: Client) -> None:
+        """Tell the engine that a request was signed with an access key, once for each time that it was asked for."""
+        if not client.used:
+            client.used = True
+            self._engine.note_use(client.key.access_key_id)

@@ -157,11 +157,18 @@ def duration(text: str) -> int:
 def _json(text: str, kind: type, what: str) -> Any:
     try:
         value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        json.loads(text, object_pairs_hook=_once)  # orjson takes the last of two: of a policy, not what was reviewed
+    except (json.JSONDecodeError, RecursionError) as error:
         raise _UnfitError(f"it is {what} in JSON") from error
     if not isinstance(value, kind):
         raise _UnfitError(f"it is {what} in JSON")
     return value
+
+
+def _once(found: list[tuple[str, Any]]) -> None:
+    """Check that no name stands twice in an object."""
+    if len(dict(found)) != len(found):
+        raise _UnfitError("a name stands in it twice")
 
 
 def contexts(name: str, given: Mapping[str, str]) -> dict[str, str] | None:

@@ -54,6 +54,8 @@ _DIFFERENCES: Final = """
 | `Recipient` | `UnsupportedOperation`: no enclave is attested |
 | security tokens (STS) | `InvalidSecurityToken.NotSupported`: access keys are the engine's own |
 | `Format=XML` | the answer is JSON all the same, the cloud's default |
+| parameters in JSON | `InvalidParameter` where a name stands twice in an object; no source has the cloud's answer |
+| requests in HTTP | at most 256 KiB of URL, 256 KiB of body, 32 KiB in 100 headers; no source has the cloud's limits |
 | `RegionId` of the tagging actions | needed, as in the cloud; which region it is does not matter |
 | `PageSize` | 1 to 100 everywhere; the cloud's pages also say 0 and 101 |
 | `GetKmsInstanceQuotaInfos` | without `KmsInstanceId` all instances are added up; no source has the cloud's answer |

@@ -174,9 +174,9 @@ class _Schedule:
                 self._tell(error)
                 self._stop.wait(60.0)
 
-    def _tell(self, done: Ticked | EngineError) -> None:
+    def _tell(self, done: Ticked | Exception) -> None:
         """Log what was done, what is postponed, and what failed."""
-        if isinstance(done, EngineError):
+        if isinstance(done, Exception):
             self._log.write("error", "schedule", error=f"{type(done).__name__}: {done}")
             return
         if self._log.requests:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import closing, contextmanager
 from functools import partial
 from threading import Barrier, Event, Thread
@@ -187,12 +188,16 @@ def test_a_keystore_that_could_not_be_filled_is_not_there(place: Database) -> No
     place.create(_fill)
 
 
-def test_of_two_that_make_a_keystore_at_once_one_succeeds(tmp_path: Path, secret: SecretBytes | None) -> None:
-    barrier, results = Barrier(2), []
+def test_of_two_that_make_a_keystore_at_once_one_succeeds_and_the_other_does_nothing(
+    tmp_path: Path, secret: SecretBytes | None
+) -> None:
+    barrier, begun, results = Barrier(2), [], []
 
     def make(number: int) -> None:
         def fill(db: Connection) -> None:
+            begun.append(number)
             setting.store(db, "maker", b"%d" % number)
+            time.sleep(0.05)  # long enough for the other one, did it not wait
 
         barrier.wait()
         try:
@@ -207,6 +212,7 @@ def test_of_two_that_make_a_keystore_at_once_one_succeeds(tmp_path: Path, secret
     for thread in threads:
         thread.join()
     assert len(results) == 1
+    assert begun == results
     with closing(Keystore(database(tmp_path, secret))) as found, found.look() as db:
         assert setting.load(db, "maker") == b"%d" % results[0]
 
@@ -375,6 +381,34 @@ def _raise_after(db: Connection, error: Exception) -> None:
     raise error
 
 
+def test_whether_it_can_be_written_is_tried_after_a_failure_alone(
+    keystore: Keystore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = keystore.commits
+    keystore.require_writable()
+    assert keystore.commits == commits
+    begin = keystore._database.begin
+
+    def refuse(db: Connection, *, wait: bool) -> None:
+        begin(db, wait=wait)
+        db.execute("DELETE FROM absent")
+
+    def write() -> None:
+        keystore.write(lambda transaction: setting.store(transaction.db, "x", b""))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(keystore._database, "begin", refuse)
+        for attempt in (write, keystore.require_writable, keystore.require_writable):
+            with pytest.raises(KeystoreError):
+                attempt()
+    keystore.require_writable()
+    assert keystore.commits == commits + 1
+    keystore.require_writable()
+    assert keystore.commits == commits + 1
+    with keystore.look() as db:
+        assert not setting.load_all(db).keys() & {"tried", "x"}
+
+
 def test_a_statement_that_is_wrong_fails_the_transaction_and_the_next_one_goes_on(keystore: Keystore) -> None:
     with pytest.raises(KeystoreError, match="defect of kmsplan") as caught:
         keystore.write(lambda transaction: transaction.db.execute("DELETE FROM absent, alias"))
@@ -514,12 +548,17 @@ def test_material_that_an_hsm_wrapped_is_known_by_its_token_and_goes_at_once(key
             ("module.so", "other", "Wrapped"),
             ("module.so", "token", "Another"),
         )
-        assert [versions.any_wrapped_by(db, *one) for one in asked] == [True, False, False]
+        assert [versions.one_wrapped_by(db, *one) is not None for one in asked] == [True, False, False]
         assert versions.references(db, "kst-2") == {b"r" * 16: "inside"}
+        inside = versions.one_inside(db, "module.so", "token")
+        assert inside is not None
+        assert [versions.is_ready(db, one) for one in (inside, inside + 100)] == [True, False]
+        assert versions.one_inside(db, "module.so", "other") is None
     keystore.write(lambda transaction: versions.condemn_instance(transaction.db, "kst-2"))
     with keystore.read() as db:
         assert [(one.key_id, one.status) for one in versions.unsettled(db)] == [("inside", "destroying")]
-        assert not versions.any_wrapped_by(db, "module.so", "token", "Wrapped")
+        assert versions.one_wrapped_by(db, "module.so", "token", "Wrapped") is None
+        assert versions.one_inside(db, "module.so", "token") is None
         assert db.execute("SELECT versions FROM instance WHERE instance_id = 'kst-2'").fetchone()[0] == 1
 
 
@@ -607,6 +646,18 @@ def test_a_node_is_there_until_it_goes(place: Database) -> None:
             assert first.alive(first.node_id)
         assert not first.alive(node)
         assert not first.alive("0123456789abcdef")
+
+
+def test_who_leads_can_leave_that_to_another_and_take_it_again(place: Database) -> None:
+    with _present(place) as first, _present(place) as second:
+        assert first.lead()
+        first.follow()
+        second.follow()
+        assert second.lead()
+        assert not first.lead()
+        second.follow()
+        assert first.lead()
+        assert first.lead()
 
 
 def test_one_node_at_a_time_leads_until_it_goes(place: Database) -> None:

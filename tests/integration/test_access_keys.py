@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.running import running
+from tests.signing import Signer
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.project import Project
 
 PAIR = {"access_key_id", "access_key_secret"}
@@ -120,6 +126,19 @@ def test_the_secret_is_printed_once_and_found_nowhere_again(founded: Project) ->
 )
 def test_what_cannot_be_done_is_said(founded: Project, command: tuple[str, ...], said: str) -> None:
     assert said in founded.run("engine", "access-key", *command, code=1).err
+
+
+def test_the_last_use_of_a_key_is_that_of_the_last_request_that_it_really_signed(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        project, mine = server.served.project, server.served.access_key_id
+        idle = create(project, "--role", "user")["access_key_id"]
+        forged = Signer(server.served.endpoint, idle, "not its secret")
+        assert forged.call("DescribeKey", {"KeyId": server.key}).code == "SignatureDoesNotMatch"
+        began = time.strftime("%Y-%m-%dT%H:", time.gmtime())
+        assert server.encrypt().status == 200
+        rows = listed(project)
+        assert (rows[mine]["last_used"] or "") >= began
+        assert rows[idle]["last_used"] is None
 
 
 def test_without_an_engine_there_are_no_access_keys(basic: Project) -> None:

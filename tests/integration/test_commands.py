@@ -36,6 +36,12 @@ def test_init_makes_a_configuration_that_applies(project: Project) -> None:
     assert "already holds" in project.run("init", code=1).err
 
 
+@pytest.mark.parametrize("command", [(), ("state",)], ids=["kmsplan", "kmsplan state"])
+def test_who_names_no_command_is_shown_them(project: Project, command: tuple[str, ...]) -> None:
+    answer = project.run(*command, code=1)
+    assert answer.err.startswith(f"Usage: {' '.join(('kmsplan', *command))} [OPTIONS]")
+
+
 def test_validate_json_names_every_problem_with_its_place(project: Project) -> None:
     project.write(
         "kmsplan: 1\ninstances:\n  core: {type: software}\nkeys:\n"

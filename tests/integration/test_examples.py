@@ -107,3 +107,41 @@ def test_what_cannot_be_set_up_says_what_to_do(tmp_path: Path, user: str, step: 
     )
     assert done.returncode == 1
     assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("marked", "made_by", "anew"),
+    [
+        pytest.param(True, "/usr 3 11", False, id="the same Python"),
+        pytest.param(True, "/opt 3 12", True, id="another Python"),
+        pytest.param(False, "/opt 3 12", False, id="somebody else's folder"),
+    ],
+)
+def test_a_virtual_environment_of_another_python_is_made_anew_if_it_is_kmsplans(
+    tmp_path: Path, *, marked: bool, made_by: str, anew: bool
+) -> None:
+    home = tmp_path / "venv"
+    (home / "bin").mkdir(parents=True)
+    if marked:
+        (home / "kmsplan-0123456789abcdef").touch()
+    told = tmp_path / "told"
+    scripts = {
+        home / "bin" / "python": f"echo '{made_by}'",
+        home / "bin" / "pip": "exit 0",
+        tmp_path / "python": f'case "$*" in *venv*) echo "$*" > {told};; *base_prefix*) echo "/usr 3 11";; esac',
+    }
+    for script, text in scripts.items():
+        script.write_text(f"#!/bin/sh\n{text}\n")
+        script.chmod(0o755)
+    done = subprocess.run(
+        ["/bin/bash", "-euo", "pipefail", "-c", '. tests/setup.sh; virtual_environment ""'],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHON": str(tmp_path / "python"), "KMSPLAN_VENV": str(home)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert ("--clear" in told.read_text()) is anew

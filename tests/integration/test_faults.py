@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ def test_a_sealed_engine_refuses_cryptography_until_it_is_unsealed(sealed: Proje
 
 
 def test_a_corrupt_row_is_named_and_never_used(applied: Project) -> None:
-    with sqlite3.connect(keystore(applied)) as database:
+    with closing(sqlite3.connect(keystore(applied))) as database, database:
         changed = database.execute("UPDATE material SET wrapped = zeroblob(length(wrapped))").rowcount
     database.close()
     assert changed > 0

@@ -242,7 +242,7 @@ def test_a_date_that_has_passed_stops_apply_and_no_look_at_drift(project: Projec
     project.run("drift")
 
 
-def test_a_file_that_others_can_read_is_told_once_by_each_command_and_read_all_the_same(project: Project) -> None:
+def test_a_file_that_others_can_read_is_told_by_who_plans_and_applies_and_read_all_the_same(project: Project) -> None:
     material = give(project)
     (project.root / "material.bin").chmod(0o644)
     project.write(CORE + "keys:\n" + key())
@@ -256,6 +256,8 @@ def test_a_file_that_others_can_read_is_told_once_by_each_command_and_read_all_t
     answers = [project.apply()]
     assert answers[0].err.count("Warning: ") == answers[0].err.count(told) == 1
     assert works(project)
+    for others in (("drift",), ("state", "list"), ("engine", "status"), ("inventory",)):
+        assert "K609" not in project.run(*others).err
     validated = project.run("validate")
     assert "Warning: Secret file open to others (K609)\n  on kmsplan.yaml line 4, column 58:\n" in validated.err
     assert "Success!" in validated.out

@@ -210,6 +210,23 @@ def test_destroy_schedules_deletions_and_leaves_an_instance_whose_keys_still_wai
     assert "key.signer" in signer.run("plan", "--destroy", code=None).out
 
 
+def test_an_instance_is_released_by_its_own_name_and_by_no_number(project: Project) -> None:
+    project.write("kmsplan: 1\ninstances:\n  core: {type: software, deletion_protection: false}\n")
+    project.apply()
+    identity = project.state()["records"]["instance.core"]["identity"]
+    project.write("kmsplan: 1\n")
+    refused = project.apply("--allow-delete", "1", code=4).text
+    assert "P204" in refused
+    assert identity in refused
+    assert "--allow-release instance.core" in refused
+    project.apply("--allow-release", "instance.core", code=4)
+    project.apply("--allow-delete", "1", "--allow-release", "instance.cor", code=4)
+    assert "instance.core" in project.state()["records"]
+    project.run("plan", "-o", "reviewed.plan", "--allow-delete", "1", "--allow-release", "instance.core", code=None)
+    project.run("apply", "reviewed.plan")
+    assert project.state()["records"] == {}
+
+
 def test_keys_destroyed_behind_its_back_are_named_and_nothing_is_made_in_their_place(project: Project) -> None:
     project.write(SIGNER.replace("type: software}", "type: software, deletion_protection: false}"))
     project.apply()

@@ -55,6 +55,17 @@ def test_an_auditor_plans_and_looks_for_drift(client: Project, served: Served) -
     client.run("plan", "--detailed-exitcode", code=2)
 
 
+def test_a_plan_that_was_made_from_the_state_alone_holds_over_the_api(client: Project, served: Served) -> None:
+    administrator = Project(client.root, {**client.environ, **served.environ})
+    administrator.apply()
+    before = (client.root / "kmsplan.yaml").read_text()
+    client.write(before.replace("rotation: 90d", "rotation: 60d"))
+    client.run("plan", "--no-refresh", "-o", "state.plan")
+    administrator.run("apply", "state.plan")
+    client.write(before)
+    administrator.apply()
+
+
 def test_an_auditors_apply_is_refused_with_the_permission_that_is_missing(client: Project, served: Served) -> None:
     served.project.call("UpdateKeyDescription", "KeyId=alias/orders", "Description=theirs")
     assert "kms:UpdateKeyDescription" in client.apply(code=1).err
@@ -66,6 +77,40 @@ def test_no_credentials_and_unknown_ones_are_told_apart(client: Project) -> None
     assert "InvalidAccessKeyId" in stranger.run("plan", code=1).err
     nobody = Project(client.root, {"HOME": str(client.root)})
     assert "ALIBABA_CLOUD_ACCESS_KEY_ID" in nobody.run("plan", code=1).err
+
+
+def test_credentials_are_found_in_the_order_that_is_written_down(
+    client: Project, served: Served, tmp_path: Path
+) -> None:
+    environ = {"HOME": str(tmp_path), "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"}
+    somebody = Project(client.root, environ)
+    assert "~/.alibabacloud/credentials.ini" in somebody.run("plan", code=1).err
+
+    profile = tmp_path / ".alibabacloud" / "credentials.ini"
+    profile.parent.mkdir()
+    profile.write_text(
+        f"[default]\ntype = access_key\naccess_key_id = {served.access_key_id}\n"
+        f"access_key_secret = {served.access_key_secret}\n"
+    )
+    somebody.run("plan")
+
+    command_line = tmp_path / ".aliyun" / "config.json"
+    command_line.parent.mkdir()
+    stranger = {"name": "default", "mode": "AK", "access_key_id": "LTAIcommand", "access_key_secret": "other"}
+    command_line.write_text(json.dumps({"current": "default", "profiles": [stranger]}))
+    assert "The access key is from ~/.aliyun/config.json" in somebody.run("plan", code=1).err
+
+    environ |= {"ALIBABA_CLOUD_ACCESS_KEY_ID": served.access_key_id, "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "other"}
+    answer = Project(client.root, environ).run("plan", code=1)
+    assert "SignatureDoesNotMatch" in answer.err
+    assert "The access key is from ALIBABA_CLOUD_ACCESS_KEY_ID" in answer.err
+
+
+def test_an_access_key_with_a_line_break_is_not_sent_and_not_shown(client: Project, served: Served) -> None:
+    pasted = Project(client.root, {**client.environ, "ALIBABA_CLOUD_ACCESS_KEY_ID": f"{served.access_key_id}\n"})
+    answer = pasted.run("plan", code=1)
+    assert "line break" in answer.err
+    assert served.access_key_id not in answer.text
 
 
 def test_https_where_plain_http_is_spoken_says_what_to_look_at(client: Project, served: Served) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -73,7 +74,7 @@ def test_a_successor_that_does_not_work_gets_nothing_and_its_predecessor_goes_on
     applied.write(SUCCESSION)
     applied.apply()
     assert applied.state()["records"]["key.orders~1"]["attributes"]["enabled"] is True
-    with sqlite3.connect(applied.root / "state" / "engine" / "keystore.db") as db:
+    with closing(sqlite3.connect(applied.root / "state" / "engine" / "keystore.db")) as db, db:
         db.execute("UPDATE key_version SET generation = 2 WHERE key_id = ?", (applied.identity("key.orders"),))
     db.close()
     applied.call("UpdateAlias", "AliasName=alias/orders", f"KeyId={old}")

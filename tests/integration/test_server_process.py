@@ -140,6 +140,33 @@ def test_a_server_without_its_database_is_alive_and_not_ready(tmp_path: Path) ->
         database.remove()
 
 
+def test_a_server_whose_database_takes_no_writes_is_not_ready_from_the_first_failure_on(tmp_path: Path) -> None:
+    database = PostgresServer.create()
+    try:
+        configuration = "kmsplan: 1\nengine: {embedded: {postgres: {env: KEYSTORE}}}\n"
+        environ = {"KEYSTORE": database.url(database.new_schema())}
+        with running(tmp_path, configuration=configuration, environ=environ) as server, database.connect() as db:
+            db.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+            db.execute("SELECT pg_reload_conf()")
+            wait_until(lambda: server.encrypt().status == 503)
+            assert server.ready() == (503, "database")
+            db.execute("SET default_transaction_read_only = off")
+            db.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            db.execute("SELECT pg_reload_conf()")
+            wait_until(lambda: server.ready() == (200, "ok"))
+            assert server.encrypt().status == 200
+    finally:
+        database.remove()
+
+
+def test_a_token_that_the_server_has_no_pin_for_is_unavailable_and_nothing_is_in_doubt(server: Running) -> None:
+    hsm = json.dumps({"module": "/nowhere.so", "token": "theirs"})
+    asked = {"ProductType": "hardware", "Spec": "1000", "KeyNum": "100", "Hsm": hsm}
+    refused = server.signer.call("CreateKmsInstance", asked)
+    assert (refused.status, refused.code) == (409, "Rejected.Unavailable")
+    assert "nowhere" not in refused.json["Message"]
+
+
 def test_health_and_metrics_may_have_an_address_of_their_own(tmp_path: Path) -> None:
     with running(tmp_path, "--admin-listen", "127.0.0.1:0") as server:
         assert server.admin != server.served.endpoint

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from kmsplan.engine import moment
 from kmsplan.engine.access.known import AccessKey
-from kmsplan.engine.access.lookup import binding, note_use
+from kmsplan.engine.access.lookup import binding
 from kmsplan.engine.access.role import Role
 from kmsplan.engine.execution import admitted, commit
 from kmsplan.engine.keystore import accesskey as rows
@@ -131,10 +131,6 @@ class Access:
 
         with admitted(core, request):
             commit(core, request, carry_out)
-
-    def used(self, access_key_id: str) -> None:
-        """Note that a request was signed with an access key; see `lookup.note_use`."""
-        note_use(self._core, access_key_id)
 
 
 def views(core: Core) -> list[AccessKeyView]:

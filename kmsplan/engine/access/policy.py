@@ -8,15 +8,15 @@ compare without regard to case, so that a denial holds however it was typed.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from kmsplan.kms.policy import ALLOW, DENY, PRINCIPAL
+from kmsplan.kms.policy import ALLOW, DENY, PRINCIPAL, meant
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterable, Mapping
 
 EVERYBODY: Final = "*"
@@ -71,11 +71,10 @@ def statements(policy: Mapping[str, Any]) -> tuple[Statement, ...]:
 
 def _statement(found: Mapping[str, Any]) -> Statement:
     matches = filter(None, map(PRINCIPAL.fullmatch, found["Principal"]["RAM"]))
-    patterns = "|".join(re.escape(action).replace(r"\*", ".*") for action in found["Action"])
     return Statement(
         effect=Effect(found["Effect"]),
         principals=frozenset(Principal(match[1], match[2]) for match in matches),
-        actions=re.compile(patterns, re.IGNORECASE),
+        actions=meant(found["Action"]),
     )
 
 

@@ -66,6 +66,7 @@ def attached(core: Core, request: Request, design: Design, named: str) -> Iterat
     if request.intent is not None:
         request.intent()  # a token that holds nothing of ours yet is given its sentinel
     with hardware.answering():
+        hardware.expect_home(core, design.instance)
         try:
             reference, found = protection.attach(design.spec, design.usage, hsm_object)
         except UnfitObjectError as error:

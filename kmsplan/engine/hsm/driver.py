@@ -67,6 +67,8 @@ class Driver:
         self._copies = Copies(library, login, self.index)
         self._login_seat = Seat(library, login)
         self._sentinel_proven = False
+        self.expects_sentinel = False
+        """Whether keys are in the token already: one without a sentinel is another token then, and gets none."""
 
     def session(self) -> Session:
         """Open a session for one thread; it is logged in because the process is."""
@@ -102,9 +104,15 @@ class Driver:
             return index.stands(SENTINEL), [wanted for wanted in references if not index.stands(wanted)]
 
     def prepare(self) -> None:
-        """Make the sentinel if there is none, or only the half of one that a killed process left."""
+        """Make the sentinel if there is none, or only the half of one that a killed process left.
+
+        Raises:
+            TokenFaultError: NO_SENTINEL where one is expected.
+        """
         with self.index.lock:
             stands = self.index.stands(SENTINEL)
+            if not stands and self.expects_sentinel:
+                raise TokenFaultError(Fault.NO_SENTINEL)
             if not (stands and (self._sentinel_proven or self._sentinel_error(self._login_seat) is None)):
                 self.index.destroy(SENTINEL)
                 made = mechanism.generate(self.login, KeySpec.AES_256, [KeyUsage.ENCRYPT], SENTINEL)

@@ -39,6 +39,11 @@ def _prepare(driver: Driver, _seat: Seat, _fields: list[bytes]) -> list[bytes]:
     return []
 
 
+def _expect(driver: Driver, _seat: Seat, fields: list[bytes]) -> list[bytes]:
+    driver.expects_sentinel = bool(fields[0])
+    return []
+
+
 def _generate(driver: Driver, _seat: Seat, fields: list[bytes]) -> list[bytes]:
     existed, public = driver.generate(*_kind(fields), _reference(fields[2]))
     return [b"1" if existed else b"", *public]
@@ -132,6 +137,7 @@ def _kind(fields: list[bytes]) -> tuple[KeySpec, KeyUsage]:
 HANDLERS: Final[dict[int, Callable[[Driver, Seat, list[bytes]], list[bytes]]]] = {
     Op.ABSENT: _absent,
     Op.PREPARE: _prepare,
+    Op.EXPECT: _expect,
     Op.GENERATE: _generate,
     Op.FIND: _find,
     Op.ENCRYPT: _encrypt,

@@ -79,6 +79,8 @@ class Op(IntEnum):
     """spec, usage, CKA_ID -> fingerprint, public parts; of an object that is there already, which stays as it is"""
     DETACHED = 21
     """references of attached objects -> b"1" if a fresh search found the sentinel, those whose object is not there"""
+    EXPECT = 22
+    """b"1" or nothing -> nothing; whether keys are in the token already, so that one without a sentinel is another"""
 
 
 class Fault(IntEnum):

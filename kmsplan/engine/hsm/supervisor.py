@@ -61,6 +61,7 @@ class Supervisor:
         self._started_at = 0.0
         self._failure: HsmError | None = None
         self._rest_until = 0.0
+        self._expects_sentinel = False
         _SUPERVISORS.add(self)
 
     def call(self, op: Op, *fields: bytes, quick: bool = False) -> list[bytes]:
@@ -104,12 +105,32 @@ class Supervisor:
             self._discard()
             try:
                 self._worker = self._log_in()
+                if self._expects_sentinel:
+                    self._tell(self._worker)
             except HsmError as error:
                 self._rest(error)
                 raise
             self._failure = None
             self._started_at = self._clock()
             return self._worker
+
+    def expect_sentinel(self, expects: bool) -> None:  # noqa: FBT001 - a setting
+        """Say whether keys are in the token already, to this worker and all that follow.
+
+        Raises:
+            HsmError: the worker does not answer.
+        """
+        with self._lock:
+            if expects == self._expects_sentinel:
+                return
+            self._expects_sentinel = expects
+            if self._worker is not None and self._worker.alive:
+                self._tell(self._worker)
+
+    def _tell(self, worker: Worker) -> None:
+        proven = worker.used
+        worker.call(Op.EXPECT, b"1" if self._expects_sentinel else b"")
+        worker.used = proven  # the token was not touched: this says nothing of how the worker serves
 
     @contextmanager
     def second(self) -> Iterator[Worker]:

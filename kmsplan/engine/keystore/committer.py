@@ -63,6 +63,8 @@ class Committer:
     def __init__(self, place: Place, conclude: Callable[[Transaction], Callable[[], None] | None]) -> None:
         self.commits = 0
         """Transactions committed: as many flushes, however many jobs."""
+        self.failing = False
+        """Whether the newest transaction could not be committed."""
         self._place = place
         self._conclude = conclude
         self._db: Connection | None = None
@@ -103,9 +105,11 @@ class Committer:
             self.drop()
             if not wait and isinstance(failure, KeystoreLockedError):
                 return False
+            self.failing = True
             for job in jobs:
                 job.error = failure
         else:
+            self.failing = False
             if then is not None:
                 with suppress(OSError):  # what follows a commit cannot undo it
                     then()

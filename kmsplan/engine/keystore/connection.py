@@ -111,7 +111,7 @@ class Database(Protocol):
         """Make a keystore; it appears whole or not at all, however many processes try at once.
 
         Args:
-            fill: writes the first rows.
+            fill: writes the first rows. Nobody else's runs at the same time, nor where there is a keystore by then.
 
         Raises:
             EngineExistsError: there is one.

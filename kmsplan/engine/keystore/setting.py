@@ -16,6 +16,7 @@ TERM_BEGAN: Final = "term_began"
 REWRAPPED: Final = "rewrapped"
 """While material is being wrapped anew: how far that is; see `rotation`."""
 _GENERATION: Final = "generation"
+_TRIED: Final = "tried"
 STANDING: Final = f"SELECT name, value FROM setting WHERE name IN ('{_GENERATION}', '{SEALED}')"  # noqa: S608 - our own names
 
 
@@ -63,6 +64,12 @@ def store(db: Connection, name: str, value: bytes) -> None:
 def remove(db: Connection, name: str) -> None:
     """Unset one setting."""
     db.execute("DELETE FROM setting WHERE name = ?", (name,))
+
+
+def try_out(db: Connection) -> None:
+    """Write something that takes room on the disk, and leave nothing of it."""
+    store(db, _TRIED, b"")
+    remove(db, _TRIED)
 
 
 def terms(db: Connection) -> dict[int, bytes]:

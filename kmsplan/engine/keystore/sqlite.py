@@ -14,7 +14,7 @@ from kmsplan.engine.keystore import schema
 from kmsplan.engine.keystore.connection import Crowd, missing
 from kmsplan.engine.keystore.drafts import drafted
 from kmsplan.engine.keystore.fault import translate
-from kmsplan.engine.keystore.folder import flush, flush_folder
+from kmsplan.engine.keystore.folder import alone_in, flush, flush_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,13 +62,17 @@ class SqliteDatabase:
 
     def create(self, fill: Callable[[Connection], None]) -> None:
         """Make a keystore; see `Database.create`."""
-        try:
-            with drafted(self._path) as draft:
-                _fill(draft, fill)
-                os.link(draft, self._path)  # fails where the name is taken; a rename would put the other keystore away
-        except FileExistsError as error:
-            raise EngineExistsError(f"{self._folder} already holds an engine; nothing was changed") from error
-        flush_folder(self._folder)
+        # What fills it writes into the folder, too, and would take from another's engine what that has there.
+        with alone_in(self._folder):
+            if self.exists():
+                raise self._taken()
+            try:
+                with drafted(self._path) as draft:
+                    _fill(draft, fill)
+                    os.link(draft, self._path)  # fails where the name is taken; a rename would put that keystore away
+            except FileExistsError as error:
+                raise self._taken() from error
+            flush_folder(self._folder)
 
     def check(self, db: Connection) -> None:
         """Check that it is a keystore in our format; see `Database.check`."""
@@ -163,6 +167,9 @@ class SqliteDatabase:
         if self._turn is not None:
             self._turn.close()
             self._turn = None
+
+    def _taken(self) -> EngineExistsError:
+        return EngineExistsError(f"{self._folder} already holds an engine; nothing was changed")
 
     def _place(self) -> Turn:
         if self._turn is None:

@@ -6,6 +6,7 @@ from collections import deque
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from kmsplan.engine.keystore import setting
 from kmsplan.engine.keystore.connection import FAILURES
 from kmsplan.engine.keystore.transaction import Ticket
 
@@ -190,6 +191,15 @@ class Keystore:
 
             recorder = self._database.recorder(self._draft, self._committer.fold)
             self._rounds = Rounds(recorder, self._committer, self._writing.submit, soon, time)
+
+    def require_writable(self) -> None:
+        """Check that something can be written, if the newest transaction could not.
+
+        Raises:
+            KeystoreError: it still cannot.
+        """
+        if self._committer is not None and self._committer.failing:
+            self.write(lambda transaction: setting.try_out(transaction.db), touches=False)
 
     def waiting(self) -> bool:
         """Return whether there is anything to `fold`.

@@ -218,15 +218,30 @@ def attached_in(db: Connection, module: str | None, token: str | None) -> list[t
     return [(row[0], row[1]) for row in rows]
 
 
-def any_wrapped_by(db: Connection, module: str | None, token: str | None, mechanism: str) -> bool:
-    """Return whether there is wrapped material of keys that are stored by a mechanism in a token."""
+def one_wrapped_by(db: Connection, module: str | None, token: str | None, mechanism: str) -> int | None:
+    """Return a version whose material is kept wrapped, of a key that is stored by a mechanism in a token."""
     row = db.execute(
         "SELECT m.version FROM key AS k JOIN instance AS i ON i.instance_id = k.instance_id "
         "JOIN key_version AS v ON v.key_id = k.key_id JOIN material AS m ON m.version = v.id "
         "WHERE i.module = ? AND i.token = ? AND k.storage_mechanism = ? LIMIT 1",
         (module, token, mechanism),
     ).fetchone()
-    return row is not None
+    return None if row is None else row[0]
+
+
+def one_inside(db: Connection, module: str | None, token: str | None) -> int | None:
+    """Return a version that can be used and whose material is in a token; other people's objects do not count."""
+    row = db.execute(
+        "SELECT v.id FROM instance AS i JOIN key_version AS v ON v.instance_id = i.instance_id "
+        "WHERE i.module = ? AND i.token = ? AND v.status = 'ready' AND length(v.reference) = ? LIMIT 1",
+        (module, token, _OWN_BYTES),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def is_ready(db: Connection, version: int) -> bool:
+    """Return whether a version, by its number, is there and can be used."""
+    return db.execute("SELECT id FROM key_version WHERE id = ? AND status = 'ready'", (version,)).fetchone() is not None
 
 
 def wrapped_before(db: Connection, term: int, after: int, limit: int) -> list[Wrapped]:

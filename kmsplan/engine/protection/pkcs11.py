@@ -92,6 +92,14 @@ class Pkcs11Protection:
         """
         return self._abilities.algorithms(spec)
 
+    def expect_home(self, expects: bool) -> None:  # noqa: FBT001 - a setting
+        """Take a token without the sentinel for another one, or not; see `Movable`.
+
+        Raises:
+            HsmError: the token does not answer.
+        """
+        self._supervisor.expect_sentinel(expects)
+
     def prepare(self) -> None:
         """Make the sentinel object unless it is there.
 

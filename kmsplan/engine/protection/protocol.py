@@ -235,6 +235,20 @@ class Wrapper(Protocol):
 
 
 @runtime_checkable
+class Movable(Protocol):
+    """A backend of which another one can stand in the same place: a token of the same name."""
+
+    def expect_home(self, expects: bool) -> None:  # noqa: FBT001 - a setting
+        """Say whether it holds material already.
+
+        Then nothing is made in one that does not look like it, and it is not made to look like it.
+
+        Raises:
+            ProtectionUnavailableError: it does not answer.
+        """
+
+
+@runtime_checkable
 class Attacher(Protocol):
     """A backend that may hold keys which somebody else made, and lets keys of ours stand for them.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore.instance import HIDDEN
-from kmsplan.engine.parameter import invalid
+from kmsplan.engine.parameter import invalid, is_text
 from kmsplan.engine.reading.filtering import Condition, joined
 from kmsplan.engine.reading.paging import marks
 from kmsplan.engine.reading.question import Question, asked
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ROWS: Final = 200
 """Tags on a page."""
+_PLACE: Final = 2
+"""Texts in a token: resource and name."""
 _INSTANCE_ID: Final = "substr(t.resource_id, 1, 4) = 'kst-'"
 _KINDS: Final = {"key": f"NOT {_INSTANCE_ID}", "instance": _INSTANCE_ID}
 
@@ -137,9 +139,10 @@ def _place(token: str) -> tuple[str, str]:
         KmsError: InvalidParameter; nobody gave out such a token.
     """
     try:
-        resource, name = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
-    except (ValueError, TypeError, binascii.Error, RecursionError):
-        resource = name = None
-    if not isinstance(resource, str) or not isinstance(name, str):
+        place = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error, RecursionError):
+        place = None
+    if not isinstance(place, list) or len(place) != _PLACE or not all(map(is_text, place)):
         raise invalid("NextToken", "it is the one that the page before came with")
+    resource, name = place
     return resource, name

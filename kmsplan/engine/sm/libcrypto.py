@@ -35,6 +35,8 @@ _FUNCTIONS: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "EVP_PKEY_decrypt_init": (_int, (_p,)),
     "EVP_PKEY_decrypt": (_int, (_p, _p, _size_p, _bytes, _size)),
     "EVP_PKEY_is_a": (_int, (_p, _bytes)),
+    "EVP_PKEY_private_check": (_int, (_p,)),
+    "EVP_PKEY_public_check_quick": (_int, (_p,)),
     "EVP_PKEY_free": (None, (_p,)),
     "EVP_PKEY2PKCS8": (_p, (_p,)),
     "PKCS8_PRIV_KEY_INFO_free": (None, (_p,)),

@@ -40,6 +40,10 @@ _PKCS8_HEAD: Final = bytes.fromhex("3041020100301306072a8648ce3d020106082a811ccf
 _SPKI_HEAD: Final = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d03420004")
 
 
+# OpenSSL reads every number and the point at infinity. With the order less 1 its signing never ends.
+_CHECKS: Final = {"private": "EVP_PKEY_private_check", "public": "EVP_PKEY_public_check_quick"}
+
+
 class _Key:
     """An EVP_PKEY, freed with this object; used from any thread."""
 
@@ -70,6 +74,16 @@ class _Key:
         if holds != 1:
             functions()["ERR_clear_error"]()
         return bool(holds == 1)
+
+    def holds(self, part: str) -> bool:
+        """Return whether the private number ("private") or the point ("public") is one of the curve's."""
+        context = functions()["EVP_PKEY_CTX_new_from_pkey"](None, self._pointer, None)
+        try:
+            fits = bool(context) and functions()[_CHECKS[part]](context) == 1
+        finally:
+            functions()["EVP_PKEY_CTX_free"](context)
+        functions()["ERR_clear_error"]()
+        return fits
 
     def private_der(self) -> bytes:
         """Return PKCS#8."""
@@ -103,7 +117,7 @@ class PublicKey:
     """
 
     def __init__(self, der: bytes) -> None:
-        self._key = _parsed("d2i_PUBKEY", der)
+        self._key = _parsed("d2i_PUBKEY", der, "public")
 
     def verify(self, signature: bytes, digest: bytes) -> bool:
         """Return whether a signature (ASN.1 of r and s) over a digest of 32 bytes holds."""
@@ -139,7 +153,7 @@ class PrivateKey:
     """
 
     def __init__(self, der: bytes) -> None:
-        self._key = _parsed("d2i_AutoPrivateKey", der)
+        self._key = _parsed("d2i_AutoPrivateKey", der, "private")
 
     def sign(self, digest: bytes) -> bytes:
         """Return the signature over a digest of 32 bytes as ASN.1 of r and s.
@@ -238,7 +252,7 @@ def _sm3(content: bytes) -> bytes:
     return running.finalize()
 
 
-def _parsed(function: str, der: bytes) -> _Key:
+def _parsed(function: str, der: bytes, part: str) -> _Key:
     content = ctypes.create_string_buffer(der, len(der))
     at = ctypes.c_void_p(ctypes.addressof(content))
     pointer = functions()[function](None, ctypes.byref(at), len(der))
@@ -248,6 +262,8 @@ def _parsed(function: str, der: bytes) -> _Key:
     key = _Key(pointer)
     if at.value != ctypes.addressof(content) + len(der) or functions()["EVP_PKEY_is_a"](pointer, _NAME) != 1:
         raise ValueError("this is a key, but not one of SM2, or something follows it")
+    if not key.holds(part):
+        raise ValueError(f"this is no {part} key of SM2: it is outside the curve's range")
     return key
 
 

@@ -12,7 +12,7 @@ from kmsplan.kms.error import KmsError
 from kmsplan.provider.alibaba import failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from kmsplan.provider.alibaba.settings import Settings
 
@@ -22,6 +22,8 @@ IDENTITY_VERSION: Final = "2015-04-01"
 CONNECTIONS: Final = 64
 """Kept open at most: as many as changes are carried out at once."""
 _MILLISECONDS: Final = 1000
+_SESSION_PORT: Final = 80
+"""What the SDK calls every endpoint's port when it names its connections; the real one is part of the endpoint."""
 
 
 class Channel(Protocol):
@@ -86,6 +88,7 @@ class SdkChannel:
 
     def _client(self, endpoint: str, protocol: str) -> Any:
         settings = self._settings
+        _prepare_session(protocol, endpoint)
         return self._open(
             self._models.Config(
                 credential=self._credentials,
@@ -129,12 +132,26 @@ class SdkChannel:
         try:
             body = client.call_api(parameters, request, self._runtime())["body"]
         except Exception as error:  # noqa: BLE001 - the SDK raises what the libraries below it raise
-            failed = _failed(error, action, where)
+            failed = self._failed(error, action, where)
         else:
             if isinstance(body, dict):
                 return body
             failed = failure.unreadable(action, where)
         raise failed
+
+    def _failed(self, error: Exception, action: str, endpoint: str) -> failure.CallError:
+        status, body = getattr(error, "status_code", None), getattr(error, "data", None)
+        if isinstance(status, int) and isinstance(body, dict):
+            wait = (getattr(error, "retry_after", None) or 0) / _MILLISECONDS
+            return failure.answered(status, body, action=action, wait=wait, source=self._source)
+        return failure.unanswered(error, action=action, endpoint=endpoint)
+
+    def _source(self) -> str:
+        """Return where the credentials were found, as the SDK calls it; nothing where they are no longer to be had."""
+        try:
+            return str(self._credentials.get_credential().provider_name)
+        except Exception:  # noqa: BLE001 - what is told is another failure, and this one would hide it
+            return ""
 
     def close(self) -> None:
         """Close the connections that the SDK keeps for this endpoint, for ever and for all clients."""
@@ -146,9 +163,26 @@ class SdkChannel:
             sessions.pop(name).close()
 
 
-def _failed(error: Exception, action: str, endpoint: str) -> failure.CallError:
-    status = getattr(error, "status_code", None)
-    body = getattr(error, "data", None)
-    if isinstance(status, int) and isinstance(body, dict):
-        return failure.answered(status, body, action=action, wait=(getattr(error, "retry_after", None) or 0) / 1000)
-    return failure.unanswered(error, action=action, endpoint=endpoint)
+def _prepare_session(protocol: str, endpoint: str) -> None:
+    """Make the connections that the SDK will use for an endpoint, and let it neither forget NO_PROXY nor be led away.
+
+    The SDK takes a proxy from the environment and asks for no exception from it; and it follows wherever an answer
+    points, also to plain http and with the request's headers.
+    """
+    from darabonba.core import DaraCore  # noqa: PLC0415 - imported by now
+
+    name = f"{protocol}://{endpoint}:{_SESSION_PORT}:pool={CONNECTIONS}"
+    if name not in DaraCore._sessions:  # noqa: SLF001 - the SDK has no setting for either
+        session = DaraCore._get_session(name, protocol, pool_size=CONNECTIONS)  # noqa: SLF001
+        session.send = _direct(session.send)
+
+
+def _direct(send: Callable[..., Any]) -> Callable[..., Any]:
+    from requests.utils import should_bypass_proxies  # noqa: PLC0415 - the SDK has imported it by now
+
+    def sending(request: Any, **options: Any) -> Any:
+        if should_bypass_proxies(request.url, no_proxy=None):
+            options["proxies"] = {}
+        return send(request, **{**options, "allow_redirects": False})
+
+    return sending

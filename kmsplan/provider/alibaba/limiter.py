@@ -18,11 +18,16 @@ _OWN: Final = frozenset({"CreateKey", "ListResourceTags"})
 _READS: Final = ("Describe", "Get", "List")
 
 
+def only_reads(action: str) -> bool:
+    """Return whether an action changes nothing, by its name."""
+    return action.startswith(_READS)
+
+
 def pool(action: str) -> str:
     """Return the pool that an action draws from."""
     if action in _OWN:
         return action
-    kind = "read" if action.startswith(_READS) else "write"
+    kind = "read" if only_reads(action) else "write"
     return f"instance {kind}" if "KmsInstance" in action else kind
 
 

@@ -9,15 +9,18 @@ from kmsplan.kms.capability import Origin
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.naming import OWNER_TAG, RESERVED_TAGS, STATE_TAG, parse_duration
 from kmsplan.kms.policy import default_policy
+from kmsplan.provider.alibaba.failure import CallError, shaped
+from kmsplan.provider.alibaba.survey import READS
 from kmsplan.resource.kinds import KINDS
 from kmsplan.resource.material import observed as imported
-from kmsplan.resource.value import Observation, Present, Witnessed
+from kmsplan.resource.value import Observation, Present, Unreadable, Witnessed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from kmsplan.provider.alibaba.reads import Row
     from kmsplan.provider.alibaba.survey import Surveyed, Tags
+    from kmsplan.resource.value import Absent
 
 _TYPES: Final[Mapping[str, str]] = {"3": "software", "5": "hardware"}
 """By ProductVersion: the instance's type."""
@@ -49,11 +52,21 @@ _WITHOUT_INSTANCE: Final[Mapping[str, str]] = {
 def observations(surveyed: Surveyed, account: str) -> Iterator[tuple[str, Observation]]:
     """Yield what became of every object."""
     for identity, row in surveyed.instances.items():
-        yield identity, instance(row, surveyed.tags[identity]) if isinstance(row, dict) else row
+        yield identity, _made("instance", row, instance, surveyed.tags.get(identity, {}))
     for identity, row in surveyed.keys.items():
-        yield identity, key(row, surveyed.tags[identity], account) if isinstance(row, dict) else row
+        yield identity, _made("key", row, key, surveyed.tags.get(identity, {}), account)
     for identity, row in surveyed.aliases.items():
-        yield identity, alias(row) if isinstance(row, dict) else row
+        yield identity, _made("alias", row, alias)
+
+
+def _made(kind: str, row: Row | Absent | Unreadable, make: Callable[..., Present], *given: object) -> Observation:
+    if not isinstance(row, dict):
+        return row
+    try:
+        with shaped(READS[kind]):
+            return make(row, *given)
+    except CallError as error:
+        return Unreadable(error.code, error.message)
 
 
 def states(surveyed: Surveyed) -> dict[str, Witnessed]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.naming import OWNER_TAG, STATE_TAG
-from kmsplan.kms.operation import ImportKeyMaterial, TagResources, name_of
+from kmsplan.kms.operation import ImportKeyMaterial, ReleaseKmsInstance, TagResources, name_of
 from kmsplan.provider.alibaba.channel import SdkChannel
 from kmsplan.provider.alibaba.failure import CallError, unreadable
 from kmsplan.provider.alibaba.identity import account, require_account
@@ -18,7 +18,7 @@ from kmsplan.provider.alibaba.normal import observations, states
 from kmsplan.provider.alibaba.offer import OFFER
 from kmsplan.provider.alibaba.reads import Reads
 from kmsplan.provider.alibaba.request import ACTIONS, MADE, request
-from kmsplan.provider.alibaba.survey import kind_of, look_up, survey
+from kmsplan.provider.alibaba.survey import keys_in, kind_of, look_up, survey
 from kmsplan.provider.protocol import Executed, nothing
 from kmsplan.provider.watch import Unwatched
 from kmsplan.resource.value import ABSENT, Observation, Observed, Present, Unreadable
@@ -105,7 +105,7 @@ class AlibabaReader:
 
     def _environment(self) -> str:
         settings = self._settings
-        return f"alibaba/{self._require_account()}/{settings.region}/{settings.endpoint}"
+        return f"alibaba/{self._require_account()}/{settings.region}/{settings.kms}"
 
 
 class AlibabaProvider(AlibabaReader):
@@ -146,6 +146,8 @@ class AlibabaProvider(AlibabaReader):
         intent()
         if isinstance(operation, ImportKeyMaterial):
             return self._import(operation)
+        if isinstance(operation, ReleaseKmsInstance) and not operation.force:
+            self._require_empty(str(operation.instance))
         action, query = request(operation, account=self._require_account(), region=self._settings.region)
         answer = self._send(operation, action, query)
         made = MADE.get(name_of(operation))
@@ -166,6 +168,21 @@ class AlibabaProvider(AlibabaReader):
         if home is not None:
             tags = {STATE_TAG: f"{lineage}/{serial}"}
             self.execute(TagResources(resource=home, resource_type=kind_of(home), tags=tags))
+
+    def _require_empty(self, instance: str) -> None:
+        """Look once more: the cloud destroys what is in an instance, and a key may have come since the plan was made.
+
+        Raises:
+            KmsError: there is a key in it, or nobody can tell.
+        """
+        inside = keys_in(self._reads, instance)
+        if inside:
+            raise KmsError(
+                "Rejected.InstanceNotEmpty",
+                f"{instance} was not released: it holds {inside[0]}"
+                + (f" and {len(inside) - 1} more" if len(inside) > 1 else "")
+                + ", which would be destroyed with it. Plan again and look at what it says now.",
+            )
 
     def _import(self, operation: ImportKeyMaterial) -> Executed:
         """Find, wrap and send key material; what is sent once is the material."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from kmsplan.kms.backoff import TRIES, delay
 from kmsplan.kms.error import ErrorFacts
-from kmsplan.provider.alibaba.failure import REPEATED, CallError
+from kmsplan.provider.alibaba.failure import REPEATED, CallError, shaped
 from kmsplan.provider.watch import Unwatched
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ PAGE: Final = 100
 """Entries of a page; the API gives no more."""
 LISTINGS: Final = 4
 """How often a list is read from the start because it changed meanwhile."""
+PATIENCE: Final = 60.0
+"""Seconds: who wants to be left alone for longer is told of at once, rather than waited for."""
 CHANGING: Final = "List.Changing"
 
 _From = TypeVar("_From")
@@ -62,7 +64,7 @@ class Reads:
             if not isinstance(answer, CallError):
                 return answer
             # A nonce that was used is the network's doing, which sent a question twice; another one is taken.
-            if attempt == TRIES or not (answer.facts.retry or answer.code == REPEATED):
+            if attempt == TRIES or answer.wait > PATIENCE or not (answer.facts.retry or answer.code == REPEATED):
                 raise answer
             seconds = max(answer.wait, delay(attempt - 1, self._entropy))
             self._watch.retried(action, answer.code, seconds)
@@ -93,7 +95,8 @@ class Reads:
         """
         for _ in range(LISTINGS):
             rows, total = self._listing(action, entries, query)
-            found = {row[identity]: row for row in rows}
+            with shaped(action):
+                found = {row[identity]: row for row in rows}
             if len(found) >= total:
                 return list(found.values())
         message = f"{action} lists fewer objects than it counts, {LISTINGS} times in a row: they are being changed."
@@ -106,9 +109,11 @@ class Reads:
             return self.ask(action, {**query, "PageNumber": number, "PageSize": PAGE})
 
         first = page(1)
-        total = int(first.get("TotalCount", 0))
+        with shaped(action):
+            total = int(first["TotalCount"])  # an answer without it is no list, and not an empty one
         answers = [first, *self.each(page, range(2, -(-total // PAGE) + 1))]
-        return [row for answer in answers for row in entries(answer)], int(answers[-1].get("TotalCount", 0))
+        with shaped(action):
+            return [row for answer in answers for row in entries(answer)], int(answers[-1]["TotalCount"])
 
     def objects(self, read: Callable[[_From], _To], items: Iterable[_From]) -> list[_To]:
         """Do as `each`, and tell the watch how far it is."""

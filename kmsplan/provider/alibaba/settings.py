@@ -40,6 +40,12 @@ class Settings:
         return self.endpoint.partition(":")[0].endswith(_CLOUD)
 
     @property
+    def kms(self) -> str:
+        """The endpoint that names this KMS: inside of VPCs a region's is another way to the same one."""
+        inside = f"kms-vpc.{self.region}{_CLOUD}"
+        return f"kms.{self.region}{_CLOUD}" if self.endpoint == inside else self.endpoint
+
+    @property
     def identity_endpoint(self) -> str:
         """The region's endpoint of the service that tells whose credentials these are (STS)."""
         network = "-vpc" if self.endpoint.startswith("kms-vpc.") else ""

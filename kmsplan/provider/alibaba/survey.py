@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from kmsplan.kms.naming import ALIAS_PREFIX
+from kmsplan.kms.naming import ALIAS_PREFIX, INSTANCE_PREFIX
 from kmsplan.kms.spec import SPECS
-from kmsplan.provider.alibaba.failure import CallError
+from kmsplan.provider.alibaba.failure import CallError, shaped
 from kmsplan.provider.alibaba.request import compact
 from kmsplan.resource.value import ABSENT, Absent, Unreadable
 
@@ -27,10 +27,12 @@ NOT_FOUND: Final[Mapping[str, frozenset[str]]] = {
     "instance": frozenset({"Forbidden.DKMSInstanceNotFound"}),
 }
 """By kind: the codes that say, with status 404, that there is no such object."""
+READS: Final[Mapping[str, str]] = {"key": "DescribeKey", "alias": "DescribeKey", "instance": "GetKmsInstance"}
+"""By kind: the action that tells what an object is."""
 ASYMMETRIC: Final = frozenset(spec.value for spec, facts in SPECS.items() if not facts.symmetric)
+_TAGS: Final = "ListTagResources"
 _NO_POLICY: Final = "Forbidden.ResourceNotFound"
 _GOING: Final = "Rejected.PendingDeletion"
-_INSTANCE_PREFIX: Final = "kst-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,7 @@ def kind_of(identity: str) -> str:
     """Return the kind that an identity's form tells."""
     if identity.startswith(ALIAS_PREFIX):
         return "alias"
-    return "instance" if identity.startswith(_INSTANCE_PREFIX) else "key"
+    return "instance" if identity.startswith(INSTANCE_PREFIX) else "key"
 
 
 def survey(reads: Reads, identities: Iterable[str]) -> Surveyed:
@@ -97,6 +99,15 @@ def look_up(reads: Reads, *, identity: str | None, owner: tuple[str, str] | None
     )
 
 
+def keys_in(reads: Reads, instance: str) -> list[str]:
+    """Return the ids of all keys in an instance, those that wait for their deletion too.
+
+    Raises:
+        CallError: they cannot be listed.
+    """
+    return sorted(_list(reads, "key", Filters=compact([{"Key": "DKMSInstanceId", "Values": [instance]}])))
+
+
 _LISTS: Final[Mapping[str, tuple[str, str, str, str]]] = {
     "key": ("ListKeys", "Keys", "Key", "KeyId"),
     "alias": ("ListAliases", "Aliases", "Alias", "AliasName"),
@@ -122,7 +133,8 @@ def _all(reads: Reads, read: Any, identities: Iterable[str]) -> dict[str, Row | 
 def _one(reads: Reads, read: Any, identity: str) -> Row | Absent | Unreadable:
     """Read one object. Absent is what the KMS says is absent: status and code, nothing less."""
     try:
-        row: Row = read(reads, identity)
+        with shaped(READS[kind_of(identity)]):
+            row: Row = read(reads, identity)
     except CallError as error:
         if error.status == 404 and error.code in NOT_FOUND[kind_of(identity)]:  # noqa: PLR2004 - HTTP's
             return ABSENT
@@ -172,7 +184,8 @@ def _tags(reads: Reads, kind: str, found: Mapping[str, object]) -> dict[str, Tag
     batches = [present[start : start + TAGGED] for start in range(0, len(present), TAGGED)]
     tags: dict[str, Tags] = {identity: {} for identity in present}
     for row in itertools.chain.from_iterable(reads.each(lambda batch: _tag_rows(reads, kind, batch), batches)):
-        tags.setdefault(row["ResourceId"], {})[row["TagKey"]] = row.get("TagValue") or ""
+        with shaped(_TAGS):
+            tags.setdefault(row["ResourceId"], {})[row["TagKey"]] = row.get("TagValue") or ""
     return tags
 
 
@@ -180,8 +193,9 @@ def _tag_rows(reads: Reads, kind: str, batch: list[str]) -> list[Row]:
     query: dict[str, Any] = {"RegionId": reads.region, "ResourceType": kind, "ResourceId": batch}
     rows: list[Row] = []
     while True:
-        answer = reads.ask("ListTagResources", query)
-        rows += (answer.get("TagResources") or {}).get("TagResource") or []
+        answer = reads.ask(_TAGS, query)
+        with shaped(_TAGS):
+            rows += (answer["TagResources"] or {}).get("TagResource") or []
         if not answer.get("NextToken"):
             return rows
         query = {**query, "NextToken": answer["NextToken"]}

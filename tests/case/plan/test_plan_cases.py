@@ -177,6 +177,7 @@ class Case:
             delete=said.get("allow_delete", 0),
             mass=said.get("allow_mass", False),
             in_use=tuple(said.get("allow_in_use", ())),
+            release=tuple(said.get("allow_release", ())),
         )
         return PlanOptions(
             now=NOW,

@@ -9,7 +9,8 @@ import pytest
 
 from kmsplan.apply.event import EventKind
 from kmsplan.apply.outcome import ResultStatus, exit_code
-from kmsplan.kms.error import KmsError
+from kmsplan.kms.backoff import TRIES
+from kmsplan.kms.error import ErrorFacts, KmsError
 from kmsplan.kms.naming import OWNER_TAG, Owner
 from kmsplan.kms.operation import CreateAlias, CreateKey, DisableKey, UpdateAlias, name_of
 from kmsplan.plan.plan import Action, Change, Reason, Violation
@@ -140,6 +141,26 @@ def test_a_failure_at_the_root_skips_everything(bench: Bench, writing: LocalWrit
     assert statuses(outcome) == {CORE: "failed", A: "skipped", B: "skipped", ALIAS_A: "skipped"}
     assert exit_code(outcome) == 1
     assert recorded(writing).serial == 0
+
+
+class _UnreachableError(KmsError):
+    facts = ErrorFacts(0, "no way there", retry=True, unreachable=True)
+
+
+def test_a_kms_that_cannot_be_reached_any_more_is_not_asked_for_every_change_that_is_left(
+    bench: Bench, writing: LocalWriting
+) -> None:
+    bench.parallelism = 1
+    bench.kms.fault = fault_on("CreateKey", _UnreachableError("Connection.Failed", "no way there"))
+    outcome = bench.execute(writing, *everything())
+    (failed,) = outcome.failed
+    other = next(address for address in (A, B) if address != failed.address)
+    assert {CORE: "done", other: "skipped", ALIAS_A: "skipped"}.items() <= statuses(outcome).items()
+    assert next(result.error for result in outcome.skipped if result.address == other) == (
+        f"the KMS cannot be reached any more, as {failed.address} shows"
+    )
+    assert len(bench.slept) == TRIES - 1
+    assert exit_code(outcome) == 8
 
 
 def test_a_change_that_fails_in_the_middle_records_what_was_done(bench: Bench, writing: LocalWriting) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from kmsplan.config.cloud import in_cloud
 from kmsplan.config.diagnostic import ConfigurationError
+from tests.certificates import authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     Load = Callable[..., Configuration]
 
-CERTIFICATE = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"
+DAMAGED = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
 
 def written(options: str) -> str:
@@ -40,19 +41,43 @@ def test_plain_http_needs_an_endpoint(loaded: Load) -> None:
     assert "Plain http" in caught.value.diagnostics[0].detail
 
 
+def test_a_file_of_authorities_may_hold_several(loaded: Load, tmp_path: Path) -> None:
+    path = tmp_path / "authorities.pem"
+    (tmp_path / "other").mkdir()
+    path.write_bytes(b"".join(authority(folder).certificate.read_bytes() for folder in (tmp_path, tmp_path / "other")))
+    loaded(written(f"ca_file: {path}"))
+
+
 @pytest.mark.parametrize(
-    ("text", "words"), [(None, "cannot be read"), ("key", "holds no certificate"), (CERTIFICATE, "")]
+    ("text", "words"), [(None, "cannot be read"), ("key", "holds no certificate"), (DAMAGED, "damaged or cut off")]
 )
 def test_a_file_of_authorities_is_looked_into(loaded: Load, tmp_path: Path, text: str | None, words: str) -> None:
     path = tmp_path / "authorities.pem"
     if text is not None:
         path.write_text(text)
-    if not words:
-        loaded(written(f"ca_file: {path}"))
-        return
     with pytest.raises(ConfigurationError) as caught:
         loaded(written(f"ca_file: {path}"))
     assert words in caught.value.diagnostics[0].detail
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("endpoint: 'kms.example.org:0'", "1 to 65535"),
+        ("endpoint: 'kms.example.org:99999'", "1 to 65535"),
+        ("timeouts: {read: 0s}", "`read` lies between 1s and 3600s"),
+        ("timeouts: {connect: 999999999d}", "`connect` lies between 1s and 3600s"),
+    ],
+)
+def test_numbers_that_no_connection_can_have_are_found_beforehand(loaded: Load, options: str, words: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        loaded(written(options))
+    assert words in caught.value.diagnostics[0].detail
+
+
+@pytest.mark.parametrize("options", ["endpoint: 'kms.example.org:65535'", "timeouts: {connect: 1s, read: 1h}"])
+def test_the_limits_themselves_are_taken(loaded: Load, options: str) -> None:
+    loaded(written(options))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -362,6 +363,6 @@ def test_uses_are_not_counted_here_because_the_key_manager_counts_them(engine: E
     for _ in range(3):
         engine.encrypt(key, b"")
     engine.close()
-    with sqlite3.connect(lab.database) as db:
+    with closing(sqlite3.connect(lab.database)) as db, db:
         assert db.execute("SELECT uses FROM key_version WHERE key_id = ?", (key,)).fetchall() == [(0,)]
     db.close()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from kmsplan.cli.failure import UserError
 from kmsplan.engine.hsm import message
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.lifecycle import LIFECYCLE, KeyState
@@ -25,7 +26,7 @@ from kmsplan.kms.operation import (
 from kmsplan.kms.secret import SecretBytes
 from kmsplan.kms.spec import KeySpec
 from tests.byok import RSA, bring, refused, waiting
-from tests.engines import DAY, Lab, described, new_key
+from tests.engines import DAY, Lab, described, new_instance, new_key
 from tests.softhsm import LABEL, MODULE, SoftHsm
 
 if TYPE_CHECKING:
@@ -266,6 +267,23 @@ def test_its_end_needs_no_hsm(lab: Lab, engine: Engine, vault: str, token: SoftH
         assert again.describe().instances == []
     finally:
         token.put_back()
+
+
+def test_a_token_whose_pin_nobody_configured_keeps_no_other_key_from_rotating(
+    lab: Lab, engine: Engine, vault: str
+) -> None:
+    key = new_key(engine, vault, rotation=QUARTER, **WRAPPED)
+    lab.clock.move(timedelta(seconds=1))
+    other = new_key(engine, new_instance(engine), rotation=QUARTER)
+    engine.close()
+
+    def no_pin(*_: str) -> NoReturn:
+        raise UserError("no PIN is configured", "Declare it.")
+
+    ticked = _pass(lab, lab.open(hardware=no_pin), 91 * DAY)
+    assert ticked.rotated == (other,)
+    assert ticked.postponed.keys() == {key}
+    assert "no PIN is configured" in ticked.postponed[key]
 
 
 def test_a_token_that_is_away_makes_keys_unreadable_never_absent(

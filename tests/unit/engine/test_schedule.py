@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kmsplan.engine.keystore import imported
 from kmsplan.engine.keystore import key as keys
 from kmsplan.engine.schedule import Ticked
 from kmsplan.kms.operation import (
@@ -17,6 +18,8 @@ from kmsplan.kms.operation import (
     TagResources,
     UpdateRotationPolicy,
 )
+from kmsplan.kms.secret import SecretBytes
+from tests.byok import bring, in_seconds, waiting
 from tests.engines import DAY, Lab, described, new_instance, new_key
 
 if TYPE_CHECKING:
@@ -140,6 +143,46 @@ def test_a_sealed_engine_does_nothing_by_itself(lab: Lab, engine: Engine, instan
     assert engine.tick() == Ticked(rotated=(key,), deleted=(doomed,))
 
 
+def test_an_engine_that_another_process_has_sealed_does_nothing_by_itself(
+    lab: Lab, engine: Engine, instance: str
+) -> None:
+    key, doomed, imported = (
+        new_key(engine, instance, rotation=QUARTER),
+        new_key(engine, instance),
+        waiting(engine, instance),
+    )
+    engine.execute(ScheduleKeyDeletion(key=doomed, window_days=7))
+    bring(engine, imported, SecretBytes(bytes(32)), expires=in_seconds(lab, DAY))
+    other = lab.open()
+    other.seal()
+    lab.clock.move(100 * DAY)
+    assert engine.tick() == Ticked()
+    assert engine.sealed
+    assert lab.seal is not None
+    other.unseal(lab.seal)
+    assert engine.tick() == Ticked(rotated=(key,), deleted=(doomed,), expired=(imported,))
+
+
+@pytest.mark.parametrize("look", ["due_for_deletion", "due_to_expire"])
+def test_what_was_seen_to_be_due_stays_where_the_engine_is_sealed_meanwhile(
+    lab: Lab, engine: Engine, instance: str, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    doomed, expiring = new_key(engine, instance), waiting(engine, instance)
+    engine.execute(ScheduleKeyDeletion(key=doomed, window_days=7))
+    bring(engine, expiring, SecretBytes(bytes(32)), expires=in_seconds(lab, 8 * DAY))
+    due, other = {"due_for_deletion": doomed, "due_to_expire": expiring}[look], lab.open()
+    lab.clock.move({"due_for_deletion": 7, "due_to_expire": 100}[look] * DAY)
+
+    def seal_meanwhile(*_: object) -> list[str]:
+        other.seal()
+        return [due]
+
+    monkeypatch.setattr(keys if look == "due_for_deletion" else imported, look, seal_meanwhile)
+    ticked = engine.tick()
+    assert due not in ticked.deleted + ticked.expired
+    assert due in {row["key_id"] for row in engine.describe().keys if row["state"] != "PendingImport"}
+
+
 @pytest.mark.parametrize(
     ("meanwhile", "postponed"),
     [
@@ -193,6 +236,26 @@ def test_a_key_that_is_gone_since_it_was_seen_to_be_due_is_left(
 ) -> None:
     monkeypatch.setattr(keys, "due_for_rotation", lambda *_: ["key-gone"])
     assert engine.tick() == Ticked()
+
+
+def test_a_rotation_that_cannot_be_is_tried_at_each_tick_and_audited_once_for_each_reason(
+    lab: Lab, engine: Engine
+) -> None:
+    instance = new_instance(engine, key_quota=100)
+    kept = [new_key(engine, instance, rotation=QUARTER if number else None) for number in range(100)]
+    lab.clock.move(100 * DAY)
+
+    def told() -> list[str]:
+        return [str(entry["result"]) for entry in engine.audit_entries() if entry["action"] == "RotateKey"]
+
+    for _ in range(3):
+        assert engine.tick().postponed.keys() == set(kept[1:])
+        assert told() == ["Rejected.LimitExceeded"] * 99
+    engine.execute(ScheduleKeyDeletion(key=kept[0], window_days=7))
+    lab.clock.move(8 * DAY)
+    ticked = engine.tick()
+    assert len(ticked.rotated) == 1
+    assert told()[99:] == ["OK"]
 
 
 def test_a_sealed_engine_takes_a_new_period_and_rotates_when_it_is_open_again(

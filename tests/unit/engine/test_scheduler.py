@@ -6,18 +6,24 @@ import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from kmsplan.engine.error import EngineError, KeystoreError
+import pytest
+
+from kmsplan.engine import rotation
+from kmsplan.engine.error import KeystoreError, SealingError
 from kmsplan.engine.schedule import Ticked
 from kmsplan.engine.scheduler import INTERVAL, TAKEOVER, step
+from kmsplan.engine.sealing import FileSeal
 from kmsplan.kms.operation import ScheduleKeyDeletion, UpdateRotationPolicy
 from tests.engines import DAY, Lab, described, new_key
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Mapping
+    from pathlib import Path
 
+    from kmsplan.engine.core import Core
     from kmsplan.engine.service import Engine
 
-Told = list[Ticked | EngineError]
+Told = list[Ticked | Exception]
 
 
 def test_nothing_due_is_looked_for_once_a_minute(engine: Engine) -> None:
@@ -79,6 +85,65 @@ def test_a_sealed_engine_leaves_the_lead_to_others(lab: Lab, engine: Engine) -> 
     assert step(engine._core, lambda _: None) == INTERVAL
 
 
+def test_who_leads_goes_on_when_another_process_has_unsealed_the_engine_though_nobody_calls(
+    lab: Lab, engine: Engine, instance: str
+) -> None:
+    key = new_key(engine, instance)
+    engine.execute(UpdateRotationPolicy(key=key, rotation=7 * 86400))
+    other, told = lab.open(), Told()
+    assert step(engine._core, told.append) == INTERVAL
+    lab.clock.move(8 * DAY)
+    other.seal()
+    assert step(engine._core, told.append) == TAKEOVER
+    assert step(engine._core, told.append) == TAKEOVER
+    assert lab.seal is not None
+    other.unseal(lab.seal)
+    assert step(engine._core, told.append) == INTERVAL
+    assert told == [Ticked(rotated=(key,))]
+
+
+def test_who_leads_and_cannot_open_the_engine_any_more_leaves_the_lead_to_who_can(
+    lab: Lab, engine: Engine, instance: str, tmp_path: Path
+) -> None:
+    key = new_key(engine, instance)
+    engine.execute(UpdateRotationPolicy(key=key, rotation=7 * 86400))
+    told, new = Told(), FileSeal(tmp_path / "new.key")
+    assert step(engine._core, told.append) == INTERVAL
+    lab.clock.move(8 * DAY)
+    other = lab.open()
+    other.keeping.rotate_root(new)
+    other.seal()
+    other.unseal(new)
+    assert step(other._core, told.append) == TAKEOVER
+    engine._core.seal()  # it was asked something meanwhile
+    assert step(engine._core, told.append) == TAKEOVER
+    assert [type(one) for one in told] == [SealingError]
+    assert step(other._core, told.append) == INTERVAL
+    assert told[1:] == [Ticked(rotated=(key,))]
+
+
+def test_an_engine_that_is_sealed_while_its_material_is_wrapped_anew_is_no_failure(
+    lab: Lab, engine: Engine, instance: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_key(engine, instance)
+    assert lab.seal is not None
+    told, other = Told(), lab.open()
+    rotation.rotate_keyring(other._core, other._core.world.caller, seal=lab.seal)
+    advance = rotation.advance
+
+    def seal_meanwhile(core: Core) -> Mapping[str, str]:
+        other.seal()
+        return advance(core)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rotation, "advance", seal_meanwhile)
+        step(engine._core, told.append)
+    assert told == []
+    other.unseal(lab.seal)
+    assert step(engine._core, told.append) == INTERVAL
+    assert other.status()["rewrapping"] is False
+
+
 def test_what_was_postponed_is_told_and_tried_again(lab: Lab, engine: Engine, vault: str) -> None:
     key, told = new_key(engine, vault), Told()
     engine.execute(ScheduleKeyDeletion(key=key, window_days=7))
@@ -91,8 +156,9 @@ def test_what_was_postponed_is_told_and_tried_again(lab: Lab, engine: Engine, va
     assert lab.hsm.material == {}
 
 
-def test_a_failing_database_is_told_and_the_schedule_goes_on(
-    lab: Lab, engine: Engine, instance: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("failure", [KeystoreError("gone"), ValueError("a defect")], ids=["database", "defect"])
+def test_a_failure_is_told_and_the_schedule_goes_on(
+    lab: Lab, engine: Engine, instance: str, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
     key, told, stop = new_key(engine, instance), Told(), threading.Event()
     engine.execute(UpdateRotationPolicy(key=key, rotation=7 * 86400))
@@ -110,13 +176,47 @@ def test_a_failing_database_is_told_and_the_schedule_goes_on(
             return self.is_set()
 
     def fail(_: object) -> Ticked:
-        raise KeystoreError("gone")
+        raise failure
 
     monkeypatch.setattr("kmsplan.engine.scheduler.tick", fail)
     engine.run_schedule(Impatient(), told.append)
-    assert waits == [TAKEOVER, INTERVAL]
-    assert [type(one) for one in told] == [KeystoreError, Ticked]
+    assert waits == [TAKEOVER, TAKEOVER]
+    assert [type(one) for one in told] == [type(failure), Ticked]
     assert described(engine, key)["last_rotation_date"] == "2026-01-09T00:00:00Z"
+
+
+def test_who_leads_looks_every_few_seconds_whether_it_still_does(
+    lab: Lab, engine: Engine, instance: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_key(engine, instance)
+    other = lab.open()
+    waits: list[float] = []
+    seen: list[tuple[int, bool]] = []
+    ticks: list[int] = []
+
+    class Watched(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout is not None
+            waits.append(timeout)
+            seen.append((len(ticks), engine.sealed))
+            if len(waits) == 3:
+                other.seal()
+            if len(waits) == 6 and lab.seal is not None:
+                other.unseal(lab.seal)
+            return len(waits) == 20
+
+        def is_set(self) -> bool:
+            return len(waits) >= 20
+
+    def count(_: object) -> Ticked:
+        ticks.append(1)
+        return Ticked()
+
+    monkeypatch.setattr("kmsplan.engine.scheduler.tick", count)
+    engine.run_schedule(Watched())
+    assert set(waits) == {TAKEOVER}
+    assert seen[:8] == [(1, False)] * 3 + [(1, True)] * 3 + [(2, False)] * 2
+    assert seen[-1] == (3, False), "what is due is looked for once a minute all the same"
 
 
 def test_stopping_ends_the_schedule_at_once(engine: Engine) -> None:

@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -104,7 +105,7 @@ def test_a_folder_without_an_engine_is_named(tmp_path: Path) -> None:
 
 
 def test_another_database_is_not_taken_for_a_keystore(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / FILE) as db:
+    with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
         db.execute("CREATE TABLE t (a)")
     db.close()
     with pytest.raises(KeystoreCorruptError, match="no keystore of kmsplan"):
@@ -112,7 +113,7 @@ def test_another_database_is_not_taken_for_a_keystore(tmp_path: Path) -> None:
 
 
 def test_a_newer_format_is_refused_and_left_alone(lab: Lab) -> None:
-    with sqlite3.connect(lab.database) as db:
+    with closing(sqlite3.connect(lab.database)) as db, db:
         db.execute("PRAGMA user_version = 99")
     db.close()
     for read_only in (False, True):
@@ -121,7 +122,7 @@ def test_a_newer_format_is_refused_and_left_alone(lab: Lab) -> None:
 
 
 def test_an_engine_without_its_facts_is_corrupt(lab: Lab) -> None:
-    with sqlite3.connect(lab.database) as db:
+    with closing(sqlite3.connect(lab.database)) as db, db:
         db.execute("DELETE FROM setting WHERE name = 'engine_id'")
     db.close()
     with pytest.raises(KeystoreCorruptError, match="which engine it is"):

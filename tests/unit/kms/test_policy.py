@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from time import process_time
 from typing import Any
 
 import pytest
 
-from kmsplan.kms.policy import condition_problem, default_policy, policy_problem
+from kmsplan.kms.policy import condition_problem, default_policy, meant, policy_problem
 
 OWNER = "1234567890123456"
 
@@ -56,3 +57,29 @@ def test_a_condition_is_named_with_what_to_do_instead() -> None:
     said = condition_problem(policy(Condition={"IpAddress": {"acs:SourceIp": "10.0.0.0/8"}})) or ""
     assert said.startswith("Statement[0].Condition: The embedded engine evaluates no conditions")
     assert "Leave the condition out" in said
+
+
+@pytest.mark.parametrize(
+    ("actions", "expected"),
+    [
+        (["kms:Decrypt"], ["kms:Decrypt"]),
+        (["kms:decrypt"], ["kms:Decrypt"]),
+        (["kms:*crypt"], ["kms:AsymmetricDecrypt", "kms:Decrypt"]),
+        (["kms:*m*Decrypt", "kms:**List***"], ["kms:AsymmetricDecrypt", "kms:ListKeys"]),
+        (["kms:*"], ["kms:AsymmetricDecrypt", "kms:Decrypt", "kms:ListKeys"]),
+        (["kms:Decrypt*s", "kms:ecrypt"], []),
+    ],
+)
+def test_a_star_means_any_letters_and_names_compare_without_regard_to_case(
+    actions: list[str], expected: list[str]
+) -> None:
+    names = ["kms:AsymmetricDecrypt", "kms:Decrypt", "kms:ListKeys"]
+    assert [name for name in names if meant(actions).fullmatch(name)] == expected
+
+
+@pytest.mark.parametrize("stars", ["*" * 1000, "*e" * 400, "*t*e*a" * 400])
+def test_no_number_of_stars_takes_long(stars: str) -> None:
+    assert policy_problem(policy(Action=[f"kms:{stars}z"])) is None
+    began = process_time()
+    assert not meant([f"kms:{stars}z"]).fullmatch("kms:GenerateDataKeyWithoutPlaintext")
+    assert process_time() - began < 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -65,7 +66,21 @@ def test_what_is_left_of_an_interrupted_run_goes_with_the_number_it_had(expected
 def test_instances_count_and_aliases_do_not() -> None:
     instance = Change(address=Address("instance.core"), action=Action.DELETE, reason=Reason.DESTROY)
     alias = Change(address=Address("alias.a"), action=Action.DELETE, reason=Reason.DESTROY)
-    assert codes(instance, alias, delete=1) == []
+    assert codes(instance, alias, delete=1, release=("instance.core",)) == []
+
+
+def test_an_instance_is_released_by_its_own_name_only() -> None:
+    core, spare = (
+        Change(address=Address(f"instance.{name}"), action=Action.DELETE, reason=Reason.DESTROY, identity=f"kst-{name}")
+        for name in ("core", "spare")
+    )
+    (found,) = brakes(core, delete=1)
+    assert (found.code, found.address, found.brake) == ("P204", "instance.core", True)
+    assert "--allow-release instance.core" in found.detail
+    assert "kst-core" in found.detail
+    assert [brake.address for brake in brakes(core, spare, delete=2, release=("instance.core",))] == ["instance.spare"]
+    assert codes(replace(core, blocked="keys are in it"), delete=0) == []
+    assert codes(replace(core, action=Action.FORGET)) == []
 
 
 def test_blocked_deletions_are_not_counted() -> None:

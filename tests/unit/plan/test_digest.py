@@ -51,6 +51,12 @@ def test_a_plan_made_from_the_state_alone_can_hold() -> None:
     assert object_digest(replace(instance, state="Enabled")) == object_digest(instance)
 
 
+def test_what_one_kms_says_is_not_there_and_another_does_not_speak_of_is_the_same() -> None:
+    spoken = replace(KEY, attributes={**KEY.attributes, "external_key": None})
+    assert object_digest(spoken) == object_digest(KEY)
+    assert object_digest(replace(KEY, attributes={**KEY.attributes, "external_key": "theirs"})) != object_digest(KEY)
+
+
 def test_absent_and_unreadable_are_told_apart() -> None:
     assert object_digest(ABSENT) == ABSENT_DIGEST
     assert object_digest(Unreadable("x", "y")) == UNREADABLE_DIGEST

@@ -155,11 +155,20 @@ def test_the_api_takes_post_and_get(served: Api, method: str) -> None:
     assert (reply.status, reply.code) == (403, "UnsupportedHTTPMethod")
 
 
+def test_the_largest_request_that_makes_sense_is_taken_as_a_form(served: Api, stage: Stage) -> None:
+    tags = [{"TagKey": f"{number:/<128}", "TagValue": "/" * 128} for number in range(20)]
+    policy = json.dumps(default_policy(served.engine.account))
+    given = {"Description": "\U0001f511" * 8192, "Policy": policy.ljust(32_768), "Tags": json.dumps(tags)}
+    body = _version_1(served, "CreateKey", "POST", DKMSInstanceId=stage.instance, **given).encode()
+    reply = served.request("", {"host": HOST, "content-type": FORM}, body)
+    assert (reply.status, reply.json["KeyMetadata"]["Description"]) == (200, given["Description"])
+
+
 def test_what_is_too_large_is_refused_with_an_id(served: Api) -> None:
     head = f"POST / HTTP/1.1\r\nhost: {HOST}\r\ncontent-type: {FORM}\r\n"
-    (reply,) = served.exchange(f"{head}content-length: 1048577\r\n\r\n".encode())
+    (reply,) = served.exchange(f"{head}content-length: 262145\r\n\r\n".encode())
     assert (reply.status, reply.code, bool(reply.json["RequestId"])) == (413, "RequestBodyTooLarge", True)
-    whole = f"{head}content-length: 1048576\r\n\r\n".encode() + b"a" * 1048576
+    whole = f"{head}content-length: 262144\r\n\r\n".encode() + b"a" * 262144
     assert [reply.code for reply in served.exchange(whole)] == ["IncompleteSignature"]
 
 

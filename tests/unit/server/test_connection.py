@@ -40,6 +40,22 @@ def test_a_request_becomes_a_call(visit: Visit) -> None:
     assert visit.connection.peer == "192.0.2.1:4711"
 
 
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"http://here/?a=b", b"/"),
+        (b"HTTPS://here:8443/?a=b", b"/"),
+        (b"http://here?a=b", b"/"),
+        (b"http://here/metrics?a=b", b"/metrics"),
+        (b"//here/?a=b", b"//here/"),
+    ],
+)
+def test_a_target_may_name_the_server_as_proxies_write_it(visit: Visit, target: bytes, path: bytes) -> None:
+    visit.send(b"GET " + target + b" HTTP/1.1\r\nHost: here\r\n\r\n")
+    (call,) = visit.site.calls
+    assert (call.path, call.query) == (path, b"a=b")
+
+
 @pytest.mark.parametrize("request_", [POST, CHUNKED])
 def test_a_body_comes_whole_and_a_trailer_changes_nothing(visit: Visit, request_: bytes) -> None:
     visit.send(request_)
@@ -53,6 +69,31 @@ def test_it_may_come_byte_by_byte(visit: Visit, request_: bytes) -> None:
     for byte in request_:
         visit.send(bytes([byte]))
     assert len(visit.site.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("begun", "endless"),
+    [(b"0\r\nX: ", b"y" * 1000), (b"3;x=", b"y" * 1000), (b"", b"1\r\na\r\n" * 200)],
+    ids=["trailer", "extension", "chunks"],
+)
+def test_what_stands_around_a_body_has_a_limit_too(
+    visiting: Callable[..., Visit], begun: bytes, endless: bytes
+) -> None:
+    visit = visiting(limits={"body": 8_000, "headers": 1_000})
+    visit.send(CHUNKED.partition(b"3\r\n")[0] + begun)
+    for _ in range(30):
+        visit.send(endless)
+    assert visit.site.refusals == [Refusal.BODY_TOO_LARGE]
+
+
+def test_a_body_as_long_as_it_may_be_comes_in_small_chunks(visiting: Callable[..., Visit]) -> None:
+    visit = visiting(limits={"body": 8_000, "headers": 1_000})
+    visit.send(CHUNKED.partition(b"3\r\n")[0])
+    for _ in range(500):
+        visit.send(b"10\r\n" + b"y" * 16 + b"\r\n")
+    visit.send(b"0\r\n\r\n")
+    (call,) = visit.site.calls
+    assert (len(call.body), visit.site.refusals) == (8_000, [])
 
 
 def test_an_answer_is_whole_http(visit: Visit) -> None:
@@ -138,6 +179,39 @@ def test_a_client_that_asks_first_is_told_to_go_on(visit: Visit) -> None:
     assert visit.wire.written == b"HTTP/1.1 100 Continue\r\n\r\n"
     visit.send(b"a=b")
     assert visit.site.calls[0].body == b"a=b"
+
+
+def test_a_client_of_http_1_0_which_knows_no_100_is_not_told_so(visit: Visit) -> None:
+    visit.send(b"POST / HTTP/1.0\r\nHost: here\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\na=b")
+    assert statuses(visit) == [200]
+
+
+def test_to_go_on_is_said_after_the_answer_to_the_request_before(visit: Visit) -> None:
+    visit.site.at_once = False
+    visit.send(GET + b"POST / HTTP/1.1\r\nHost: here\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+    assert statuses(visit) == []
+    visit.connection.answer(200, b"1", b"id")
+    assert statuses(visit) == [200, 100]
+    visit.send(b"a=b")
+    assert visit.site.calls[1].body == b"a=b"
+
+
+def test_a_client_that_did_not_wait_is_not_told_to_go_on_any_more(visit: Visit) -> None:
+    visit.site.at_once = False
+    asking = b"POST / HTTP/1.1\r\nHost: here\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\na=b"
+    visit.send(GET + asking)
+    for _ in range(2):
+        visit.connection.answer(200, b"1", b"id")
+    assert statuses(visit) == [200, 200]
+
+
+def test_who_is_not_heard_any_more_is_not_told_to_go_on(visit: Visit) -> None:
+    visit.site.at_once = False
+    asking = b"POST / HTTP/1.1\r\nHost: here\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
+    visit.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") + asking)
+    visit.connection.answer(200, b"1", b"id")
+    visit.connection.resume_writing()
+    assert statuses(visit) == [200]
 
 
 MALFORMED = [

@@ -7,22 +7,17 @@ import json
 import os
 import socket
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any
 
 import pytest
 
 from kmsplan.engine.error import KeystoreLockedError, MaterialCorruptError
 from kmsplan.engine.protection.protocol import InvalidCiphertextError, NotOfferedError, ProtectionUnavailableError
 from kmsplan.kms.error import KmsError
-from kmsplan.kms.secret import SecretBytes
 from kmsplan.server import answer, listener
-from kmsplan.server.known import MOMENT, Known
 from kmsplan.server.log import KEPT, Log, Style
 from kmsplan.server.metrics import CONNECTIONS, Metrics
 from kmsplan.server.threads import Pool, Returns
-
-if TYPE_CHECKING:
-    from kmsplan.engine.service import Engine
 
 SECRET = "/usr/lib/hsm.so says 4711"
 
@@ -259,51 +254,3 @@ def test_a_pool_returns_results_and_errors_and_says_when_it_is_full() -> None:
     assert full
     assert seen[0] is True
     assert isinstance(seen[1], KmsError)
-
-
-class Found(NamedTuple):
-    """An access key."""
-
-    number: int
-    secret: SecretBytes
-
-
-class Asked:
-    """Counts how often an access key is looked up."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.secret = SecretBytes(b"first")
-
-    def access_key(self, access_key_id: str) -> Found | None:
-        self.count += 1
-        return None if access_key_id == "none" else Found(self.count, self.secret)
-
-
-def test_an_access_key_is_remembered_for_a_moment_where_that_will_do() -> None:
-    asked, now = Asked(), [0.0]
-    known = Known(cast("Engine", asked), lambda: now[0])
-    found = [known.get("AK", fresh=fresh).key for fresh in (False, False, True)]
-    now[0] += MOMENT
-    found.append(known.get("AK", fresh=False).key)
-    assert [cast("Found", key).number for key in found] == [1, 1, 2, 3]
-
-
-def test_a_secret_is_made_ready_once_and_again_when_it_is_another() -> None:
-    asked = Asked()
-    known = Known(cast("Engine", asked), lambda: 0.0)
-    first, second = known.get("AK", fresh=True).secret, known.get("AK", fresh=True).secret
-    asked.secret = SecretBytes(b"second")
-    third = known.get("AK", fresh=True).secret
-    assert first is second
-    assert third.third(b"digest") != first.third(b"digest")
-
-
-def test_an_unknown_access_key_is_looked_up_each_time() -> None:
-    asked = Asked()
-    known = Known(cast("Engine", asked), lambda: 0.0)
-    for _ in range(2):
-        with pytest.raises(KmsError) as refused:
-            known.get("none", fresh=False)
-        assert refused.value.code == "InvalidAccessKeyId.NotFound"
-    assert asked.count == 2

@@ -22,6 +22,7 @@ SCHEDULER: Final = 0x6B6D7373  # "kmss"
 _NODE_BYTES: Final = 8
 _MARK: Final = b"SELECT pg_advisory_lock(%s)"
 _LEAD: Final = b"SELECT pg_try_advisory_lock(%s::int, %s::int)"
+_FOLLOW: Final = b"SELECT pg_advisory_unlock(%s::int, %s::int)"
 # A lock on one number of 64 bits shows as its halves (PostgreSQL manual, 54.12 pg_locks).
 _ALIVE: Final = b"""
 SELECT count(*) FROM pg_locks JOIN pg_database AS d ON d.oid = database
@@ -73,12 +74,22 @@ class PostgresPresence:
             return bool(self._ask(_ALIVE, number >> 32, number & _LOW))
 
     def lead(self) -> bool:
-        """Return whether this node does what is due: one at a time does, until it is gone. Raises as `node_id`."""
+        """Return whether this node does what is due: one at a time does, until it is gone or follows.
+
+        Raises as `node_id`.
+        """
         with self._lock:
             self._ask(b"SELECT 1")  # a new session does not lead
             if not self._leads and self._session is not None:
                 self._leads = bool(self._ask(_LEAD, SCHEDULER, self._session.schema))
             return self._leads
+
+    def follow(self) -> None:
+        """Leave what is due to others; raises as `node_id`."""
+        with self._lock:
+            if self._leads and self._session is not None:
+                self._leads = False
+                self._ask(_FOLLOW, SCHEDULER, self._session.schema)
 
     def close(self) -> None:
         """Take the mark away, before this returns: the server notices the end of a session only later."""

@@ -249,13 +249,13 @@ def test_a_use_is_noted_once_a_minute(lab: Lab, engine: Engine) -> None:
     assert [view.last_used for view in engine.access_keys()] == [None]
     commits = engine._core.store.commits
     for _ in range(5):
-        engine.access.used(key.access_key_id)
+        engine.note_use(key.access_key_id)
         lab.clock.move(timedelta(seconds=10))
     engine.access.set_status(key.access_key_id, active=True)  # waits for what was handed in before
     assert [view.last_used for view in engine.access_keys()] == ["2026-01-01T00:00:00Z"]
     assert engine._core.store.commits <= commits + 2
     lab.clock.move(timedelta(seconds=10))
-    engine.access.used(key.access_key_id)
+    engine.note_use(key.access_key_id)
     engine.access.set_status(key.access_key_id, active=True)
     assert [view.last_used for view in engine.access_keys()] == ["2026-01-01T00:01:00Z"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import MISSING
 from typing import TYPE_CHECKING, Any
 
@@ -205,7 +206,7 @@ def test_a_full_instance_takes_no_key_and_no_rotation(
     lab: Lab, engine: Engine, instance: str, refusal: Callable[[Operation], KmsError]
 ) -> None:
     key = new_key(engine, instance, rotation=7 * DAYS)
-    with sqlite3.connect(lab.database) as db:
+    with closing(sqlite3.connect(lab.database)) as db, db:
         db.execute("UPDATE instance SET key_quota = 1 WHERE instance_id = ?", (instance,))
     asked = CreateKey(instance=instance, spec="Aliyun_AES_256", usage="ENCRYPT/DECRYPT", origin="Aliyun_KMS")
     assert refusal(asked).code == "Rejected.LimitExceeded"

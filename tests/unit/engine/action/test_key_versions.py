@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,7 +63,7 @@ def test_fifty_versions_are_the_most(
     lab: Lab, engine: Engine, instance: str, refusal: Callable[[Operation], KmsError]
 ) -> None:
     key = new_key(engine, instance, KeySpec.EC_P256)
-    with sqlite3.connect(lab.database) as db:
+    with closing(sqlite3.connect(lab.database)) as db, db:
         db.executemany(
             "INSERT INTO key_version (key_id, version_id, instance_id, status, reference, generation, created) "
             "VALUES (?, ?, ?, 'ready', x'00', 1, '2026-01-01T00:00:00Z')",
@@ -81,7 +82,7 @@ def test_a_version_needs_room_in_its_instance(
 ) -> None:
     place = new_instance(engine, home, key_quota=100)
     key = new_key(engine, place, KeySpec.EC_P256)
-    with sqlite3.connect(lab.database) as db:
+    with closing(sqlite3.connect(lab.database)) as db, db:
         db.execute("UPDATE instance SET key_quota = 1 WHERE instance_id = ?", (place,))
     lab.clock.move(7 * DAY)
     assert refusal(CreateKeyVersion(key=key)).code == "Rejected.LimitExceeded"

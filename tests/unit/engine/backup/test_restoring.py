@@ -6,6 +6,7 @@ import sqlite3
 import stat
 from contextlib import closing
 from dataclasses import replace
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,11 +29,12 @@ from kmsplan.kms.error import KmsError
 from kmsplan.kms.operation import UpdateRotationPolicy
 from kmsplan.kms.secret import SecretBytes
 from tests.byok import bring
-from tests.engines import DAY, FakeHsm, Lab, described, new_instance, new_key
+from tests.engines import DAY, Clock, FakeHsm, Lab, described, new_instance, new_key
 from tests.furnished import CONTEXT, IMPORTED, check, content, core_of, furnish, restore_to, trail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
 
     from kmsplan.engine.service import Engine
@@ -138,6 +140,36 @@ def test_no_engine_is_restored_over(
     assert there.decrypt(there.encrypt(key, b"x")[0])[0] == b"x"
     assert there.audit_verify().entries == 5
     taken.close()
+
+
+def test_of_two_restores_into_one_folder_at_once_the_second_leaves_the_firsts_engine_as_it_is(
+    engine: Engine, elsewhere: Lab, tmp_path: Path, lock: FileSeal
+) -> None:
+    engine.keeping.backup(tmp_path / "b", lock)
+    refused: list[Exception] = []
+
+    def again() -> None:
+        try:
+            restore_to(replace(elsewhere, clock=Clock(elsewhere.clock())), tmp_path / "b", lock)
+        except EngineExistsError as error:
+            refused.append(error)
+
+    second = Thread(target=again)
+
+    class InTheMiddle(Clock):
+        """Is asked while the engine is filled."""
+
+        def __call__(self) -> datetime:
+            if second.ident is None:
+                second.start()
+                second.join(0.3)
+            return super().__call__()
+
+    restore_to(replace(elsewhere, clock=InTheMiddle()), tmp_path / "b", lock)
+    second.join()
+    assert len(refused) == 1
+    assert elsewhere.open().audit_verify().entries == 2
+    assert (elsewhere.folder / "nonces").read_bytes().startswith(b"of a restored engine")
 
 
 def test_a_folder_that_holds_other_things_keeps_them(

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from kmsplan.engine.service import Engine
 
 CONTEXT = {"tenant": "acme", "purpose": "page"}
+INFINITY = bytes.fromhex("3019301306072a8648ce3d020106082a811ccf5501822d03020000")
+"""What OpenSSL reads as an SM2 public key, and nothing can be encrypted for."""
 
 
 def code(call: Callable[[], object]) -> str:
@@ -101,6 +103,7 @@ def test_what_is_no_recipient_is_refused(engine: Engine, instance: str, recipien
     for recipient, name in (
         (good._replace(public_key=b"no key"), "PublicKeyBlob"),
         (good._replace(public_key=recipient_of(ec.generate_private_key(ec.SECP256R1())).public_key), "PublicKeyBlob"),
+        (Recipient(INFINITY, "EC_SM2", "SM2PKE"), "PublicKeyBlob"),
         (good._replace(algorithm="SM2PKE"), "WrappingAlgorithm"),
         (good._replace(spec="RSA_1024"), "WrappingKeySpec"),
     ):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -7,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kmsplan.engine.error import (
+    EngineExistsError,
     KeystoreCorruptError,
     KeystoreError,
     KeystoreFullError,
@@ -123,6 +126,21 @@ def test_the_writer_flushes_every_commit_and_overwrites_what_it_deletes(lab: Lab
         assert facts == {"synchronous": 2, "secure_delete": 1}
         assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         assert db.execute("PRAGMA user_version").fetchone()[0] == schema.VERSION
+
+
+def test_where_folders_cannot_be_locked_the_name_decides_whose_keystore_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    def fill(_: Connection) -> None:
+        (tmp_path / "keystore.db").write_text("another's")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(EngineExistsError, match="nothing was changed"):
+        SqliteDatabase(tmp_path).create(fill)
+    assert (tmp_path / "keystore.db").read_text() == "another's"
 
 
 def test_a_reader_cannot_write(lab: Lab) -> None:

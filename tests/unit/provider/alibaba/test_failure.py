@@ -122,3 +122,22 @@ def test_errors_that_name_each_other_in_a_circle_are_told_too() -> None:
     first, second = RuntimeError("first"), RuntimeError("second")
     first.__cause__, second.__cause__ = second, first
     assert isinstance(unanswered(first, **WHERE), CallError)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [_named("InvalidHeader", "'Credential=LTAI5tSecret\\n'"), _named("UnicodeEncodeError")],
+    ids=["break", "accent"],
+)
+def test_an_access_key_that_cannot_be_sent_is_told_without_being_shown(error: BaseException) -> None:
+    told = unanswered(_wrapped(error), **WHERE)
+    assert (told.code, told.facts.retry, told.facts.in_doubt) == (failure.NO_CREDENTIALS, False, False)
+    assert "line break" in told.message
+    assert "LTAI5tSecret" not in str(told)
+
+
+@pytest.mark.parametrize(("action", "words"), [("ListKeys", "It changes nothing."), ("CreateKey", "It may have been")])
+def test_only_of_what_changes_something_is_it_said_that_it_may_have_been_carried_out(action: str, words: str) -> None:
+    lost = unanswered(_wrapped(_named("ProtocolError")), action=action, endpoint="kms.example.org")
+    for error in (lost, failure.unreadable(action, "kms.example.org")):
+        assert words in error.message

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kmsplan.kms.backoff import TRIES
-from kmsplan.provider.alibaba.failure import REPEATED, CallError, answered
+from kmsplan.provider.alibaba.failure import REPEATED, UNREADABLE, CallError, answered
 from kmsplan.provider.alibaba.limiter import Limiter
 from kmsplan.provider.alibaba.reads import LISTINGS, PAGE, Reads, Row
 from kmsplan.provider.watch import Unwatched
@@ -88,6 +88,14 @@ def test_the_kms_is_left_alone_as_long_as_it_says() -> None:
     assert slept == [7.0]
 
 
+def test_who_wants_to_be_left_alone_for_long_is_not_waited_for() -> None:
+    slept: list[float] = []
+    line = _Line(failing(refusal("Throttling", wait=86_400.0), 1))
+    with pytest.raises(CallError, match="Throttling"):
+        reads(line, slept).ask("DescribeKey", {})
+    assert (line.calls, slept) == (1, [])
+
+
 def test_whoever_looks_on_hears_of_every_other_attempt() -> None:
     watch = _Watch()
     reads(_Line(failing(refusal("Throttling", wait=7.0), 2)), watch=watch).ask("DescribeKey", {})
@@ -118,6 +126,24 @@ def test_a_list_is_read_whole_page_by_page(size: int) -> None:
     found = reads(line).pages("ListKeys", entries, "KeyId")
     assert [row["KeyId"] for row in found] == names
     assert line.calls == max(1, -(-size // PAGE))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"Keys": []}, id="no count"),
+        pytest.param({"TotalCount": "many", "Keys": []}, id="a count that is none"),
+        pytest.param({"TotalCount": 1, "Keys": [{}]}, id="an entry without its id"),
+        pytest.param({"TotalCount": 1, "Keys": [7]}, id="an entry that is a number"),
+        pytest.param({"TotalCount": 1, "Keys": 7}, id="entries that are a number"),
+    ],
+)
+def test_an_answer_that_is_no_list_is_not_taken_for_an_empty_one(answer: Row) -> None:
+    with pytest.raises(CallError) as found:
+        reads(_Line(lambda *_: answer)).pages("ListKeys", entries, "KeyId")
+    assert found.value.code == UNREADABLE
+    assert "ListKeys was answered in another form than the API's" in found.value.message
 
 
 def test_a_list_that_shrank_while_it_was_read_is_read_again() -> None:
