@@ -53,8 +53,8 @@ class KeyManagers:
         return ExternalProtection(ProxyClient(address, lambda: self._credential(reference), clock=now), entropy)
 
     def _credential(self, reference: AccessKeyReference) -> Credential:
-        from kmsplan.config.secret import resolve  # noqa: PLC0415
+        from kmsplan.cli.needed import needed  # noqa: PLC0415
         from kmsplan.engine.xks.signature import Credential  # noqa: PLC0415
 
-        secret = resolve(reference.secret, self._session.environ)
+        secret = needed(reference.secret, self._session.environ)
         return Credential(access_key_id=reference.access_key_id, secret=secret)

@@ -274,7 +274,7 @@ class _Hardware:
         return Pkcs11Protection(module, token, lambda: self._pin(module, token))
 
     def _pin(self, module: str, token: str) -> SecretBytes:
-        from kmsplan.config.secret import resolve  # noqa: PLC0415
+        from kmsplan.cli.needed import needed  # noqa: PLC0415
         from kmsplan.engine.protection.protocol import ProtectionUnavailableError  # noqa: PLC0415
 
         reference = self._pins.get((module, token))
@@ -283,4 +283,4 @@ class _Hardware:
                 f"no PIN is configured for token {token!r} of {module}. Declare its instance under `instances` with "
                 "`hsm: {module, token, pin}`"
             )
-        return resolve(reference, self._session.environ)
+        return needed(reference, self._session.environ)

@@ -125,3 +125,11 @@ def test_a_missing_pin_variable_is_named(token: Project) -> None:
     token.write(HSM)
     del token.environ["HSM_PIN"]
     assert "HSM_PIN" in token.apply(code=1).err
+
+
+def test_a_pin_that_has_gone_is_named_by_whatever_uses_a_key(hardware: Project) -> None:
+    del hardware.environ["HSM_PIN"]
+    answer = hardware.run("engine", "sign", "alias/release", "--message", "kmsplan.yaml", "--out", "a.sig", code=None)
+    assert answer.code != 0
+    assert "HSM_PIN is not set" in answer.err
+    assert "kmsplan.yaml:" in answer.err
