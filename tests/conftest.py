@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,11 @@ _LEAKY = (
     "ALIBABA_CLOUD",
     "AWS_",
 )
+
+
+# A busy machine is no defect; whatever else a pipeline's profile says stays.
+settings.register_profile("unhurried", parent=settings(), deadline=None)
+settings.load_profile("unhurried")
 
 
 def pytest_configure() -> None:

@@ -61,7 +61,9 @@ class Story:
         before = self.written.get("before")
         applied = configuration if before == "same" else self._load(before, "before") if before else None
         recorded, observed = self._world(applied)
-        options = PlanOptions(now=self.now, allowances=Allowances(delete=99, mass=True, in_use=("*",)))
+        options = PlanOptions(
+            now=self.now, allowances=Allowances(delete=99, mass=True, in_use=("*",), release=("instance.core",))
+        )
         plan = make_plan(
             configuration=configuration, recorded=recorded, observed=observed, offer=EVERYTHING, options=options
         )

@@ -72,6 +72,7 @@ def plan_for(
 ) -> Plan:
     """Return the plan towards these objects; every brake is let go."""
     asked = configuration(objects, moved=moved)
+    known = tuple(recorded.records)
     for deletions in range(len(recorded.records) + 1):
         plan = make_plan(
             configuration=asked,
@@ -79,7 +80,7 @@ def plan_for(
             observed=observed,
             offer=OFFER,
             options=PlanOptions(
-                now=NOW, allowances=Allowances(delete=deletions, mass=True, in_use=tuple(recorded.records))
+                now=NOW, allowances=Allowances(delete=deletions, mass=True, in_use=known, release=known)
             ),
         )
         if not plan.violations:

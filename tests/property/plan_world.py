@@ -67,7 +67,8 @@ class World:
         **options: Any,
     ) -> Plan:
         """Plan with the brakes off; how many deletions there will be, nobody knows before."""
-        brakes_off = Allowances(mass=True, in_use=(*desired, *self.recorded.records))
+        known = tuple(self.recorded.records)
+        brakes_off = Allowances(mass=True, in_use=(*desired, *known), release=known)
         plan = make_plan(
             configuration=Configuration(
                 root=Path(),

@@ -233,6 +233,8 @@ def test_the_digest_is_independent_of_order_and_files(keys: dict[str, Any], rand
     st.sampled_from(["pin", "access_key", "passphrase"]),
     st.booleans(),
 )
+@example(secret=",',!", name="pin", quoted=False)
+@example(secret=",',&", name="pin", quoted=False)
 @settings(QUICK, max_examples=100)
 def test_a_literal_secret_is_never_repeated(secret: str, name: str, quoted: bool) -> None:  # noqa: FBT001 - as above
     secret = f"XZX{secret.strip()}XYX"
