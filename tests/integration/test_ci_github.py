@@ -116,7 +116,7 @@ def test_a_later_push_to_a_pull_request_edits_its_comment(repository: Repository
     repository.pull_request()
     (second,) = repository.comments()
     assert "90d" in first
-    assert "90d" not in second
+    assert "90d" not in re.sub("[0-9a-f]{64}", "", second)  # a digest may have these digits by chance
     assert "60d" in second
 
 

@@ -206,8 +206,9 @@ def test_a_merge_request_gets_one_comment_and_its_reports(repository: Repository
     repository.write("60d")
     assert repository.run("plan", KMSPLAN_API_TOKEN=API_TOKEN, **MERGE_REQUEST)[0] == 0
     (note,) = repository.gitlab.notes
-    assert "60d" in note["body"]
-    assert "90d" not in note["body"]
+    body = re.sub("[0-9a-f]{64}", "", note["body"])  # a digest may have any three of its digits beside each other
+    assert "60d" in body
+    assert "90d" not in body
     assert not any("lock" in path for _, path in repository.gitlab.requests), "a plan takes no lock"
 
 

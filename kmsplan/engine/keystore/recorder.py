@@ -118,6 +118,8 @@ class Recorder:
     def _serve(self) -> None:
         while self._told.wait() and not self._closed.wait(PAUSE):
             self._told.clear()
+            if self._closed.is_set():  # it was told so just before that was cleared, and will not be told again
+                return
             self._waits = False
             try:
                 self._fold()

@@ -100,6 +100,36 @@ def failing(transaction: Transaction) -> None:
     raise ValueError("no")
 
 
+def test_a_close_ends_it_also_at_the_moment_at_which_it_begins_to_bring_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closing: list[threading.Thread] = []
+    told: list[threading.Event] = []
+
+    class Late(threading.Event):
+        """Has the recorder closed, as far as that goes, at the last moment before it is cleared."""
+
+        def clear(self) -> None:
+            if not closing:
+                told.clear()
+                thread = threading.Thread(target=made.recorder.close, daemon=True)
+                thread.start()
+                closing.append(thread)
+                wait_until(lambda: len(told) == 2)
+            super().clear()
+
+        def set(self) -> None:
+            super().set()
+            told.append(self)
+
+    monkeypatch.setattr(recorders, "PAUSE", 0.05)
+    monkeypatch.setattr(recorders, "Event", Late)
+    made = _Desk(tmp_path)
+    wait_until(lambda: bool(closing))
+    closing[0].join(5)
+    assert not closing[0].is_alive()
+
+
 def test_what_only_audits_is_done_and_brought_in_soon(desk: _Desk) -> None:
     jobs = desk.carry_out(noting("one", 1), noting("two", 2))
     assert [job.value() for job in jobs if job.done] == [1, 2]
