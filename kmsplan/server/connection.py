@@ -8,7 +8,6 @@ refused here is answered in JSON too, and then the connection ends.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol, cast
@@ -16,10 +15,11 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 import httptools
 
 from kmsplan.server.call import Call
+from kmsplan.server.head import named, origin
 from kmsplan.server.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from kmsplan.server.limits import Limits
 
@@ -29,8 +29,6 @@ _FRAMING: Final = 2
 the parser gathers without a limit of its own."""
 _NOWHERE: Final[deque[tuple[bytes, bytes]]] = deque(maxlen=0)
 """Where trailers go: what they say is left alone."""
-_ABSOLUTE: Final = re.compile(rb"https?://[^/?#]+", re.IGNORECASE)
-"""The part of a target in absolute form that names the server."""
 _HEADS: Final = {
     status.value: b"HTTP/1.1 %d %b\r\ncontent-type: " % (status.value, status.phrase.encode()) for status in HTTPStatus
 }
@@ -209,7 +207,7 @@ class Connection(asyncio.Protocol):
         self._headers_done = True
         self._size = 0
         lines, self._lines = self._lines, _NOWHERE
-        headers = self._headers = _named(lines)
+        headers = self._headers = named(lines)
         limits = self._limits
         if (
             len(lines) > limits.header_count
@@ -249,7 +247,7 @@ class Connection(asyncio.Protocol):
         if current and b"host" not in self._headers:
             self._refuse(Refusal.MALFORMED)  # RFC 9112, 3.2
             return
-        path, _, query = _origin(self._url).partition(b"?")
+        path, _, query = origin(self._url).partition(b"?")
         body = b"".join(self._body) if self._body else b""
         method, begun = self._parser.get_method(), self._time()
         call = Call(method, path, query, self._headers, body, self.peer, begun)
@@ -386,26 +384,3 @@ class Connection(asyncio.Protocol):
             self.deadline = self._time() + self._limits.linger_seconds
         else:
             transport.close()
-
-
-def _origin(target: bytes) -> bytes:
-    """Return a target without the server's name, which clients of proxies write before it (RFC 9112, 3.2.2)."""
-    match = None if target.startswith(b"/") else _ABSOLUTE.match(target)
-    if match is None:
-        return target
-    rest = target[match.end() :]
-    return rest if rest.startswith(b"/") else b"/" + rest
-
-
-def _named(lines: Collection[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Return headers by their names in lower case; see `Call`."""
-    if not lines:
-        return {}
-    names, values = zip(*lines, strict=True)
-    headers: dict[bytes, bytes] = dict(zip(map(bytes.lower, names), values, strict=True))
-    if len(headers) == len(lines):
-        return headers
-    several: dict[bytes, list[bytes]] = {}
-    for name, value in lines:
-        several.setdefault(name.lower(), []).append(value)
-    return {name: b",".join(values) for name, values in several.items()}
