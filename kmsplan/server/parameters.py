@@ -29,6 +29,8 @@ PAGE_SIZES: Final = (1, 100)
 _PAGE_LIMIT: Final = 2**31 - 1
 _NUMBERED: Final = re.compile(r"([1-9][0-9]{0,2})(?:\.(Key|Value))?")
 _WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
+_DEEPEST: Final = 64
+"""Levels of JSON; a policy has five."""
 
 
 class _UnfitError(ValueError):
@@ -160,9 +162,24 @@ def _json(text: str, kind: type, what: str) -> Any:
         json.loads(text, object_pairs_hook=_once)  # orjson takes the last of two: of a policy, not what was reviewed
     except (json.JSONDecodeError, RecursionError) as error:
         raise _UnfitError(f"it is {what} in JSON") from error
-    if not isinstance(value, kind):
+    if not isinstance(value, kind) or _is_deep(value):
         raise _UnfitError(f"it is {what} in JSON")
     return value
+
+
+def _is_deep(value: Any) -> bool:
+    """Return whether it is nested too deep to be meant; how deep json itself goes differs from Python to Python."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            part
+            for found in level
+            if isinstance(found, dict | list)
+            for part in (found.values() if isinstance(found, dict) else found)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _once(found: list[tuple[str, Any]]) -> None:

@@ -23,7 +23,7 @@ def eight_days_pass(project: Project) -> None:
     """Every key becomes eight days older: seven have to lie between two versions."""
     before = (datetime.now(UTC) - timedelta(days=8)).strftime("%Y-%m-%dT%H:%M:%SZ")
     with closing(sqlite3.connect(project.root / "state" / "engine" / "keystore.db")) as connection, connection:
-        connection.execute("UPDATE key SET creation_date = ?1, last_rotation_date = ?1", (before,))
+        connection.execute("UPDATE key SET creation_date = ?, last_rotation_date = ?", (before, before))
 
 
 @pytest.mark.parametrize("page", GUIDES)

@@ -1,7 +1,7 @@
 """What the engine asks of a database and of a connection to it, whichever database it is.
 
-The engine's SQL is what SQLite and PostgreSQL both take, with `?` or `?N` for parameters; `dialect` knows the few words
-in which they differ. A `sqlite3.Connection` is a `Connection` as it is.
+The engine's SQL is what SQLite and PostgreSQL both take, with `?` for parameters, not `?N`, of which Python 3.12.0 to
+3.12.3 warn; `dialect` knows the few words in which they differ. A `sqlite3.Connection` is a `Connection` as it is.
 """
 
 from __future__ import annotations

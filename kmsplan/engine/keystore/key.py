@@ -44,7 +44,7 @@ _INSERT = f"INSERT INTO key VALUES ({', '.join('?' * len(KeyRow._fields))})"  # 
 
 _DATES = ("next_rotation_date", "delete_date", "material_expires")
 _NEXT_DUE = "SELECT min(due) FROM ({}) AS dates".format(  # noqa: S608 - as above
-    " UNION ALL ".join(f"SELECT min({date}) AS due FROM key WHERE {date} > ?1" for date in _DATES)  # noqa: S608 - as above
+    " UNION ALL ".join(f"SELECT min({date}) AS due FROM key WHERE {date} > ?" for date in _DATES)  # noqa: S608 - as above
 )
 
 
@@ -118,7 +118,7 @@ def used(db: Connection, key_id: str, now: str) -> None:
 def due_for_rotation(db: Connection, now: str, only: str | None = None) -> list[str]:
     """Return enabled keys whose rotation is due, or the one key if it is; the longest due first."""
     rows = db.execute(
-        "SELECT key_id FROM key WHERE next_rotation_date <= ?1 AND state = 'Enabled' AND (?2 IS NULL OR key_id = ?2) "
+        "SELECT key_id FROM key WHERE next_rotation_date <= ? AND state = 'Enabled' AND key_id = coalesce(?, key_id) "
         "ORDER BY next_rotation_date, key_id",
         (now, only),
     )
@@ -136,7 +136,7 @@ def due_for_deletion(db: Connection, now: str) -> list[str]:
 
 def next_due(db: Connection, now: str) -> str | None:
     """Return when, after now, the next rotation, deletion or expiry of material is due; None where none is."""
-    due: str | None = db.execute(_NEXT_DUE, (now,)).fetchone()[0]
+    due: str | None = db.execute(_NEXT_DUE, (now,) * len(_DATES)).fetchone()[0]
     return due
 
 

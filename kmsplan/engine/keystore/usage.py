@@ -33,15 +33,15 @@ SELECT {_columns("k", KeyRow._fields)}, {_columns("i", InstanceRow._fields)},
   {_columns("v", VersionRow._fields[:_VERSION_END])}, {_columns("m", VersionRow._fields[_VERSION_END:])}
 FROM key AS k JOIN instance AS i USING (instance_id)
 LEFT JOIN key_version AS v
-  ON v.key_id = k.key_id AND v.version_id = coalesce(?2, k.primary_version) AND v.status = 'ready'
+  ON v.key_id = k.key_id AND v.version_id = coalesce(?, k.primary_version) AND v.status = 'ready'
 LEFT JOIN material AS m ON m.version = v.id
-WHERE k.key_id = ?1
+WHERE k.key_id = ?
 """  # noqa: S608 - our own names
 
 
 def load(db: Connection, key_id: str, version_id: str | None) -> Used | None:
     """Return a key with a version, the primary one unless another is named; None where there is no such key."""
-    row = db.execute(_LOAD, (key_id, version_id)).fetchone()
+    row = db.execute(_LOAD, (version_id, key_id)).fetchone()
     if row is None:
         return None
     version = VersionRow(*row[_INSTANCE_END:]) if row[_INSTANCE_END] is not None else None

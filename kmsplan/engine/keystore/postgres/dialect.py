@@ -9,9 +9,7 @@ from typing import Final
 
 _PHRASES: Final = (
     # A list of any length is one parameter, a JSON array.
-    (re.compile(r"SELECT value FROM json_each\((\?\d*)\)"), r"SELECT json_array_elements_text(\1::json)"),
-    # PostgreSQL wants to know the type of what is compared with nothing.
-    (re.compile(r"(\?\d+) IS NULL"), r"\1::text IS NULL"),
+    (re.compile(r"SELECT value FROM json_each\(\?\)"), "SELECT json_array_elements_text(?::json)"),
 )
 _TYPES: Final = (
     (re.compile(r"id INTEGER PRIMARY KEY"), "id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
@@ -21,19 +19,19 @@ _TYPES: Final = (
     (re.compile(r"\bTEXT\b"), 'TEXT COLLATE "C"'),
     (re.compile(r"\) STRICT(, WITHOUT ROWID)?;"), ");"),
 )
-_PLACE: Final = re.compile(r"\?(\d*)")
+_PLACE: Final = re.compile(r"\?")
 
 
 @lru_cache(maxsize=1024)
 def statement(sql: str) -> bytes:
-    """Return a statement of the engine in PostgreSQL's words, with its `$N` for `?` and `?N`.
+    """Return a statement of the engine in PostgreSQL's words, with its `$N` for `?`.
 
     Our SQL has no question marks but these.
     """
     for ours, theirs in _PHRASES:
         sql = ours.sub(theirs, sql)
     numbers = count(1)
-    return _PLACE.sub(lambda place: f"${place[1] or next(numbers)}", sql).encode()
+    return _PLACE.sub(lambda _: f"${next(numbers)}", sql).encode()
 
 
 def tables(sql: str) -> str:

@@ -28,8 +28,8 @@ INSERT INTO nonce_floor VALUES (0);
 _USE_UP: Final = f"""
 WITH taken AS (
   INSERT INTO nonce
-  SELECT substr(?1::bytea, ((given.place - 1) * {TAG_BYTES} + 1)::int, {TAG_BYTES}), given.time
-  FROM unnest(?2::bigint[]) WITH ORDINALITY AS given (time, place)
+  SELECT substr(?::bytea, ((given.place - 1) * {TAG_BYTES} + 1)::int, {TAG_BYTES}), given.time
+  FROM unnest(?::bigint[]) WITH ORDINALITY AS given (time, place)
   WHERE given.time > (SELECT time FROM nonce_floor)
   ON CONFLICT DO NOTHING RETURNING tag
 )

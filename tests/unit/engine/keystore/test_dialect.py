@@ -12,8 +12,6 @@ from kmsplan.engine.keystore.postgres.dialect import statement, tables
     [
         ("SELECT 1", "SELECT 1"),
         ("VALUES (?, ?, ?)", "VALUES ($1, $2, $3)"),
-        ("a = ?2 OR b = ?1 OR c = ?2", "a = $2 OR b = $1 OR c = $2"),
-        ("(?2 IS NULL OR key_id = ?2)", "($2::text IS NULL OR key_id = $2)"),
         (
             "x IN (SELECT value FROM json_each(?)) AND y = ?",
             "x IN (SELECT json_array_elements_text($1::json)) AND y = $2",
