@@ -22,7 +22,7 @@ from tests.engines import FakeHsm, new_key
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from kmsplan.engine.importing import ImportParameters
+    from kmsplan.engine.importing.parameters import ImportParameters
     from kmsplan.engine.service import Engine
     from tests.engines import Lab
 

@@ -10,9 +10,11 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.objects import ObjectServer
     from tests.postgres import PostgresServer
+    from tests.softhsm import SoftHsm
 
 _LEAKY = (
     "KMSPLAN_VAR",
@@ -50,6 +52,14 @@ def pytest_configure() -> None:
         if name.startswith(_LEAKY):
             del os.environ[name]
     os.environ["ALIBABA_CLOUD_ECS_METADATA_DISABLED"] = "true"
+
+
+@pytest.fixture
+def softhsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SoftHsm:
+    """A token of SoftHSM2 of the test's own."""
+    from tests.softhsm import SoftHsm  # noqa: PLC0415 - most tests need no HSM
+
+    return SoftHsm.create(tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="session")

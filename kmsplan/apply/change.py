@@ -13,7 +13,8 @@ from kmsplan.apply.outcome import Result, ResultStatus
 from kmsplan.apply.selftest import SelfTestError
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.naming import OWNER_TAG, Owner
-from kmsplan.kms.operation import CreateInstance, CreateKey, TagResources, name_of, parameters, resolve
+from kmsplan.kms.operation import CreateInstance, CreateKey, TagResources, name_of
+from kmsplan.kms.wire import parameters, resolve
 from kmsplan.plan.inverse import Done
 from kmsplan.plan.plan import Action
 from kmsplan.resource.step import Effect

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from kmsplan.apply.event import Event, EventKind
 from kmsplan.apply.outcome import Result, ResultStatus
 from kmsplan.kms.error import KmsError
-from kmsplan.kms.operation import name_of, parameters, references, resolve
+from kmsplan.kms.operation import name_of
 from kmsplan.kms.settling import facts_of
+from kmsplan.kms.wire import parameters, references, resolve
 from kmsplan.plan.inverse import INVERSES
 from kmsplan.resource.address import RETIRED_MARK, Address, kind_of
 from kmsplan.resource.kinds import REFERENCES

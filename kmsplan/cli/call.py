@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kmsplan.kms.naming import ALIAS_PREFIX
-from kmsplan.kms.operation import Operation, from_parameters
 from kmsplan.kms.settling import OPERATIONS
+from kmsplan.kms.wire import from_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kmsplan.engine.service import Engine
+    from kmsplan.kms.operation import Operation
 
 _IDENTITIES = ("KeyId", "ResourceId")
 

@@ -1,4 +1,4 @@
-"""The KMS that kmsplan ships: real keys in an encrypted database, or in HSM tokens.
+"""The KMS that kmsplan ships: real keys in an encrypted database, in HSM tokens, or at key managers of others.
 
 1. One execution path: authorise, load, check the state table, do, persist, audit. An operation adds only its part.
 2. An answer leaves only after the commit that holds its effect and its audit entry; both are one transaction.

@@ -6,23 +6,19 @@ interrupted anywhere and repeated at will.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
 from kmsplan.engine.action.importing import forget_material
-from kmsplan.engine.audit import OK
 from kmsplan.engine.keystore import imported
 from kmsplan.engine.keystore import instance as instances
-from kmsplan.engine.keystore import key as keys
 from kmsplan.engine.keystore import token as tokens
+from kmsplan.engine.overdue import each_overdue
 
 if TYPE_CHECKING:
     from kmsplan.engine.core import Core
     from kmsplan.engine.keystore.connection import Connection
+    from kmsplan.engine.keystore.key import KeyRow
     from kmsplan.engine.keystore.token import TokenRow
-    from kmsplan.engine.keystore.transaction import Transaction
-
-_CHUNK: Final = 200
-"""Keys in one transaction."""
 
 
 def expire_due(core: Core) -> tuple[str, ...]:
@@ -30,25 +26,16 @@ def expire_due(core: Core) -> tuple[str, ...]:
     now = core.now()
     with core.store.read() as db:
         due = imported.due_to_expire(db, now)
-    done: list[str] = []
-    for start in range(0, len(due), _CHUNK):
-        chunk = due[start : start + _CHUNK]
-        done += core.store.write(lambda transaction, chunk=chunk: _expire(core, transaction, chunk, now))  # type: ignore[misc]
-    return tuple(done)
+
+    def is_due(row: KeyRow) -> bool:
+        return row.material_expires is not None and row.material_expires <= now
+
+    return each_overdue(core, due, "ExpireKeyMaterial", is_due, _expire)
 
 
-def _expire(core: Core, transaction: Transaction, chunk: list[str], now: str) -> list[str]:
-    """Destroy the material of a chunk's keys that is still due, unless the engine was sealed meanwhile; return them."""
-    done: list[str] = []
-    for key_id in () if transaction.sealed else chunk:
-        row = keys.load(transaction.db, key_id)
-        if row is None or row.material_expires is None or row.material_expires > now:
-            continue
-        forget_material(transaction.db, row)
-        core.handles.drop(key_id)
-        transaction.entries.append(core.scheduled("ExpireKeyMaterial", key_id).entry(OK))
-        done.append(key_id)
-    return done
+def _expire(db: Connection, row: KeyRow) -> dict[str, Any]:
+    forget_material(db, row)
+    return {}
 
 
 def clean_tokens(core: Core) -> dict[str, str]:

@@ -16,6 +16,7 @@ from kmsplan.engine.access.lookup import binding as access_binding
 from kmsplan.engine.audit import OK
 from kmsplan.engine.error import MaterialCorruptError, SealingError
 from kmsplan.engine.execution import admitted, commit, require_unsealed
+from kmsplan.engine.hsmseal import beside_keys
 from kmsplan.engine.keyring import Binding, Keyring, new_term
 from kmsplan.engine.keystore import accesskey as access_keys
 from kmsplan.engine.keystore import setting, trail
@@ -76,7 +77,9 @@ def rotate_root(core: Core, caller: Caller, *, seal: Seal, new_seal: Seal | None
     with admitted(core, request):
         core.opened()
         found = unlocked(core, seal)
-        new, record = make_root(new_seal or seal, engine_id, entropy)
+        with core.store.read() as db:
+            chosen = beside_keys(new_seal or seal, db)
+        new, record = make_root(chosen, engine_id, entropy)
         request.parameters = {"Seal": (new_seal or seal).kind}
 
         def carry_out(transaction: Transaction) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.engine import expiring, hardware, moment, rotation
 from kmsplan.engine.access.nonce import forget_old
@@ -20,6 +20,7 @@ from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import key as keys
 from kmsplan.engine.keystore import setting
 from kmsplan.engine.keystore import version as versions
+from kmsplan.engine.overdue import each_overdue
 from kmsplan.engine.quota import require_room
 from kmsplan.kms.capability import KeyStorageMechanism
 from kmsplan.kms.error import KmsError
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 _NEVER: Final = "~"
 """Later than every time."""
-_CHUNK: Final = 200
-"""Deletions in one transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,29 +98,14 @@ def _delete_due(core: Core) -> tuple[str, ...]:
     now = core.now()
     with core.store.read() as db:
         due = keys.due_for_deletion(db, now)
-    deleted: list[str] = []
-    for start in range(0, len(due), _CHUNK):
-        chunk = due[start : start + _CHUNK]
-        deleted += core.store.write(lambda transaction, chunk=chunk: _delete(core, transaction, chunk, now))  # type: ignore[misc]
-    return tuple(deleted)
+
+    def is_due(row: KeyRow) -> bool:
+        return row.state == KeyState.PENDING_DELETION and (row.delete_date or _NEVER) <= now
+
+    return each_overdue(core, due, "DeleteKey", is_due, _delete)
 
 
-def _delete(core: Core, transaction: Transaction, chunk: list[str], now: str) -> list[str]:
-    """Delete the keys of a chunk that are still due, unless the engine was sealed meanwhile; return them."""
-    deleted: list[str] = []
-    for key_id in () if transaction.sealed else chunk:
-        row = keys.load(transaction.db, key_id)
-        if row is None or row.state != KeyState.PENDING_DELETION or (row.delete_date or _NEVER) > now:
-            continue
-        request = core.scheduled("DeleteKey", key_id)
-        request.parameters = left_in_hsm(_delete_one(transaction.db, row))
-        core.handles.drop(key_id)
-        transaction.entries.append(request.entry(OK))
-        deleted.append(key_id)
-    return deleted
-
-
-def _delete_one(db: Connection, row: KeyRow) -> list[bytes]:
+def _delete(db: Connection, row: KeyRow) -> dict[str, Any]:
     """Destroy wrapped material now; HSM material is destroyed last, by `hardware.settle`. Return what stays there."""
     stays: list[bytes] = []
     if row.storage_mechanism == KeyStorageMechanism.HSM_INTERNAL:
@@ -129,7 +113,7 @@ def _delete_one(db: Connection, row: KeyRow) -> list[bytes]:
     else:
         versions.destroy_all(db, row.key_id)
     keys.remove(db, row.key_id)
-    return stays
+    return left_in_hsm(stays)
 
 
 def rotate_due(core: Core, only: str | None = None) -> tuple[tuple[str, ...], dict[str, str]]:

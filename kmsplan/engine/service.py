@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kmsplan.engine import description, naming
+from kmsplan.engine.access.accessible import Accessible
+from kmsplan.engine.action.changeable import Changeable
 from kmsplan.engine.caller import Caller
 from kmsplan.engine.core import World
 from kmsplan.engine.dataplane.usable import Usable
-from kmsplan.engine.error import ReadOnlyEngineError
 from kmsplan.engine.keystore import key as keys
 from kmsplan.engine.keystore import store
 from kmsplan.engine.opening import close_core, is_sealed, open_core
@@ -17,7 +18,6 @@ from kmsplan.engine.reading.audited import Audited
 from kmsplan.engine.reading.readable import Readable
 from kmsplan.engine.status import status
 from kmsplan.kms.error import KmsError
-from kmsplan.kms.operation import DeleteKeyMaterial
 from kmsplan.kms.spec import SPECS, KeySpec
 
 if TYPE_CHECKING:
@@ -26,20 +26,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event
 
-    from kmsplan.engine.access.accesskey import Access, AccessKeyView
-    from kmsplan.engine.access.known import AccessKey
-    from kmsplan.engine.action.servicekey import ServiceKeys
-    from kmsplan.engine.core import Core
     from kmsplan.engine.description import Description
-    from kmsplan.engine.importing import ImportParameters
     from kmsplan.engine.keeping import Keeping
     from kmsplan.engine.keystore.instance import InstanceRow
-    from kmsplan.engine.keystore.nonce import Claim
     from kmsplan.engine.protection.protocol import FoundObject, Protection
-    from kmsplan.engine.reading.view import KeyView
     from kmsplan.engine.schedule import Ticked
     from kmsplan.engine.sealing import Seal
-    from kmsplan.kms.operation import CreateKey, Operation
     from kmsplan.kms.secret import SecretBytes
 
 
@@ -66,7 +58,7 @@ def no_external(instance: InstanceRow) -> Protection:
     raise ProtectionUnavailableError(f"no way to the key manager of {instance.instance_id} was configured")
 
 
-class Engine(Readable, Audited, Usable):
+class Engine(Readable, Changeable, Usable, Accessible, Audited):
     """One open engine. All methods may be called from several threads.
 
     Wherever a key is named for cryptography, an id, an alias or an ARN names it. Every method that uses a key or
@@ -76,43 +68,11 @@ class Engine(Readable, Audited, Usable):
     - EngineError: the engine itself fails, and how to mend it.
     """
 
-    __slots__ = ("_caller", "_core")
-
-    def __init__(self, core: Core, caller: Caller) -> None:
-        """Take an open core and whom it works for; `Engine.open` makes one."""
-        self._core = core
-        self._caller = caller
+    __slots__ = ()
 
     def acting(self, caller: Caller) -> Engine:
         """Return the same engine for another caller; closing either closes both."""
         return Engine(self._core, caller)
-
-    def claim(self, digest: bytes, time: int) -> Claim | None:
-        """Return what a request claims its nonce with; None where one machine has the engine, and knows its nonces.
-
-        Args:
-            digest: a hash of the nonce and of whose it is.
-            time: the request's, in seconds since 1970.
-        """
-        if self._core.store.nonces is None:
-            return None
-        from kmsplan.engine.keystore.nonce import Claim  # noqa: PLC0415 - most engines are on one machine
-
-        return Claim(digest, time)
-
-    def claimed(self, action: str) -> Engine:
-        """Use up the nonce of the request that is carried out, before anything of it is; return the engine itself.
-
-        What uses keys does it by itself, when its audit entry is written.
-
-        Raises:
-            KmsError: it was used before, on whatever node.
-        """
-        if self._caller.claim is not None:
-            from kmsplan.engine.access.nonce import use_up  # noqa: PLC0415 - as above
-
-            use_up(self._core, self._caller, action)
-        return self
 
     @staticmethod
     def create(
@@ -191,61 +151,10 @@ class Engine(Readable, Audited, Usable):
         """Whether no key can be used; an engine that was opened for reading says whether it was sealed for all."""
         return is_sealed(self._core) if self._core.presence is None else self._core.keyring is None
 
-    def execute(self, operation: Operation, intent: Callable[[], None] | None = None) -> str | None:
-        """Carry out a control-plane operation; return the id of what it made.
-
-        Args:
-            operation: with identities for references.
-            intent: called before anything of it can have happened, from whatever thread; where it raises, nothing was
-                done, and the caller gets that.
-        """
-        self._require_writable()
-        from kmsplan.engine.action.table import execute  # noqa: PLC0415 - imports cryptography; planning does not
-
-        return execute(self._core, self._caller, operation, intent)
-
-    def parameters_for_import(self, key: str, algorithm: str, spec: str) -> ImportParameters:
-        """Make a key pair that material for a key of origin EXTERNAL is wrapped under; the key stays as it is.
-
-        Args:
-            key: the key's id or ARN.
-            algorithm: one of `kms.wrapping.WRAPPINGS` that carries such material.
-            spec: the wrapping key's.
-        """
-        self._require_writable()
-        from kmsplan.engine.importing import parameters_for_import  # noqa: PLC0415 - as above
-
-        return parameters_for_import(self._core, self._caller, key, algorithm, spec)
-
-    def import_material(self, key: str, wrapped: bytes, token: bytes, expires: int | None = None) -> None:
-        """Give a key of origin EXTERNAL its material; the first one it had is the only one it ever takes.
-
-        Args:
-            key: the key's id or ARN.
-            wrapped: the material, wrapped as `parameters_for_import` said.
-            token: what that gave with it.
-            expires: when the material is to be destroyed, in seconds since 1970; None or 0 is never.
-        """
-        self._require_writable()
-        from kmsplan.engine.importing import import_material  # noqa: PLC0415 - as above
-
-        import_material(self._core, self._caller, key, wrapped, token, expires)
-
-    def delete_material(self, key: str) -> None:
-        """Destroy a key's imported material; the key waits for the same again."""
-        self.execute(DeleteKeyMaterial(key=key))
-
-    def witness(self, lineage: str, serial: int) -> None:
-        """Keep the newest serial of a client's state; `describe` tells it to whoever comes with an older one."""
-        self._require_writable()
-        from kmsplan.engine.action.witness import witness  # noqa: PLC0415 - as above
-
-        witness(self._core, self._caller, lineage, serial)
-
     def tick(self) -> Ticked:
         """Finish what was interrupted, delete and rotate what is due. A sealed engine does nothing."""
         self._require_writable()
-        from kmsplan.engine.schedule import tick  # noqa: PLC0415 - as above
+        from kmsplan.engine.schedule import tick  # noqa: PLC0415 - imports cryptography; planning does not need it
 
         return tick(self._core)
 
@@ -292,51 +201,6 @@ class Engine(Readable, Audited, Usable):
         """
         return SPECS[KeySpec(self._find(name).spec)].symmetric
 
-    def access_key(self, access_key_id: str) -> AccessKey | None:
-        """Return an access key with its secret; None where there is none.
-
-        Raises:
-            KmsError: the engine is sealed.
-        """
-        from kmsplan.engine.access.lookup import look_up  # noqa: PLC0415 - as above
-
-        return look_up(self._core, access_key_id)
-
-    def note_use(self, access_key_id: str) -> None:
-        """Note that a request was signed with an access key, once a minute and without waiting for the disk."""
-        from kmsplan.engine.access.lookup import note_use  # noqa: PLC0415 - as above
-
-        note_use(self._core, access_key_id)
-
-    def access_keys(self) -> list[AccessKeyView]:
-        """Return every access key without its secret, the oldest first."""
-        from kmsplan.engine.access.accesskey import views  # noqa: PLC0415 - as above
-
-        return views(self._core)
-
-    @property
-    def access(self) -> Access:
-        """Its access keys: made, rotated, enabled, disabled, deleted."""
-        self._require_writable()
-        from kmsplan.engine.access.accesskey import Access  # noqa: PLC0415 - as above
-
-        return Access(self._core, self._caller)
-
-    def create_key(self, operation: CreateKey, done: Callable[[Callable[[], KeyView]], None]) -> bool:
-        """Create a key on an event loop, unless that may take its time; see `prompt.create_key`."""
-        self._require_writable()
-        from kmsplan.engine.action import prompt  # noqa: PLC0415 - as above
-
-        return prompt.create_key(self._core, self._caller, operation, done)
-
-    @property
-    def service_keys(self) -> ServiceKeys:
-        """Keys that cloud services make for themselves, and keys that were migrated from KMS 1.0."""
-        self._require_writable()
-        from kmsplan.engine.action.servicekey import ServiceKeys  # noqa: PLC0415 - as above
-
-        return ServiceKeys(self._core, self._caller)
-
     def attend(self, soon: Callable[[Callable[[], None]], object], time: Callable[[], float]) -> None:
         """Let the event loop of this thread commit what `begin` hands in on it; nobody may wait for that on the loop.
 
@@ -358,7 +222,7 @@ class Engine(Readable, Audited, Usable):
     def seal(self) -> None:
         """Refuse all cryptography and new keys, in every process, until `unseal`; metadata can still be changed."""
         self._require_writable()
-        from kmsplan.engine import unsealing  # noqa: PLC0415 - imports cryptography; planning does not need it
+        from kmsplan.engine import unsealing  # noqa: PLC0415 - as above
 
         unsealing.seal(self._core, self._caller)
 
@@ -401,10 +265,3 @@ class Engine(Readable, Audited, Usable):
         if row is None:
             raise KmsError("Forbidden.KeyNotFound", f"The specified key {name} is not found.")
         return row
-
-    def _require_writable(self) -> None:
-        if self._core.presence is None:
-            raise ReadOnlyEngineError(
-                "the engine was opened for reading. Using a key and changing something both write to its audit trail: "
-                "open it for writing"
-            )

@@ -2,7 +2,7 @@
 
 1. An operation says everything that its call needs; executing one needs nothing else.
 2. An id that an earlier operation will make is a `Reference` to its address until the executor resolves it.
-3. Whether a repeat is harmless and how an interrupted one is settled, `settling` says of each.
+3. `wire` turns each into a call of the API, and `settling` says of each whether a repeat is harmless.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class _Call:
         return hash((type(self).__name__, repr(_contents(self))))
 
     def __repr__(self) -> str:
-        names = _NAMES[type(self).__name__]
+        names = FIELDS[type(self).__name__]
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name, _ in names)})"
 
 
 def _contents(call: object) -> tuple[object, ...]:
-    return tuple(getattr(call, name) for name, _ in _NAMES[type(call).__name__])
+    return tuple(getattr(call, name) for name, _ in FIELDS[type(call).__name__])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -325,11 +325,11 @@ Operation: TypeAlias = (
 )
 
 
-_KINDS: Final[Mapping[str, type[Operation]]] = MappingProxyType({kind.__name__: kind for kind in get_args(Operation)})
-_NAMES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = MappingProxyType(
+KINDS: Final[Mapping[str, type[Operation]]] = MappingProxyType({kind.__name__: kind for kind in get_args(Operation)})
+FIELDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = MappingProxyType(
     {
         name: tuple((item.name, item.metadata["wire"]) for item in dataclasses.fields(kind))
-        for name, kind in _KINDS.items()
+        for name, kind in KINDS.items()
     }
 )
 """By operation: (field, API parameter) of every field, so that no call has to look them up."""
@@ -338,66 +338,3 @@ _NAMES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = MappingProxyType(
 def name_of(operation: Operation) -> str:
     """Return the API's name of an operation."""
     return type(operation).__name__
-
-
-def parameters(operation: Operation) -> dict[str, Any]:
-    """Return the API's parameters; a reference is written `{"reference": ADDRESS}`, None is left out."""
-    return {
-        wire: {"reference": value.address} if isinstance(value, Reference) else value
-        for name, wire in _NAMES[type(operation).__name__]
-        if (value := getattr(operation, name)) is not None
-    }
-
-
-def from_parameters(name: str, values: Mapping[str, Any]) -> Operation:
-    """Build an operation from what `parameters` wrote.
-
-    Raises:
-        ValueError: unknown operation, unknown parameter, or a required one missing.
-    """
-    kind = _KINDS.get(name)
-    if kind is None:
-        raise ValueError(f"unknown operation {name!r}")
-    fields = {wire: field for field, wire in _NAMES[name]}
-    unknown = sorted(set(values) - set(fields))
-    if unknown:
-        raise ValueError(f"{name} has no parameter {unknown[0]!r}")
-    missing = [wire for wire in _required(name) if wire not in values]
-    if missing:
-        raise ValueError(f"{name} needs {', '.join(missing)}")
-    return kind(**{fields[wire]: _from_json(value) for wire, value in values.items()})
-
-
-def _required(name: str) -> tuple[str, ...]:
-    """Return the parameters without which there is no such operation."""
-    return tuple(
-        item.metadata["wire"]
-        for item in dataclasses.fields(_KINDS[name])
-        if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
-    )
-
-
-def _from_json(value: Any) -> Any:
-    if isinstance(value, dict) and value.keys() == {"reference"}:
-        return Reference(value["reference"])
-    return tuple(value) if isinstance(value, list) else value
-
-
-def references(operation: Operation) -> tuple[str, ...]:
-    """Return the addresses whose identities the operation waits for."""
-    values = (getattr(operation, name) for name, _ in _NAMES[type(operation).__name__])
-    return tuple(value.address for value in values if isinstance(value, Reference))
-
-
-def resolve(operation: Operation, identities: Mapping[str, str]) -> Operation:
-    """Return the operation with every reference replaced by its identity.
-
-    Raises:
-        KeyError: an address has no identity yet.
-    """
-    found = {
-        name: identities[value.address]
-        for name, _ in _NAMES[type(operation).__name__]
-        if isinstance(value := getattr(operation, name), Reference)
-    }
-    return dataclasses.replace(operation, **found) if found else operation  # type: ignore[arg-type]

@@ -59,8 +59,6 @@ class OperationFacts:
     """A second identical call succeeds and changes nothing more."""
     settle: Settle
     makes_object: bool = False
-    destroys: bool = False
-    """It ends, now or later, in the loss of material or of an object."""
 
 
 OPERATIONS: Final[Mapping[str, OperationFacts]] = MappingProxyType(
@@ -69,7 +67,7 @@ OPERATIONS: Final[Mapping[str, OperationFacts]] = MappingProxyType(
         for facts in (
             OperationFacts(CreateInstance, repeatable=False, settle=Settle.BY_TOKEN, makes_object=True),
             OperationFacts(ModifyInstance, repeatable=True, settle=Settle.BY_READING),
-            OperationFacts(ReleaseKmsInstance, repeatable=False, settle=Settle.BY_READING, destroys=True),
+            OperationFacts(ReleaseKmsInstance, repeatable=False, settle=Settle.BY_READING),
             OperationFacts(ConnectKmsInstance, repeatable=True, settle=Settle.BY_READING),
             OperationFacts(UpdateKmsInstanceBindVpc, repeatable=True, settle=Settle.BY_READING),
             OperationFacts(UpdateKmsInstance, repeatable=True, settle=Settle.BY_READING),
@@ -79,11 +77,11 @@ OPERATIONS: Final[Mapping[str, OperationFacts]] = MappingProxyType(
             OperationFacts(EnableKey, repeatable=True, settle=Settle.BY_READING),
             OperationFacts(DisableKey, repeatable=True, settle=Settle.BY_READING),
             # A repeat answers Rejected.StateModifiedFailed.
-            OperationFacts(ScheduleKeyDeletion, repeatable=False, settle=Settle.BY_READING, destroys=True),
+            OperationFacts(ScheduleKeyDeletion, repeatable=False, settle=Settle.BY_READING),
             OperationFacts(CancelKeyDeletion, repeatable=False, settle=Settle.BY_READING),
             # Only the same material is ever taken, so that a repeat changes nothing.
             OperationFacts(ImportKeyMaterial, repeatable=True, settle=Settle.BY_READING),
-            OperationFacts(DeleteKeyMaterial, repeatable=True, settle=Settle.BY_READING, destroys=True),
+            OperationFacts(DeleteKeyMaterial, repeatable=True, settle=Settle.BY_READING),
             OperationFacts(SetDeletionProtection, repeatable=True, settle=Settle.BY_READING),
             OperationFacts(UpdateKeyDescription, repeatable=True, settle=Settle.BY_READING),
             OperationFacts(UpdateRotationPolicy, repeatable=True, settle=Settle.BY_READING),
@@ -96,7 +94,7 @@ OPERATIONS: Final[Mapping[str, OperationFacts]] = MappingProxyType(
             OperationFacts(CreateAlias, repeatable=False, settle=Settle.BY_READING, makes_object=True),
             OperationFacts(UpdateAlias, repeatable=True, settle=Settle.BY_READING),
             # A repeat answers Forbidden.AliasNotFound.
-            OperationFacts(DeleteAlias, repeatable=False, settle=Settle.BY_READING, destroys=True),
+            OperationFacts(DeleteAlias, repeatable=False, settle=Settle.BY_READING),
         )
     }
 )

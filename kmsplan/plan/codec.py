@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kmsplan.kms.operation import from_parameters, name_of, parameters
+from kmsplan.kms.operation import name_of
+from kmsplan.kms.wire import from_parameters, parameters
 from kmsplan.plan.plan import Action, Blast, Change, Drift, DriftedAttribute, Plan, Reason, Violation
 from kmsplan.resource.address import Address
 from kmsplan.resource.step import Effect, Status, Step

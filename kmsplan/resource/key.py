@@ -1,4 +1,4 @@
-"""Keys: customer master keys in an instance."""
+"""Keys in an instance."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def default_usage(spec: str) -> str:
 KEY = Kind(
     name="key",
     section="keys",
-    doc="A customer master key.",
+    doc="A key in an instance.",
     attributes=ATTRIBUTES,
     create=create,
     update=update,

@@ -1,4 +1,4 @@
-"""What a customer master key has: its attributes, as they are written and as they are compared."""
+"""What a key has: its attributes, as they are written and as they are compared."""
 
 from __future__ import annotations
 

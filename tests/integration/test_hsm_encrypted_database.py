@@ -172,11 +172,6 @@ def test_a_served_engine_makes_it_for_the_official_sdk(token: Project) -> None:
 
 
 @pytest.fixture
-def softhsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SoftHsm:
-    return SoftHsm.create(tmp_path, monkeypatch)
-
-
-@pytest.fixture
 def lab(tmp_path: Path) -> Lab:
     place = Lab(tmp_path / "engine")
     place.create()

@@ -222,11 +222,6 @@ def test_an_apply_that_is_killed_attaches_each_object_once(token: Project) -> No
 
 
 @pytest.fixture
-def softhsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SoftHsm:
-    return SoftHsm.create(tmp_path, monkeypatch)
-
-
-@pytest.fixture
 def lab(tmp_path: Path, softhsm: SoftHsm) -> Iterator[Lab]:
     place = Lab(tmp_path / "engine")
     place.create()

@@ -14,6 +14,7 @@ from kmsplan.config.configuration import Configuration, Declared, EngineSettings
 from kmsplan.config.diagnostic import Span
 from kmsplan.kms import operation as kms
 from kmsplan.kms.naming import OWNER_TAG, Owner
+from kmsplan.kms.wire import resolve
 from kmsplan.plan.diff import complete
 from kmsplan.plan.moving import moved_records
 from kmsplan.plan.plan import Action, Allowances, Plan, PlanOptions
@@ -126,7 +127,7 @@ class World:
 
     def _execute(self, address: Address, step: Step, folding: Folding) -> None:
         identities = {found.address: found.identity for found in folding.recorded().records.values()}
-        operation = kms.resolve(step.operation, identities)  # type: ignore[arg-type]
+        operation = resolve(step.operation, identities)  # type: ignore[arg-type]
         if isinstance(operation, kms.CreateKey | kms.CreateInstance):
             tags = {**operation.tags, OWNER_TAG: str(Owner(LINEAGE, address, f"t{self.model.made}"))}
             operation = dataclasses.replace(operation, tags=tags)

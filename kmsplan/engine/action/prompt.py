@@ -11,8 +11,9 @@ from kmsplan.engine.action.work import Work
 from kmsplan.engine.error import KeystoreError
 from kmsplan.engine.execution import hand_in, refused
 from kmsplan.engine.reading.key import view
-from kmsplan.kms.operation import name_of, parameters
+from kmsplan.kms.operation import name_of
 from kmsplan.kms.spec import SPECS, KeyType
+from kmsplan.kms.wire import parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,8 @@ from kmsplan.engine.action import alias, creating, importing, instance, key, rel
 from kmsplan.engine.action.work import Work
 from kmsplan.engine.execution import admitted, commit
 from kmsplan.kms import operation as operations
-from kmsplan.kms.operation import Operation, name_of, parameters
+from kmsplan.kms.operation import Operation, name_of
+from kmsplan.kms.wire import parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

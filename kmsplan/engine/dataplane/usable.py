@@ -5,28 +5,23 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from kmsplan.engine.facet import Facet
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kmsplan.engine.caller import Caller
-    from kmsplan.engine.core import Core
     from kmsplan.engine.dataplane import datakey, symmetric
     from kmsplan.engine.dataplane.crypto import Context, Crypto
 
 
-class Usable:
+class Usable(Facet):
     """Cryptography. An id, an alias or an ARN names a key; all return once the audit entry is on disk.
 
     All raise KmsError: there is no such key, it does not go with the call, or the caller may not use it.
     """
 
     __slots__ = ()
-    _core: Core
-    _caller: Caller
-
-    def _require_writable(self) -> None:
-        """Check that the engine is open for writing: using a key writes an audit entry."""
-        raise NotImplementedError
 
     @property
     def begin(self) -> Crypto:
@@ -36,7 +31,7 @@ class Usable:
     def beginning(self, *, hurried: bool = False) -> Callable[[Caller], Crypto]:
         """Return what makes the same for whatever caller; see `Crypto` for who is in a hurry."""
         self._require_writable()
-        from kmsplan.engine.dataplane.crypto import Crypto  # noqa: PLC0415 - as above
+        from kmsplan.engine.dataplane.crypto import Crypto  # noqa: PLC0415 - imports cryptography; planning does not need it
 
         return partial(Crypto, self._core, hurried=hurried)
 

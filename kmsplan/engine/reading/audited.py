@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kmsplan.engine import audit
+from kmsplan.engine.facet import Facet
 from kmsplan.engine.keystore import setting
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from kmsplan.engine.core import Core
     from kmsplan.engine.verification import Verified
 
 
-class Audited:
+class Audited(Facet):
     """What reads and checks the trail."""
 
     __slots__ = ()
-    _core: Core
 
     def audit_entries(self) -> Iterator[dict[str, Any]]:
         """Yield the audit trail, oldest entry first; one moment's trail, however long it takes.

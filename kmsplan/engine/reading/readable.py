@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kmsplan.engine import reading
+from kmsplan.engine.facet import Facet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kmsplan.engine.caller import Caller
-    from kmsplan.engine.core import Core
     from kmsplan.engine.reading.view import (
         AliasView,
         Filter,
@@ -25,15 +24,13 @@ if TYPE_CHECKING:
     )
 
 
-class Readable:
+class Readable(Facet):
     """What describes and lists. An id or an ARN names a key; an alias does where a key or its versions are described.
 
     All raise KmsError: there is no such thing, a parameter is not valid, or the caller may not ask.
     """
 
     __slots__ = ()
-    _core: Core
-    _caller: Caller
 
     def describe_key(self, name: str) -> KeyView:
         """Describe a key."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.kms import operation as op
 from kmsplan.kms.policy import default_policy
+from kmsplan.kms.wire import parameters
 
 if TYPE_CHECKING:
     from kmsplan.kms.operation import Operation
@@ -37,7 +38,7 @@ def request(operation: Operation, *, account: str, region: str) -> tuple[str, di
         region: where the KMS is.
     """
     name = op.name_of(operation)
-    values = op.parameters(operation)
+    values = parameters(operation)
     special = _FORMS.get(name)
     return ACTIONS.get(name, name), special(values, account, region) if special else _plain(values)
 

@@ -12,7 +12,8 @@ from kmsplan.apply.stop import StopSignal
 from kmsplan.kms.backoff import FIRST_DELAY, LONGEST_DELAY, TRIES, delay
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.naming import OWNER_TAG, Owner
-from kmsplan.kms.operation import CreateAlias, CreateInstance, CreateKey, DisableKey, EnableKey, name_of, parameters
+from kmsplan.kms.operation import CreateAlias, CreateInstance, CreateKey, DisableKey, EnableKey, name_of
+from kmsplan.kms.wire import parameters
 from kmsplan.resource.address import Address
 from kmsplan.resource.step import Effect
 from kmsplan.state.entry import Ending

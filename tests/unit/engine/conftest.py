@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engines import Lab, new_instance
+from tests.engines import FakeHsm, Lab, new_instance
 from tests.xks import KeyManager, ScriptedProxy
 
 if TYPE_CHECKING:
@@ -12,12 +12,32 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kmsplan.engine.service import Engine
+    from tests.postgres import PostgresServer
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
+def hsm() -> FakeHsm:
+    """The HSM of the lab; modules with another kind of HSM have their own."""
+    return FakeHsm()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, hsm: FakeHsm) -> Iterator[Lab]:
     """A place with a new engine in it."""
-    place = Lab(tmp_path / "engine")
+    place = Lab(tmp_path / "engine", hsm=hsm)
+    place.create()
+    yield place
+    place.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
+    """A place with a new engine in it, in either database."""
+    secret = None
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        secret = server.secret(server.new_schema())
+    place = Lab(tmp_path / "engine", postgres=secret)
     place.create()
     yield place
     place.close()

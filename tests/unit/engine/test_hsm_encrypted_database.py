@@ -31,7 +31,6 @@ from tests.softhsm import LABEL, MODULE, SoftHsm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from kmsplan.engine.protection.pkcs11 import Pkcs11Protection
     from kmsplan.engine.service import Engine
@@ -63,14 +62,6 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoftHsm]:
 def protection(token: SoftHsm) -> Pkcs11Protection:
     """The way to the token; an engine that is closed ends its worker, and the next one starts another."""
     return token.protection()
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    place = Lab(tmp_path / "engine")
-    place.create()
-    yield place
-    place.close()
 
 
 @pytest.fixture

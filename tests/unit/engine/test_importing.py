@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from kmsplan.engine import importtoken, wrapping
+from kmsplan.engine import wrapping
 from kmsplan.engine.caller import Caller
 from kmsplan.engine.protection.protocol import InvalidMaterialError
 from kmsplan.engine.sm import sm2
@@ -237,7 +237,7 @@ def test_expired_tokens_are_cleaned(lab: Lab, engine: Engine, instance: str) -> 
 
 
 def test_a_key_has_so_many_tokens_and_no_more(engine: Engine, instance: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importtoken, "LIMIT", 2)
+    monkeypatch.setattr("kmsplan.engine.importing.token.LIMIT", 2)
     key, other = waiting(engine, instance), waiting(engine, instance)
     for _ in range(2):
         engine.parameters_for_import(key, OAEP, RSA)

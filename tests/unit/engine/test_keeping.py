@@ -21,26 +21,11 @@ from tests.engines import FakeHsm, Lab, new_instance, new_key
 from tests.furnished import CONTEXT, IMPORTED, check, core_of, furnish, trail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from kmsplan.engine.keystore.transaction import Transaction
     from kmsplan.engine.sealing import Seal
     from kmsplan.engine.service import Engine
-    from tests.postgres import PostgresServer
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
-    """A place with a new engine in it, in either database."""
-    secret = None
-    if request.param == "postgres":
-        server: PostgresServer = request.getfixturevalue("postgres")
-        secret = server.secret(server.new_schema())
-    place = Lab(tmp_path / "engine", postgres=secret)
-    place.create()
-    yield place
-    place.close()
 
 
 def passphrase(text: str = "correct horse") -> PassphraseSeal:

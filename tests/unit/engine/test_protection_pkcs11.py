@@ -26,7 +26,6 @@ from tests.softhsm import SoftHsm, random_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from kmsplan.engine.protection.pkcs11 import Pkcs11Protection
 
@@ -40,11 +39,6 @@ class _Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture
-def softhsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SoftHsm:
-    return SoftHsm.create(tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -12,11 +12,9 @@ from tests.engines import DAY, Lab
 from tests.furnished import core_of, furnish, key_file, trail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from kmsplan.engine.service import Engine
-    from tests.postgres import PostgresServer
 
 FACTS = (
     "engine", "path", "keystore", "database", "nodes", "machines", "scheduler_runs", "region", "account", "created",
@@ -35,17 +33,9 @@ def until(reader: Engine, name: str, value: int) -> None:
         time.sleep(0.01)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
-    """A place with a new engine in it, in either database."""
-    secret = None
-    if request.param == "postgres":
-        server: PostgresServer = request.getfixturevalue("postgres")
-        secret = server.secret(server.new_schema())
-    place = Lab(tmp_path / "engine", postgres=secret)
-    place.create()
-    yield place
-    place.close()
+@pytest.fixture
+def lab(both: Lab) -> Lab:
+    return both
 
 
 def test_the_facts_are_these_and_say_how_the_engine_is(lab: Lab, tmp_path: Path) -> None:

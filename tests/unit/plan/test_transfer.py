@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kmsplan.kms.naming import OWNER_TAG
-from kmsplan.kms.operation import parameters
+from kmsplan.kms.wire import parameters
 from kmsplan.plan.plan import Action
 from kmsplan.plan.transfer import Transfer, plan_there, problems
 from kmsplan.resource.address import Address

@@ -19,7 +19,6 @@ from tests.engines import DAY, OBJECTS, Lab, SharedHsm, described, new_instance,
 from tests.furnished import core_of, restore_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from kmsplan.engine.service import Engine
@@ -28,14 +27,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 def hsm() -> SharedHsm:
     return SharedHsm()
-
-
-@pytest.fixture
-def lab(tmp_path: Path, hsm: SharedHsm) -> Iterator[Lab]:
-    place = Lab(tmp_path / "engine", hsm=hsm)
-    place.create()
-    yield place
-    place.close()
 
 
 def attached(engine: Engine, vault: str, name: str = "0a", **options: Any) -> str:

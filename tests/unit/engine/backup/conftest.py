@@ -31,21 +31,6 @@ def database(request: pytest.FixtureRequest) -> Callable[[str], SecretBytes | No
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    """A place with a new engine in it."""
-    place = Lab(tmp_path / "engine")
-    place.create()
-    yield place
-    place.close()
-
-
-@pytest.fixture
-def engine(lab: Lab) -> Engine:
-    """The engine, open for writing."""
-    return lab.open()
-
-
-@pytest.fixture
 def lock(tmp_path: Path) -> FileSeal:
     """What backups are locked with."""
     return key_file(tmp_path)
