@@ -85,13 +85,15 @@ class Trail:
     Args:
         folder: where the newest checkpoint is kept beside the database.
         engine_id: named in every checkpoint.
+        begins: whether the engine is being made or restored, so that the folder's checkpoint is not true any more.
     """
 
-    def __init__(self, folder: Path, engine_id: str) -> None:
+    def __init__(self, folder: Path, engine_id: str, *, begins: bool = False) -> None:
         self.key: Ed25519PrivateKey | None = None
         """Signs checkpoints; None while the engine is sealed, and then they wait."""
         self._folder = folder
         self._engine_id = engine_id
+        self._begins = begins
 
     def conclude(self, transaction: Transaction) -> Callable[[], None] | None:
         """Append a transaction's entries, and a checkpoint where one is due; return what writes that to its file."""
@@ -107,7 +109,22 @@ class Trail:
             return None
         signed = checkpoint.sign(self.key, self._engine_id, seq, entry_hash, _time(transaction.db, seq))
         trail.add_checkpoint(transaction.db, seq, signed.body, signed.signature)
+        if not (self._begins or self._agrees(transaction.db, seq)):
+            return None
         return lambda: checkpoint.write(self._folder, signed)
+
+    def _agrees(self, db: Connection, newest: int) -> bool:
+        """Return whether the folder's checkpoint is true; one that is not is evidence, and stays.
+
+        Written over, it would hide that the trail was cut off, written anew, or replaced by an older one.
+        """
+        kept = checkpoint.read(self._folder)
+        if kept is None:
+            return True
+        seq, said = kept.statement["seq"], kept.statement["hash"]
+        # Who can edit the file must not be able to stop the engine by it.
+        found = trail.hash_of(db, seq) if isinstance(seq, int) and 0 < seq <= newest else None
+        return found is not None and found.hex() == said
 
 
 def _time(db: Connection, seq: int) -> str:

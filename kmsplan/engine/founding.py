@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kmsplan.engine import keyring, moment
+from kmsplan.engine import checkpoint, keyring, moment
 from kmsplan.engine.audit import OK, Request, Trail
 from kmsplan.engine.caller import Caller
 from kmsplan.engine.error import EngineExistsError, KeystoreReadOnlyError
@@ -47,6 +47,7 @@ def found(
         raise EngineExistsError(
             f"{folder if postgres is None else place.name} already holds an engine; nothing was changed"
         )
+    _require_no_other(folder)
     try:
         make_folder(folder)
         engine_id, now = str(uuid.UUID(bytes=entropy(16), version=4)), moment.text(clock())
@@ -86,9 +87,26 @@ def found(
         ) from error
 
 
+def _require_no_other(folder: Path) -> None:
+    """Check that the checkpoint in the folder, which is going to be replaced, is not that of an engine in use.
+
+    A making that was interrupted leaves one at the first entry.
+
+    Raises:
+        EngineExistsError: it is.
+    """
+    found = checkpoint.read(folder)
+    if found is not None and found.statement["seq"] != 1:
+        raise EngineExistsError(
+            f"{folder / checkpoint.FILE} belongs to engine {found.statement.get('engine_id')}, whose keystore is "
+            "elsewhere; nothing was changed. Make the new engine in another folder, or move that file away if the "
+            "engine is gone"
+        )
+
+
 def _begin_trail(folder: Path, engine_id: str, signer: Ed25519PrivateKey, db: Connection, request: Request) -> None:
     """Write the first entry, its checkpoint, and the checkpoint's file, which is there before the engine is."""
-    trail, transaction = Trail(folder, engine_id), Transaction(db)
+    trail, transaction = Trail(folder, engine_id, begins=True), Transaction(db)
     trail.key = signer
     transaction.entries.append(request.entry(OK))
     transaction.wants_checkpoint = True

@@ -17,7 +17,6 @@ from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.protection.protocol import Movable, NotOfferedError, ProtectionUnavailableError
 from kmsplan.engine.quota import require_room
-from kmsplan.kms.capability import KeyStorageMechanism
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.spec import KeyType
 
@@ -66,7 +65,7 @@ def made(
                 generated = _proven(core, design, reference, make or _generator(design))
             yield reference, generated
         except BaseException:
-            core.store.write(lambda transaction: versions.abandon(transaction.db, *place))
+            core.store.write(lambda transaction: _give_up(transaction, *place, design.instance, reference))
             _destroy(core, [one for one in _unsettled(core) if one.version_id == version_id])
             raise
     finally:
@@ -92,6 +91,12 @@ def _begin(
     transaction.entries.append(entry)
 
 
+def _give_up(transaction: Transaction, key_id: str, version_id: str, instance: InstanceRow, reference: bytes) -> None:
+    """Note that what was begun is to be destroyed, also where another process took this one for dead and did so."""
+    versions.abandon(transaction.db, key_id, version_id)
+    versions.condemn_forgotten(transaction.db, key_id, version_id, instance.instance_id, reference)
+
+
 def expect_home(core: Core, instance: InstanceRow) -> None:
     """Tell an HSM whether keys are in it already, before anything is made: another token of its name gets nothing then.
 
@@ -106,9 +111,7 @@ def expect_home(core: Core, instance: InstanceRow) -> None:
             if known is None or not versions.is_ready(
                 db, known
             ):  # to find one takes longer the more versions there are
-                known = core.homes[place] = versions.one_inside(db, *place) or versions.one_wrapped_by(
-                    db, *place, KeyStorageMechanism.HSM_ENCRYPTED_DATABASE
-                )
+                known = core.homes[place] = versions.one_at_home(db, *place)
         protection.expect_home(known is not None)
 
 

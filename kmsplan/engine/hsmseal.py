@@ -9,23 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from kmsplan.engine.error import KeystoreCorruptError, SealingError
+from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.protection.protocol import (
     Encrypter,
     InvalidCiphertextError,
+    Movable,
     NotOfferedError,
     Protection,
     ProtectionUnavailableError,
 )
-from kmsplan.engine.sealing import HSM, KEY_BYTES, Entropy
+from kmsplan.engine.sealing import HSM, KEY_BYTES, Entropy, Seal
 from kmsplan.kms.secret import SecretBytes
 from kmsplan.kms.spec import KeySpec, KeyUsage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from kmsplan.engine.keystore.connection import Connection
 
 _REFERENCE_BYTES: Final = 16
 _BOUND: Final = b"kmsplan seal 1"
@@ -40,6 +44,8 @@ class HsmSeal:
     """Its label."""
     opened: Callable[[], Protection]
     """Opens the token, with its PIN."""
+    inhabited: bool = False
+    """Whether keys are in the token already, so that another one of its name is not made to look like it."""
     kind: ClassVar[str] = HSM
 
     def make(self, entropy: Entropy) -> dict[str, Any]:
@@ -50,6 +56,8 @@ class HsmSeal:
         """
         reference = entropy(_REFERENCE_BYTES)
         with self._talking(), closing(self.opened()) as token:
+            if isinstance(token, Movable):
+                token.expect_home(self.inhabited)
             token.generate(KeySpec.AES_256, KeyUsage.ENCRYPT, reference)
             try:
                 sealed = self._handle(token, reference).encrypt(entropy(KEY_BYTES), _BOUND)
@@ -100,3 +108,10 @@ class HsmSeal:
                 f"the token {self.token!r} of {self.module}, whose key seals the engine's root key, cannot be used: "
                 f"{error}"
             ) from error
+
+
+def beside_keys(seal: Seal, db: Connection) -> Seal:
+    """Return a seal that takes a token for another one where a keystore has keys in it and it has no sentinel."""
+    if isinstance(seal, HsmSeal):
+        return replace(seal, inhabited=versions.one_at_home(db, seal.module, seal.token) is not None)
+    return seal

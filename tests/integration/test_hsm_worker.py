@@ -26,7 +26,6 @@ from tests.softhsm import SoftHsm, ended, random_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from kmsplan.engine.protection.pkcs11 import Pkcs11Protection
 
@@ -44,11 +43,6 @@ def tell(value):
     print(value, flush=True)
 tell(protection._supervisor.worker().pid)
 """
-
-
-@pytest.fixture
-def softhsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SoftHsm:
-    return SoftHsm.create(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -154,6 +148,30 @@ time.sleep(60)
     assert client.says() == "busy"
     client.kill()
     assert ended(client.worker)
+
+
+def test_a_key_that_is_made_only_after_others_have_looked_for_it_does_not_stay(
+    start: Start, protection: Pkcs11Protection
+) -> None:
+    script = """
+import threading
+protection.algorithms(KeySpec.RSA_2048)
+reference = os.urandom(16)
+tell(reference.hex())
+threading.Thread(target=protection.generate, args=(KeySpec.RSA_2048, KeyUsage.SIGN, reference), daemon=True).start()
+time.sleep(0.02)
+tell("asked")
+time.sleep(60)
+"""
+    client = start(script)
+    reference = bytes.fromhex(client.says())
+    protection.prepare()
+    assert client.says() == "asked"
+    client.kill()
+    protection.destroy(reference)  # as another node does, which forgets it then
+    assert ended(client.worker)
+    assert protection.missing([reference]) == {reference}
+    assert protection.probe().strays == ()
 
 
 def test_the_worker_outlives_the_thread_that_started_it(protection: Pkcs11Protection) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from kmsplan.engine import hardware
+from kmsplan.engine import expiring, hardware
 from kmsplan.engine.action.work import find_instance
 from kmsplan.engine.audit import OK
 from kmsplan.engine.hsm.attachment import left_in_hsm
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import key as keys
+from kmsplan.engine.keystore import token as tokens
 from kmsplan.engine.keystore import version as versions
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.spec import KeyType
@@ -56,6 +57,7 @@ def emptied(core: Core, request: Request, operation: ReleaseKmsInstance) -> Iter
                 f"The keys of {name} are destroyed, but {waiting} of their versions are in the HSM still: {reason}. "
                 "Release the instance again when it answers.",
             )
+    _destroy_wrapping_keys(core, str(operation.instance))
     yield
 
 
@@ -83,6 +85,28 @@ def _destroy(core: Core, transaction: Transaction, request: Request, name: str) 
         destroyed.parameters = left_in_hsm(stays.get(key_id, ()))
         transaction.entries.append(destroyed.entry(OK))
     return [key_id for key_id, _ in inside]
+
+
+def _destroy_wrapping_keys(core: Core, name: str) -> None:
+    """Destroy what an instance without keys still has in its HSM for imports: nobody knows the way there later.
+
+    Raises:
+        KmsError: the HSM does not answer.
+    """
+    with core.store.read() as db:
+        if instances.keys_inside(db, name) or not tokens.in_hsm(db, name):
+            return  # keys keep the instance, and what is theirs
+    core.store.write(lambda transaction: tokens.expire_all(transaction.db, name, core.now()))
+    failed = expiring.clean_tokens(core)
+    with core.store.read() as db:
+        waiting = tokens.in_hsm(db, name)
+    if waiting:
+        reason = next(iter(failed.values()), "the next tick tries again")
+        raise KmsError(
+            "Rejected.Unavailable",
+            f"{name} holds no keys any more, but {counted(waiting, 'wrapping key')} for their imports in the HSM: "
+            f"{reason}. Release the instance again when it answers.",
+        )
 
 
 def _waiting(core: Core, name: str) -> int:

@@ -14,6 +14,7 @@ from kmsplan.engine.audit import OK, Request, Trail
 from kmsplan.engine.backup import container, content, making
 from kmsplan.engine.caller import Caller
 from kmsplan.engine.error import EngineExistsError, KeystoreReadOnlyError
+from kmsplan.engine.hsmseal import beside_keys
 from kmsplan.engine.keystore import nonce, setting, store
 from kmsplan.engine.keystore.folder import make_folder
 from kmsplan.engine.keystore.transaction import Transaction
@@ -70,7 +71,7 @@ def restore(
             inside, rows = content.load(db, content.lines(container.read_body(file, head, lock, str(path))))
             report, old = _checked(db, head.facts, inside, rows, seal)
             reports.append(report)
-            new, record = make_root(seal, report.engine_id, entropy)
+            new, record = make_root(beside_keys(seal, db), report.engine_id, entropy)
             renew_root(db, report.engine_id, old, new, record, entropy)
             setting.store(db, setting.BACKUP, report.made.encode())
             caller, now = Caller(actor=actor), moment.text(clock())
@@ -142,7 +143,7 @@ def _go_on(db: Connection, folder: Path, root: SecretBytes, request: Request, en
     """Append the restore to the audit trail, and write the checkpoint's file, which is there before the engine is."""
     engine_id = str(request.resource)
     _, signer = keyring_under(root, engine_id, setting.load_all(db), setting.terms(db), entropy)
-    trail, transaction = Trail(folder, engine_id), Transaction(db)
+    trail, transaction = Trail(folder, engine_id, begins=True), Transaction(db)
     trail.key = signer
     transaction.entries.append(request.entry(OK))
     transaction.wants_checkpoint = True

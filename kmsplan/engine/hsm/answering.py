@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kmsplan.engine.hsm.message import Fault, TokenFaultError, pack
+from kmsplan.engine.hsm.message import Fault, Op, TokenFaultError, pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from kmsplan.engine.hsm.seat import Seat
 
 OK: Final = 0
+_WAS_THERE: Final = b"1"
+_MAKING: Final = frozenset({Op.GENERATE, Op.UNWRAP})
+"""What makes token objects that wait for their client's commit; their reference is the third field."""
 
 
 class Clerk:
@@ -35,6 +38,21 @@ class Clerk:
         if len(requests) == 1:
             return pack(*self._answer(*requests[0]))
         return b"".join([pack(*self._answer(*request)) for request in requests])
+
+    def take_back(self, requests: Sequence[Frame], answers: bytes) -> None:
+        """Destroy what was made by a request whose answer nobody took: no client will ever name it.
+
+        Also where it failed: somebody who destroyed one half of it while the other was made may have been the reason.
+
+        Args:
+            requests: of a lane for long calls, which come one at a time.
+            answers: to them.
+        """
+        ((op, fields),) = requests
+        code, said = unpack(answers)
+        was_there = op == Op.GENERATE and code == OK and said[0] == _WAS_THERE
+        if op in _MAKING and fields[2] and not was_there:
+            self._answer(Op.DESTROY, [fields[2]])
 
     def _answer(self, op: int, fields: list[bytes]) -> Frame:
         try:

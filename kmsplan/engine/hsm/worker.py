@@ -25,9 +25,14 @@ from kmsplan.engine.hsm.post import threads
 
 if TYPE_CHECKING:
     from kmsplan.engine.hsm.driver import Driver
+    from kmsplan.engine.hsm.message import Frame
 
 GRACE: Final = 2.0
-"""Seconds that calls under way may take once the client is gone: a generation that ends leaves no half object."""
+"""Seconds that calls under way may take once the client is gone: a generation that ends leaves no half object, and what
+it made is destroyed."""
+_PATIENCE: Final = 60.0
+"""Seconds that this may take besides, where another lane's generation keeps it waiting."""
+_PAUSE: Final = 0.01
 
 
 class Lane:
@@ -37,12 +42,14 @@ class Lane:
         connection: the connection.
         driver: the token.
         busy: the lanes that have something to answer.
+        owing: the lanes that have something to take back; the process does not end before.
     """
 
-    def __init__(self, connection: socket.socket, driver: Driver, busy: set[Lane]) -> None:
+    def __init__(self, connection: socket.socket, driver: Driver, busy: set[Lane], owing: set[Lane]) -> None:
         self._connection = connection
         self._clerk = Clerk(driver)
         self._busy = busy
+        self._owing = owing
 
     def serve(self) -> None:
         """Answer until the client closes the lane."""
@@ -50,10 +57,21 @@ class Lane:
         try:
             while requests := stream.read():
                 self._busy.add(self)
-                self._connection.sendall(self._clerk.answers(requests))
+                self._answer(requests)
                 self._busy.discard(self)
         except (OSError, FrameError):
             self._busy.discard(self)  # the client is gone, or no client of ours; either way nobody listens
+
+    def _answer(self, requests: list[Frame]) -> None:
+        answers = self._clerk.answers(requests)
+        try:
+            self._connection.sendall(answers)
+        except OSError:
+            # Others may have looked for it already, found nothing, and forgotten it.
+            self._owing.add(self)
+            self._clerk.take_back(requests, answers)
+            self._owing.discard(self)
+            raise
 
 
 def _open(module: str, label: str, pin: bytes) -> Driver:
@@ -87,8 +105,8 @@ def _greet(lane: socket.socket) -> Driver | None:
     return driver
 
 
-def _watch(client: int, lanes: list[socket.socket]) -> None:
-    """Wait for the client's end, then end the lanes and, after `GRACE`, the process.
+def _watch(client: int, lanes: list[socket.socket], owing: set[Lane]) -> None:
+    """Wait for the client's end, then end the lanes and, after `GRACE` and what is to be taken back, the process.
 
     A process that the client forked may keep the lanes open, so the client itself is watched too. Not by PDEATHSIG:
     that fires when the thread ends that started the worker.
@@ -107,6 +125,9 @@ def _watch(client: int, lanes: list[socket.socket]) -> None:
         with suppress(OSError):
             lane.shutdown(socket.SHUT_RDWR)
     time.sleep(GRACE)
+    end = time.monotonic() + _PATIENCE
+    while owing and time.monotonic() < end:
+        time.sleep(_PAUSE)
     os._exit(1)
 
 
@@ -120,12 +141,13 @@ def main() -> None:
     client = int(sys.argv[1])
     long, short = ([socket.socket(fileno=int(number)) for number in numbers.split(",")] for numbers in sys.argv[2:])
     lanes = [*long, *short]
-    Thread(target=_watch, args=(client, lanes), daemon=True).start()
+    owing: set[Lane] = set()
+    Thread(target=_watch, args=(client, lanes, owing), daemon=True).start()
     driver = _greet(lanes[0])
     if driver is None:
         return
     busy: set[Lane] = set()
-    serving = [Thread(target=Lane(lane, driver, busy).serve, daemon=True) for lane in long]
+    serving = [Thread(target=Lane(lane, driver, busy, owing).serve, daemon=True) for lane in long]
     serving += threads(short, driver, lambda: not busy)
     for thread in serving:
         thread.start()

@@ -51,6 +51,19 @@ def expire(db: Connection, token_id: bytes, now: str) -> None:
     db.execute("UPDATE import_token SET expires = ? WHERE token_id = ?", (now, token_id))
 
 
+def expire_all(db: Connection, instance_id: str, now: str) -> None:
+    """Let the tokens of an instance's keys expire at once."""
+    db.execute("UPDATE import_token SET expires = ? WHERE instance_id = ? AND expires > ?", (now, instance_id, now))
+
+
+def in_hsm(db: Connection, instance_id: str) -> int:
+    """Return how many wrapping keys of an instance are in its HSM."""
+    number: int = db.execute(
+        "SELECT count(*) FROM import_token WHERE instance_id = ? AND reference IS NOT NULL", (instance_id,)
+    ).fetchone()[0]
+    return number
+
+
 def expired(db: Connection, now: str) -> list[TokenRow]:
     """Return the tokens that nobody may use any more."""
     rows = db.execute(f"SELECT {_COLUMNS} FROM import_token WHERE expires <= ? ORDER BY expires", (now,))  # noqa: S608 - as above

@@ -21,8 +21,9 @@ SELECT entry FROM audit WHERE seq > ? AND seq <= ? AND substr(entry, 12, {length
 """
 _TOGETHER = 64
 """Rows of one statement: while it runs other threads do, and for each row alone they would have to be waited for."""
-_INSERT = "INSERT INTO audit VALUES (?, ?, ?)"
-_INSERT_MANY = f"{_INSERT}{', (?, ?, ?)' * (_TOGETHER - 1)}"
+INSERT = "INSERT INTO audit VALUES (?, ?, ?)"
+"""What every statement begins with that adds entries: number, canonical bytes, hash."""
+_INSERT_MANY = f"{INSERT}{', (?, ?, ?)' * (_TOGETHER - 1)}"
 _PREFIX = 9
 """As long as the shortest name of an action that changes something."""
 _STRIDE = 20_000
@@ -52,7 +53,7 @@ def append(db: Connection, rows: Iterable[tuple[int, bytes, bytes]]) -> None:
     for start in range(0, whole, _TOGETHER):
         db.execute(_INSERT_MANY, [value for row in values[start : start + _TOGETHER] for value in row])
     if whole < len(values):
-        db.executemany(_INSERT, values[whole:])
+        db.executemany(INSERT, values[whole:])
 
 
 def entries(db: Connection) -> Iterator[tuple[int, bytes, bytes]]:
@@ -102,3 +103,9 @@ def entry(db: Connection, seq: int) -> bytes:
     """Return the canonical bytes of one entry."""
     content: bytes = db.execute("SELECT entry FROM audit WHERE seq = ?", (seq,)).fetchone()[0]
     return content
+
+
+def hash_of(db: Connection, seq: int) -> bytes | None:
+    """Return the hash of one entry; None where there is none."""
+    row = db.execute("SELECT hash FROM audit WHERE seq = ?", (seq,)).fetchone()
+    return None if row is None else bytes(row[0])

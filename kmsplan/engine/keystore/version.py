@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from kmsplan.kms.capability import KeyStorageMechanism
+
 if TYPE_CHECKING:
     from kmsplan.engine.keystore.connection import Connection
 
@@ -97,6 +99,16 @@ def abandon(db: Connection, key_id: str, version_id: str) -> None:
     db.execute(
         "UPDATE key_version SET status = 'destroying' WHERE key_id = ? AND version_id = ? AND status = 'creating'",
         (key_id, version_id),
+    )
+
+
+def condemn_forgotten(db: Connection, key_id: str, version_id: str, instance_id: str, reference: bytes) -> None:
+    """Note that HSM material is to be destroyed which no row knows: its maker was taken for dead, and was not."""
+    db.execute(
+        "INSERT INTO key_version (key_id, version_id, instance_id, status, reference, generation, created) "
+        "SELECT ?, ?, instance_id, 'destroying', ?, 0, created FROM instance "
+        "WHERE instance_id = ? AND NOT EXISTS (SELECT 1 FROM key_version WHERE reference = ?)",
+        (key_id, version_id, reference, instance_id, reference),
     )
 
 
@@ -237,6 +249,12 @@ def one_inside(db: Connection, module: str | None, token: str | None) -> int | N
         (module, token, _OWN_BYTES),
     ).fetchone()
     return None if row is None else row[0]
+
+
+def one_at_home(db: Connection, module: str | None, token: str | None) -> int | None:
+    """Return a version that needs a token: its material is inside, or is wrapped by a key of the token's."""
+    wrapped = KeyStorageMechanism.HSM_ENCRYPTED_DATABASE
+    return one_inside(db, module, token) or one_wrapped_by(db, module, token, wrapped)
 
 
 def is_ready(db: Connection, version: int) -> bool:

@@ -185,7 +185,8 @@ def test_an_entry_that_is_no_entry_is_named(told: Lab) -> None:
     assert caught.value.seq == 3
 
 
-def test_an_older_database_put_back_contradicts_the_checkpoint_in_its_file(lab: Lab) -> None:
+def _older_put_back(lab: Lab) -> str:
+    """Make a key, and put the database back that was there before; return the instance that it has all the same."""
     engine = lab.open()
     instance = new_instance(engine)
     engine.close()
@@ -195,7 +196,38 @@ def test_an_older_database_put_back_contradicts_the_checkpoint_in_its_file(lab: 
     new_key(engine, instance)
     engine.close()
     shutil.copy(older, lab.database)
+    return instance
+
+
+def test_an_older_database_put_back_contradicts_the_checkpoint_in_its_file(lab: Lab) -> None:
+    _older_put_back(lab)
     with pytest.raises(AuditError, match="older database was put back"):
+        verified(lab)
+
+
+def test_going_on_with_an_older_database_does_not_hide_that_it_was_put_back(lab: Lab) -> None:
+    instance = _older_put_back(lab)
+    engine = lab.open()
+    for _ in range(5):
+        new_key(engine, instance)
+    engine.close()
+    with pytest.raises(AuditError, match="was written anew"):
+        verified(lab)
+    (lab.folder / checkpoint.FILE).unlink()
+    engine = lab.open()
+    new_key(engine, instance)
+    engine.close()
+    assert verified(lab).entries == 8
+
+
+@pytest.mark.parametrize("seq", [0, -1, 2**70, "1", None, [1]])
+def test_whoever_edits_the_checkpoint_file_stops_nobody_by_it(lab: Lab, seq: object) -> None:
+    body = json.dumps({"engine_id": "engine", "hash": "no hash", "seq": seq, "time": "2026-01-01T00:00:00Z"})
+    (lab.folder / checkpoint.FILE).write_text(json.dumps({"body": body, "signature": "00"}))
+    engine = lab.open()
+    new_key(engine, new_instance(engine))
+    engine.close()
+    with pytest.raises(AuditError, match="bad signature"):
         verified(lab)
 
 

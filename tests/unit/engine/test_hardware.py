@@ -175,6 +175,26 @@ def test_a_key_given_up_by_another_process_does_not_appear(
     assert engine.describe().keys == []
 
 
+def test_what_another_process_gave_up_and_this_one_made_all_the_same_is_destroyed(
+    lab: Lab, engine: Engine, vault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate, other = lab.hsm.generate, lab.open()
+
+    def be_taken_for_dead(spec: KeySpec, usage: KeyUsage, reference: bytes) -> Generated:
+        with closing(sqlite3.connect(lab.database)) as db:
+            db.execute("UPDATE key_version SET node = NULL")
+            db.commit()
+        other.tick()
+        assert _unsettled(lab) == []
+        return generate(spec, usage, reference)
+
+    monkeypatch.setattr(lab.hsm, "generate", be_taken_for_dead)
+    with pytest.raises(KmsError, match="given up meanwhile"):
+        new_key(engine, vault)
+    assert (lab.hsm.material, _unsettled(lab)) == ({}, [])
+    assert engine.describe().instances[0]["versions"] == 0
+
+
 def test_a_deleted_key_is_gone_before_its_material_is_destroyed(lab: Lab, engine: Engine, vault: str) -> None:
     key = new_key(engine, vault)
     engine.execute(ScheduleKeyDeletion(key=key, window_days=7))

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kmsplan.engine.backup.restoring import restore
 from kmsplan.engine.error import KeystoreCorruptError, SealingError
 from kmsplan.engine.hsm import supervisor
 from kmsplan.engine.hsm.client import Worker
 from kmsplan.engine.hsmseal import HsmSeal
 from kmsplan.engine.keystore import setting
 from kmsplan.engine.protection.protocol import NotOfferedError
-from kmsplan.engine.sealing import make_root, open_root
+from kmsplan.engine.sealing import FileSeal, make_root, open_root
 from kmsplan.kms.error import KmsError
+from kmsplan.kms.operation import CreateInstance
 from tests.engines import FakeHsm, Lab, new_instance, new_key
 from tests.furnished import core_of, trail
 from tests.softhsm import LABEL, MODULE, PIN, SoftHsm
@@ -177,6 +179,39 @@ def test_another_token_of_the_same_name_does_not_open_the_engine(vaulted: Lab, t
     token.initialise(LABEL)
     with pytest.raises(SealingError, match=WHERE):
         vaulted.open()
+
+
+@pytest.mark.hsm
+def test_another_token_of_the_same_name_does_not_become_the_home_of_the_keys_by_a_seal(
+    tmp_path: Path, token: SoftHsm
+) -> None:
+    lab = Lab(tmp_path / "engine")
+    lab.create()
+    engine = lab.open(hardware=lambda *_: token.protection())
+    instance = engine.execute(
+        CreateInstance(type="hardware", spec=1000, key_quota=1000, hsm={"module": MODULE, "token": LABEL})
+    )
+    key = new_key(engine, str(instance))
+    engine.keeping.backup(tmp_path / "backup", FileSeal(tmp_path / "backup.key"))
+    lab.close()
+    token.take_away()
+    token.initialise(LABEL)
+    engine = lab.open(hardware=lambda *_: token.protection())
+    with pytest.raises(SealingError, match="kmsplan-sentinel"):
+        engine.keeping.rotate_root(real(token))
+    with pytest.raises(SealingError, match="kmsplan-sentinel"):
+        restore(
+            tmp_path / "backup",
+            tmp_path / "restored",
+            lock=FileSeal(tmp_path / "backup.key"),
+            seal=real(token),
+            clock=lab.clock,
+            entropy=os.urandom,
+            actor="tester",
+        )
+    assert token.behind_our_back("print(len(list(session.get_objects())))") == "0\n"
+    assert engine.describe([key], check_material=True).unreadable, "it is unreadable, and not destroyed"
+    lab.close()
 
 
 @pytest.mark.hsm

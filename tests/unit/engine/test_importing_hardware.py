@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kmsplan.engine.protection.protocol import ProtectionUnavailableError
-from kmsplan.kms.operation import DeleteKeyMaterial, ScheduleKeyDeletion
+from kmsplan.kms.operation import DeleteKeyMaterial, ReleaseKmsInstance, ScheduleKeyDeletion
 from kmsplan.kms.secret import SecretBytes
 from tests.byok import OAEP, RSA, ImportingHsm, bring, in_seconds, refused, tokens_in, waiting
-from tests.engines import DAY, Lab, described
+from tests.engines import DAY, Lab, described, new_instance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from kmsplan.engine.service import Engine
 
 MINUTE = timedelta(minutes=1)
@@ -24,14 +21,6 @@ MINUTE = timedelta(minutes=1)
 @pytest.fixture
 def hsm() -> ImportingHsm:
     return ImportingHsm()
-
-
-@pytest.fixture
-def lab(tmp_path: Path, hsm: ImportingHsm) -> Iterator[Lab]:
-    place = Lab(tmp_path / "engine", hsm=hsm)
-    place.create()
-    yield place
-    place.close()
 
 
 def test_hsm_material_is_unwrapped_inside_and_never_kept_here(
@@ -87,6 +76,20 @@ def test_wrapping_keys_leave_the_hsm_when_their_tokens_expire(
     assert engine.tick().postponed == {}
     assert hsm.wrapping_keys == {}
     assert tokens_in(engine) == 0
+
+
+def test_wrapping_keys_leave_the_hsm_before_their_instance_is_released(
+    engine: Engine, hsm: ImportingHsm, vault: str
+) -> None:
+    engine.parameters_for_import(waiting(engine, vault), OAEP, RSA)
+    kept = new_instance(engine, "hardware")
+    engine.parameters_for_import(waiting(engine, kept), OAEP, RSA)
+    hsm.away = True
+    error = refused(lambda: engine.execute(ReleaseKmsInstance(instance=vault, force=True)))
+    assert (error.code, "1 wrapping key" in error.message) == ("Rejected.Unavailable", True)
+    hsm.away = False
+    engine.execute(ReleaseKmsInstance(instance=vault))
+    assert (len(hsm.wrapping_keys), tokens_in(engine)) == (1, 1), "another instance's stays"
 
 
 def test_an_hsm_that_dies_while_it_makes_a_wrapping_key_keeps_none(

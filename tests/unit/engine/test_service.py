@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kmsplan.engine import checkpoint
 from kmsplan.engine.access.role import Role
 from kmsplan.engine.caller import Caller
 from kmsplan.engine.error import (
@@ -41,6 +42,19 @@ def test_a_new_engine_is_for_its_owner_alone(lab: Lab) -> None:
     assert stat.S_IMODE(lab.folder.stat().st_mode) == 0o700
     assert set(modes.values()) == {0o600}
     assert {"keystore.db", "root.key", "audit.checkpoint"} <= modes.keys()
+
+
+def test_a_folder_of_an_engine_whose_keystore_is_elsewhere_gets_no_other_engine(lab: Lab) -> None:
+    engine = lab.open()
+    new_key(engine, new_instance(engine))
+    engine.close()
+    kept = (lab.folder / checkpoint.FILE).read_bytes()
+    lab.database.rename(lab.folder.parent / "elsewhere.db")
+    with pytest.raises(EngineExistsError, match=r"belongs to engine .*, whose keystore is elsewhere"):
+        lab.create()
+    assert (lab.folder / checkpoint.FILE).read_bytes() == kept
+    (lab.folder / checkpoint.FILE).unlink()
+    lab.create()
 
 
 def test_a_folder_that_holds_other_things_keeps_its_mode(tmp_path: Path) -> None:

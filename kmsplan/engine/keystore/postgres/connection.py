@@ -14,12 +14,14 @@ from kmsplan.engine.keystore import setting, trail
 from kmsplan.engine.keystore.connection import PostgresError
 from kmsplan.engine.keystore.postgres import fault
 from kmsplan.engine.keystore.postgres.dialect import statement
+from kmsplan.engine.keystore.postgres.remembered import holds
 from kmsplan.engine.keystore.postgres.session import converted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from kmsplan.engine.keystore.connection import Cursor
+    from kmsplan.engine.keystore.postgres.remembered import Remembered
     from kmsplan.engine.keystore.postgres.session import Session
 
 _WRITER: Final = 0x6B6D7377  # "kmsw"
@@ -57,17 +59,22 @@ class PostgresConnection:
 
     Args:
         connect: opens a session.
+        remembered: what this process has seen in the keystore.
 
     Raises:
         PostgresError: none can be opened.
+        KeystoreCorruptError: it leads to another keystore than before, or to an older copy.
     """
 
-    def __init__(self, connect: Callable[[], Session]) -> None:
+    def __init__(self, connect: Callable[[], Session], remembered: Remembered) -> None:
         self.total_changes = 0
         self._connect = connect
-        self._session = connect()
+        self._remembered = remembered
+        self._session = self._opened()
         self._within = False
         self._transaction_id = ""
+        self._appended: tuple[int, bytes] | None = None
+        """The newest audit entry of the open transaction: number and hash."""
         self._known: dict[str, Cursor] = {}
         """By statement its answer, which came with the transaction's beginning and is given once."""
 
@@ -83,13 +90,17 @@ class PostgresConnection:
             return control(self)
         if not parameters and (known := self._known.pop(sql, None)) is not None:
             return known
+        if sql.startswith(trail.INSERT):
+            self._appended = parameters[-3], parameters[-1]
         return self._run(statement(sql), parameters)
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Cursor:
         """Run one statement for each set of parameters, in one exchange with the server; raises as `execute`."""
-        cursor = RawCursor(self._session.connection)
+        cursor, rows = RawCursor(self._session.connection), list(parameters)
+        if sql == trail.INSERT:
+            self._appended = rows[-1][0], rows[-1][-1]
         try:
-            cursor.executemany(statement(sql), parameters)
+            cursor.executemany(statement(sql), rows)
         except psycopg.Error as error:
             raise self._failed(error) from error
         self.total_changes += max(cursor.rowcount, 0)
@@ -128,7 +139,20 @@ class PostgresConnection:
 
     def _renew(self) -> None:
         self.close()
-        self._session = self._connect()
+        self._session = self._opened()
+
+    def _opened(self) -> Session:
+        """Return a new session on the keystore that was there before."""
+        session = self._connect()
+        try:
+            self._remembered.require(session)
+        except psycopg.Error as error:
+            session.connection.close()
+            raise converted(error) from error
+        except BaseException:
+            session.connection.close()
+            raise
+        return session
 
     def _begin_reading(self) -> Cursor:
         cursor = self._run(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -150,10 +174,13 @@ class PostgresConnection:
         cursor = self._run("; ".join((begin, *statements)).encode())
         self._within = True
         cursor.nextset()
-        self._transaction_id = cursor.fetchall()[0][0]
+        self._transaction_id, self._appended = cursor.fetchall()[0][0], None
         for sql in statements:
             cursor.nextset()
-            self._known[sql] = _Answer(cursor.fetchall())
+            rows = cursor.fetchall()
+            if sql == trail.HEAD and rows:
+                self._remembered.note(*rows[0][:2])
+            self._known[sql] = _Answer(rows)
         return cursor
 
     def _commit(self) -> Cursor:
@@ -163,9 +190,12 @@ class PostgresConnection:
         except PostgresError as error:
             if not fault.is_lost(error) or not self._was_committed(error):
                 raise
-            return RawCursor(self._session.connection)
-        if cursor.statusmessage != "COMMIT":  # a transaction that has failed is undone, and that is no error
-            raise PostgresError("the transaction had failed before its commit", "25P02")
+            cursor = RawCursor(self._session.connection)
+        else:
+            if cursor.statusmessage != "COMMIT":  # a transaction that has failed is undone, and that is no error
+                raise PostgresError("the transaction had failed before its commit", "25P02")
+        if self._appended is not None:
+            self._remembered.note(*self._appended)
         return cursor
 
     def _rollback(self) -> Cursor:
@@ -189,9 +219,19 @@ class PostgresConnection:
                 self._renew()
                 status = self._ask(question).fetchall()[0][0]
                 if status in {"committed", "aborted"}:
-                    return bool(status == "committed")
+                    return bool(status == "committed" and self._is_ours())
             time.sleep(_PAUSE)  # the server restarts, or the old session does not know yet that it is cut off
         raise PostgresError(str(lost), lost.sqlstate, in_doubt=True)
+
+    def _is_ours(self) -> bool:
+        """Return whether what was committed under the transaction's id is what was done in it here.
+
+        A standby that took over without it gives its id to somebody else's.
+        """
+        try:
+            return self._appended is None or holds(self._session, *self._appended)
+        except psycopg.Error as error:
+            raise converted(error) from error
 
 
 _CONTROL: Final[Mapping[str, Callable[[PostgresConnection], Cursor]]] = {

@@ -11,6 +11,7 @@ from kmsplan.engine.keystore.postgres import fault, schema
 from kmsplan.engine.keystore.postgres.connection import BEGIN_ASKING, PostgresConnection
 from kmsplan.engine.keystore.postgres.nonce import PostgresNonces
 from kmsplan.engine.keystore.postgres.presence import SCHEDULER, PostgresPresence
+from kmsplan.engine.keystore.postgres.remembered import Remembered
 from kmsplan.engine.keystore.postgres.session import open_session, parse
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 _CROWD: Final = f"""
 SELECT count(*) FILTER (WHERE objsubid = 1),
   count(DISTINCT coalesce(host(client_addr), '')) FILTER (WHERE objsubid = 1),
-  count(*) FILTER (WHERE objsubid = 2 AND classid = {SCHEDULER} AND objid = current_schema()::regnamespace::oid) > 0
+  count(*) FILTER (WHERE objsubid = 2 AND classid = {SCHEDULER}
+    AND objid = quote_ident(current_schema())::regnamespace::oid) > 0
 FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database JOIN pg_stat_activity AS a ON a.pid = l.pid
 WHERE locktype = 'advisory' AND granted AND d.datname = current_database()
 """  # noqa: S608 - our own number
@@ -50,6 +52,7 @@ class PostgresDatabase:
     def __init__(self, secret: SecretBytes) -> None:
         self._parameters = parse(secret)
         self.name = "postgresql://{}:{}/{}".format(*(self._parameters.get(*place) for place in _PLACES))
+        self._remembered = Remembered(self.name)
 
     def exists(self) -> bool:
         """Return whether there is a keystore.
@@ -88,7 +91,7 @@ class PostgresDatabase:
 
     def connect(self, *, writes: bool) -> PostgresConnection:
         """Open a connection, for the one that writes or for a reader."""
-        return PostgresConnection(lambda: open_session(self._parameters, writes=writes))
+        return PostgresConnection(lambda: open_session(self._parameters, writes=writes), self._remembered)
 
     def turn(self, *, wait: bool = True) -> AbstractContextManager[object]:
         """Begin at once: whose turn it is, a lock of the transaction says."""

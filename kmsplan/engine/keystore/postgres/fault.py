@@ -67,6 +67,13 @@ _NO_KEYSTORE: Final[_Row] = (
         "database and search_path, or restore the database from its newest backup"
     ),
 )
+_OCCUPIED: Final[_Row] = (
+    KeystoreError,
+    (
+        "no keystore can be made in {name}: its schema holds something else ({reason}). Nothing was changed. Name an "
+        "empty schema with options=-csearch_path=NAME, or an empty database"
+    ),
+)
 _DEFECT: Final[_Row] = (
     KeystoreError,
     "the keystore {name} refused a statement ({reason}). This is a defect of kmsplan; please report it",
@@ -81,6 +88,9 @@ _FAULTS: Final[Mapping[str, _Row]] = MappingProxyType(
         "25P03": _GONE,  # ended because its transaction was idle too long
         "40": _BUSY,
         "42501": _READ_ONLY,
+        "42710": _OCCUPIED,
+        "42723": _OCCUPIED,
+        "42P07": _OCCUPIED,
         "42P01": _NO_KEYSTORE,
         "53": _FULL,
         "53300": _GONE,  # no connection is free

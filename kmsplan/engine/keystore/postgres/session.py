@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _OLDEST: Final = 130000
 """PostgreSQL 13: pg_current_xact_id and pg_xact_status."""
+# PostgreSQL 13 has no idle_session_timeout.
 # A machine that has vanished is noticed after about ten seconds, by us and by the server.
 # After a failover the string's other hosts are tried until one takes writes; what a standby says may be old.
 _DEFAULTS: Final = {
@@ -33,8 +34,10 @@ _DEFAULTS: Final = {
 }
 _SET: Final = b"""
 SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;
-SET lock_timeout = '10s'; SET statement_timeout = 0; SET idle_session_timeout = 0; SET client_min_messages = error;
+SET lock_timeout = '10s'; SET statement_timeout = 0; SET client_min_messages = error;
 SET standard_conforming_strings = on;
+SELECT set_config(name, '0', false) FROM (VALUES ('idle_session_timeout')) AS younger (name)
+  WHERE current_setting(name, true) IS NOT NULL;
 """
 _SET_READER: Final = b"SET default_transaction_read_only = on;"
 # A node that has stopped in the middle of a transaction must not stop the others. What is answered is on disk.
@@ -43,7 +46,8 @@ SET idle_in_transaction_session_timeout = '30s';
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
 """
 _FACTS: Final = b"""
-SELECT set_config('search_path', quote_ident(current_schema()), false), current_schema()::regnamespace::oid::bigint,
+SELECT set_config('search_path', quote_ident(current_schema()), false),
+  quote_ident(current_schema())::regnamespace::oid::bigint,
   current_setting('server_encoding')
 """
 

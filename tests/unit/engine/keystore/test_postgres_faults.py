@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -21,7 +22,7 @@ from kmsplan.engine.error import (
 )
 from kmsplan.engine.keystore import setting, trail
 from kmsplan.engine.keystore.connection import PostgresError
-from kmsplan.engine.keystore.postgres import connection, fault
+from kmsplan.engine.keystore.postgres import connection, fault, session
 from kmsplan.engine.keystore.postgres.database import PostgresDatabase
 from kmsplan.engine.keystore.store import Keystore
 from kmsplan.kms.secret import SecretBytes
@@ -34,9 +35,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def place(postgres: PostgresServer) -> PostgresDatabase:
+def schema(postgres: PostgresServer) -> str:
+    """An empty schema."""
+    return postgres.new_schema()
+
+
+@pytest.fixture
+def place(postgres: PostgresServer, schema: str) -> PostgresDatabase:
     """A database with an empty keystore in it."""
-    found = PostgresDatabase(postgres.secret(postgres.new_schema()))
+    found = PostgresDatabase(postgres.secret(schema))
     found.create(lambda _: None)
     return found
 
@@ -88,6 +95,7 @@ def _end_sessions(server: PostgresServer) -> None:
         ("55P03", KeystoreLockedError, "try again"),
         ("40P01", KeystoreLockedError, "try again"),
         ("42P01", KeystoreCorruptError, "search_path"),
+        ("42P07", KeystoreError, "empty schema"),
         ("XX001", KeystoreCorruptError, "newest backup"),
         ("58030", KeystoreError, "Check its disk"),
         ("42601", KeystoreError, "defect of kmsplan"),
@@ -133,6 +141,30 @@ def test_a_server_that_is_not_there_is_named(postgres: PostgresServer) -> None:
 def test_a_schema_that_is_not_there_is_named(postgres: PostgresServer) -> None:
     with pytest.raises(KeystoreError, match="search_path"):
         PostgresDatabase(postgres.secret("nowhere")).exists()
+
+
+@pytest.mark.parametrize("name", ["MixedCase", 'quo"ted', "Ä b"])
+def test_a_schema_may_have_any_name(postgres: PostgresServer, name: str) -> None:
+    quoted = f'"{name.replace(chr(34), chr(34) * 2)}"'
+    with postgres.connect() as db:
+        db.execute(f"CREATE SCHEMA {quoted}".encode())
+    found = PostgresDatabase(postgres.secret(quote(quoted.replace(" ", "\\ "))))
+    found.create(lambda _: None)
+    with closing(Keystore(found)) as keystore:
+        keystore.start(lambda _: None, bytes)
+        keystore.write(_put(b"1"))
+        presence = found.presence(lambda count: b"x" * count)
+        assert presence.lead()
+        assert keystore.crowd().led
+        presence.close()
+
+
+def test_a_schema_that_holds_something_else_is_left_alone(postgres: PostgresServer, schema: str) -> None:
+    with postgres.connect(schema) as db:
+        db.execute("CREATE TABLE setting (theirs TEXT)")
+    found = PostgresDatabase(postgres.secret(schema))
+    with pytest.raises(KeystoreError, match="its schema holds something else"):
+        found.create(lambda _: None)
 
 
 def test_a_database_in_another_encoding_is_refused(postgres: PostgresServer) -> None:
@@ -245,6 +277,51 @@ def test_a_commit_that_never_arrived_is_refused_and_not_in_doubt(
     assert _value(keystore) is None
 
 
+def test_a_commit_that_a_standby_has_under_our_id_and_that_is_another_nodes_is_not_ours(
+    postgres: PostgresServer, place: PostgresDatabase
+) -> None:
+    with closing(place.connect(writes=True)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        trail.append(db, [(1, b"ours", b"our hash")])
+        _end_sessions(postgres)
+        with closing(place.connect(writes=True)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            trail.append(other, [(1, b"theirs", b"their hash")])
+            db._transaction_id = other._transaction_id
+            other.execute("COMMIT")
+        with pytest.raises(PostgresError) as caught:
+            db.execute("COMMIT")
+        assert not caught.value.in_doubt
+
+
+def _append(seq: int, entry_hash: bytes) -> Callable[[Transaction], None]:
+    return lambda transaction: trail.append(transaction.db, [(seq, b"entry", entry_hash)])
+
+
+@pytest.mark.parametrize(
+    "change", ["DELETE FROM audit WHERE seq = 2", "UPDATE audit SET hash = 'x' WHERE seq = 2"], ids=["older", "another"]
+)
+def test_an_older_copy_or_another_keystore_is_not_used_until_the_process_starts_again(
+    postgres: PostgresServer, schema: str, place: PostgresDatabase, keystore: Keystore, change: str
+) -> None:
+    keystore.write(_append(1, b"1"))
+    keystore.write(_append(2, b"2"))
+    _end_sessions(postgres)
+    keystore.write(_put(b"1"))
+    with closing(place.connect(writes=True)) as db:
+        db.execute("ALTER TABLE audit DISABLE TRIGGER ALL")
+        db.execute(change)
+    _end_sessions(postgres)
+    for _ in range(2):
+        with pytest.raises(KeystoreCorruptError, match=r"audit entry 2 is missing or another one.* 15 minutes"):
+            keystore.write(_put(b"2"))
+        with pytest.raises(KeystoreCorruptError, match="Nothing was changed"):
+            _value(keystore)
+    again = Keystore(PostgresDatabase(postgres.secret(schema)))
+    assert _value(again) == b"1"
+    again.close()
+
+
 def test_a_commit_is_in_doubt_while_nobody_can_be_asked(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,15 +405,28 @@ def test_a_node_that_lost_its_session_gets_a_new_name_and_no_lead(
     other.close()
 
 
-def test_a_session_is_told_what_durability_we_expect(postgres: PostgresServer, place: PostgresDatabase) -> None:
+@pytest.mark.parametrize(
+    ("name", "wrong", "right"), [("synchronous_commit", "off", "on"), ("idle_session_timeout", "1h", "0")]
+)
+def test_a_session_is_told_what_we_expect_of_it(
+    postgres: PostgresServer, place: PostgresDatabase, name: str, wrong: str, right: str
+) -> None:
     with postgres.connect() as db:
-        db.execute("ALTER ROLE kmsplan SET synchronous_commit = off")
+        db.execute(f"ALTER ROLE kmsplan SET {name} = '{wrong}'".encode())
     try:
         with closing(place.connect(writes=True)) as db:
-            assert db.execute("SHOW synchronous_commit").fetchone() == ("on",)
+            assert db.execute(f"SHOW {name}").fetchone() == (right,)
     finally:
         with postgres.connect() as undo:
-            undo.execute("ALTER ROLE kmsplan RESET synchronous_commit")
+            undo.execute(f"ALTER ROLE kmsplan RESET {name}".encode())
+
+
+def test_a_server_is_not_told_what_its_version_does_not_know(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL 13 has no idle_session_timeout; this stands for it on a younger one."""
+    monkeypatch.setattr(session, "_SET", session._SET.replace(b"idle_session_timeout", b"nobody_knows_this"))
+    assert not PostgresDatabase(postgres.secret(postgres.new_schema())).exists()
 
 
 def test_an_old_server_is_refused(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
