@@ -92,6 +92,11 @@ def xks_credential(session: Session, file: Path, path: str) -> None:
     help="Try this key for the health check, not an offered one.",
 )
 @tls_options
+@click.option(
+    "--client-name",
+    metavar="NAME",
+    help="Of those, take only clients whose certificate is for NAME (common name, or a DNS name).",
+)
 @variable_options
 @pass_session
 def xks_proxy(
@@ -105,19 +110,22 @@ def xks_proxy(
     tls_cert: Path | None,
     tls_key: Path | None,
     client_ca: Path | None,
+    client_name: str | None,
     variables: Variables,
 ) -> None:
     """Offer AES-256 keys of the engine to another KMS (AWS XKS proxy API 1.0.3).
 
     Prints `listening on URL` once calls are answered, and a line of JSON for each on standard error.
     """
+    if client_name is not None and client_ca is None:
+        raise click.UsageError("--client-name needs --client-ca")
     secrets = _secrets(session, credentials)
     tls = encryption(tls_cert, tls_key, client_ca)
     host, port = _address(listen, secured=tls is not None)
     with kms.opened(session, variables) as engine:
         offered = _offered(engine, names)
         health = _health(engine, (*offered.values(), *(_usable(engine, name) for name in tested)))
-        _serve(session, engine, offered, secrets, health, path, region, _listener(host, port), tls)
+        _serve(session, engine, offered, secrets, health, path, region, _listener(host, port), tls, client_name)
 
 
 def _serve(
@@ -130,6 +138,7 @@ def _serve(
     region: str | None,
     listener: socket.socket,
     tls: ssl.SSLContext | None,
+    client: str | None,
 ) -> None:
     import asyncio  # noqa: PLC0415 - as all of this: only a server needs it
     import time  # noqa: PLC0415
@@ -145,7 +154,9 @@ def _serve(
     url = f"{'http' if tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}{path}"
     log = Log(Style.JSON, 2, time.time)
     try:
-        asyncio.run(serve(ProxySite(proxy, log), listener, tls, lambda: session.say(f"listening on {url}")))
+        asyncio.run(
+            serve(ProxySite(proxy, log, client=client), listener, tls, lambda: session.say(f"listening on {url}"))
+        )
     finally:
         log.close()
 
@@ -189,7 +200,19 @@ def _secrets(session: Session, files: tuple[Path, ...]) -> dict[str, SecretBytes
             "nobody may call: no access key is given",
             f"Make one with kmsplan engine xks-credential FILE, and give --credential-file FILE or set {_ENV}.",
         )
-    return {credential.access_key_id: credential.secret for credential in found}
+    return _by_id(found)
+
+
+def _by_id(found: list[Credential]) -> dict[str, SecretBytes]:
+    """Return the secrets by their ids, of which each has one."""
+    secrets = {credential.access_key_id: credential.secret for credential in found}
+    for credential in found:
+        if secrets[credential.access_key_id].reveal() != credential.secret.reveal():
+            raise UserError(
+                f"two secrets are given for the access key {credential.access_key_id}",
+                "Each has an id of its own: make another one with kmsplan engine xks-credential FILE.",
+            )
+    return secrets
 
 
 def _offered(engine: Engine, names: tuple[str, ...]) -> dict[str, str]:
@@ -211,10 +234,17 @@ def _offered(engine: Engine, names: tuple[str, ...]) -> dict[str, str]:
 
 def _usable(engine: Engine, name: str) -> str:
     """Return the id of a key that can be offered."""
+    from kmsplan.engine.keystore.instance import HIDDEN  # noqa: PLC0415 - as the engine
+
     key_id = engine.resolve(name)
     row = engine.describe([key_id]).keys[0]
     if row["spec"] != "Aliyun_AES_256" or row["usage"] != "ENCRYPT/DECRYPT":
         raise UserError(f"{name} is {row['spec']}, for {row['usage']}", "The API knows AES-256 keys that encrypt only.")
+    if row["instance_id"] in HIDDEN:
+        raise UserError(
+            f"{name} is in no instance, so that it encrypts for cloud services alone",
+            "Offer a key of an instance: default keys are for nobody else.",
+        )
     return key_id
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kmsplan.engine.access.decision import permit, require_reach
+from kmsplan.engine.access.decision import absent, permit, require_reach
 from kmsplan.engine.keystore import key as keys
 from kmsplan.engine.naming import ARN_START, resolve
 from kmsplan.kms.error import KmsError
@@ -47,8 +47,11 @@ def find_named(db: Connection, identity: Identity, request: Request, name: str) 
         KmsError: there is none, or the caller may not do with it what the request says.
     """
     require_reach(request, name, identity.account)
-    row = keys.load(db, resolve(db, identity, name))
-    if row is None:
-        raise KmsError("Forbidden.KeyNotFound", f"The specified key {name} is not found.")
+    try:
+        row = keys.load(db, resolve(db, identity, name))
+        if row is None:
+            raise KmsError("Forbidden.KeyNotFound", f"The specified key {name} is not found.")  # noqa: TRY301 - as `resolve`
+    except KmsError as error:
+        raise absent(request, error, identity.account) from None
     permit(request, row, identity.account, by_arn=name.startswith(ARN_START))
     return row

@@ -23,6 +23,7 @@ ACCESS_KEY_ID_PATTERN: Final = r"^[A-Za-z0-9]{16,128}$"
 FINGERPRINT_PATTERN: Final = r"^([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$"
 """SHA-256 of the proxy's certificate (DER), as `openssl x509 -fingerprint -sha256` writes it."""
 
+_HOST: Final = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?\Z")
 _EXTERNAL_KEY: Final = re.compile(EXTERNAL_KEY_PATTERN.replace("$", r"\Z"))
 _PATH: Final = re.compile(PROXY_PATH_PATTERN.replace("$", r"\Z"))
 _FINGERPRINT: Final = re.compile(FINGERPRINT_PATTERN.replace("$", r"\Z"))
@@ -54,9 +55,18 @@ def url_problem(url: str) -> str | None:
         return "it is https://HOST or https://HOST:PORT"
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         return f"it ends after host and port; what comes before {API_PATH} belongs into `path`"
+    if not _is_host(host):
+        return "it holds no host's name: that has up to 253 ASCII letters, digits, '-' and '.', and 63 between two dots"
     if parts.scheme == "http" and not is_loopback(host):
         return "http is for this machine alone (localhost): plaintext would cross the network; use https"
     return None
+
+
+def _is_host(host: str) -> bool:
+    """Return whether a host can be looked up: a name of DNS, or a network address."""
+    if ":" in host:
+        return True  # an IPv6 address, which `urlsplit` has read
+    return _HOST.match(host) is not None
 
 
 def path_problem(path: str) -> str | None:

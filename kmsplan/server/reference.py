@@ -57,6 +57,7 @@ _DIFFERENCES: Final = """
 | parameters in JSON | `InvalidParameter` where a name stands twice in an object; no source has the cloud's answer |
 | requests in HTTP | at most 256 KiB of URL, 256 KiB of body, 32 KiB in 100 headers; no source has the cloud's limits |
 | `RegionId` of the tagging actions | needed, as in the cloud; which region it is does not matter |
+| callers of other accounts | `Forbidden.NoPermission` also for what is not there; no source has the cloud's answer |
 | `PageSize` | 1 to 100 everywhere; the cloud's pages also say 0 and 101 |
 | `GetKmsInstanceQuotaInfos` | without `KmsInstanceId` all instances are added up; no source has the cloud's answer |
 | `DryRun` | 400 `DryRunOperationError` or `ValidationError`, 403 `AccessDeniedError`; no source has the statuses |

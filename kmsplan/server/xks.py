@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from kmsplan.engine.xks import fault
-from kmsplan.engine.xks.fault import STATUS
+from kmsplan.engine.xks.fault import STATUS, plain
 from kmsplan.engine.xks.signature import Signable
 from kmsplan.server.connection import Connection
 from kmsplan.server.limits import KIB, Limits
@@ -21,7 +21,7 @@ from kmsplan.server.refusal import Refusal
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from kmsplan.engine.xks.proxy import Proxy, Reply
     from kmsplan.server.call import Call
@@ -53,6 +53,28 @@ _TICK: Final = 1.0
 """Seconds between two looks at connections that have had their time."""
 
 
+class ProxyConnection(Connection):
+    """A connection that ends with the handshake where the client's certificate is for somebody else."""
+
+    __slots__ = ("_proxy_site",)
+
+    def __init__(self, site: ProxySite, time: Callable[[], float]) -> None:
+        super().__init__(site, time)
+        self._proxy_site = site
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, or end before a byte is read."""
+        super().connection_made(transport)
+        if not self._proxy_site.lets_in(_names(transport.get_extra_info("peercert") or {}), self.peer):
+            self.close()
+
+
+def _names(certificate: Mapping[str, Any]) -> list[str]:
+    """Return whom a certificate is for: common names, and DNS names."""
+    subject = [value for part in certificate.get("subject", ()) for name, value in part if name == "commonName"]
+    return subject + [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
+
+
 class ProxySite:
     """What connections of a proxy belong to.
 
@@ -60,10 +82,12 @@ class ProxySite:
         proxy: answers calls, in threads.
         log: of requests.
         limits: on clients.
+        client: whom their certificates have to be for; None for anybody.
     """
 
-    def __init__(self, proxy: Proxy, log: Log, limits: Limits = LIMITS) -> None:
+    def __init__(self, proxy: Proxy, log: Log, limits: Limits = LIMITS, *, client: str | None = None) -> None:
         self.limits = limits
+        self._client = client
         self.date = _date()
         self._proxy = proxy
         self._log = log
@@ -72,6 +96,15 @@ class ProxySite:
         self._waiting = 0
         self._draining = False
         self._made = 0
+
+    def lets_in(self, names: Sequence[str], peer: str) -> bool:
+        """Return whether a certificate with these names is the client's; note it where it is not."""
+        if self._client is None or self._client.lower() in map(str.lower, names):
+            return True
+        shown = plain(", ".join(names)) or "nobody"
+        reason = f"the client's certificate is for {shown}, and not for {self._client}"
+        self._log.write("info", "refused", reason=reason, peer=peer)
+        return False
 
     def arrived(self, connection: Connection) -> Refusal | None:
         """Note a new connection; return why it cannot be served, or None."""
@@ -164,7 +197,7 @@ async def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     options: dict[str, Any] = {} if tls is None else {"ssl_handshake_timeout": site.limits.handshake_seconds}
-    server = await loop.create_server(lambda: Connection(site, loop.time), sock=listener, ssl=tls, **options)
+    server = await loop.create_server(lambda: ProxyConnection(site, loop.time), sock=listener, ssl=tls, **options)
     ready()
     while not stop.is_set():
         site.tick(loop.time())

@@ -257,6 +257,38 @@ def test_clients_without_a_certificate_are_turned_away_where_one_is_wanted(side:
             assert _ping(connection).startswith(b"HTTP/1.1 200")
 
 
+def test_of_clients_with_a_certificate_the_named_one_alone_is_let_in(side: Side, tmp_path: Path) -> None:
+    root = authority(tmp_path)
+    served, client = certificate(tmp_path, "served", issuer=root), certificate(tmp_path, "client", issuer=root)
+    stranger = certificate(tmp_path, "stranger", issuer=root)
+    options = ("--tls-cert", str(served.certificate), "--tls-key", str(served.key))
+    named = ("--client-ca", str(root.certificate), "--client-name", "Client")
+    with side.proxy(*options, *named) as url:
+        place = ("127.0.0.1", int(url.rpartition(":")[2]))
+        for issued, lets_in in ((client, True), (stranger, False)):
+            context = ssl.create_default_context(cafile=root.certificate)
+            context.load_cert_chain(issued.certificate, issued.key)
+            with _connected(context, place) as connection:
+                if lets_in:
+                    assert _ping(connection).startswith(b"HTTP/1.1 200")
+                else:
+                    assert _answer_or_end(connection) == b""
+    assert [entry["reason"] for entry in side.log if entry["event"] == "refused"] == [
+        "the client's certificate is for stranger, and not for Client"
+    ]
+    answer = side.project.run(
+        "engine", "xks-proxy", "--key", "alias/master", *options, "--client-name", "client", code=1
+    )
+    assert "--client-name needs --client-ca" in answer.text
+
+
+def _answer_or_end(connection: ssl.SSLSocket) -> bytes:
+    try:
+        return _ping(connection)
+    except OSError:
+        return b""
+
+
 @contextmanager
 def _connected(context: ssl.SSLContext, place: tuple[str, int]) -> Iterator[ssl.SSLSocket]:
     with (
@@ -339,6 +371,29 @@ def test_a_proxy_that_cannot_be_offered_says_why(side: Side, arguments: tuple[st
         "engine", "xks-proxy", "--listen", "127.0.0.1:0", "--credential-file", "credential.json", *arguments, code=1
     )
     assert words in answer.text
+    assert side.secret not in answer.text
+
+
+def test_a_key_that_encrypts_for_cloud_services_alone_is_not_offered(side: Side) -> None:
+    made = side.project.run(
+        "engine", "call", "CreateKey", "KeySpec=Aliyun_AES_256", "KeyUsage=ENCRYPT/DECRYPT", "Origin=Aliyun_KMS"
+    )
+    answer = side.project.run(
+        "engine", "xks-proxy", "--key", made.out.strip(), "--listen", "127.0.0.1:0",
+        "--credential-file", "credential.json", code=1,
+    )  # fmt: skip
+    assert f"{made.out.strip()} is in no instance" in answer.text
+
+
+def test_one_id_with_two_secrets_is_refused(side: Side) -> None:
+    other = side.project.root / "other.json"
+    other.touch(mode=0o600)
+    other.write_text((side.project.root / "credential.json").read_text().replace(side.secret, "a" * 43))
+    answer = side.project.run(
+        "engine", "xks-proxy", "--key", "alias/master", "--listen", "127.0.0.1:0",
+        "--credential-file", "credential.json", "--credential-file", "other.json", code=1,
+    )  # fmt: skip
+    assert f"two secrets are given for the access key {side.access_key_id}" in answer.text
     assert side.secret not in answer.text
 
 

@@ -7,7 +7,7 @@ have to name the key by its ARN. Default and service keys have no policy: they a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.engine.access.policy import allows, keeps_owner
 from kmsplan.engine.access.role import open_to_others, permitted
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from kmsplan.engine.audit import Request
     from kmsplan.engine.keystore.key import KeyRow
+
+_UNSEEN: Final = "There is no such key in this account, or its"
+"""How a denial to another account begins; it does not tell which of the two it is."""
 
 
 def admit(request: Request, account: str) -> None:
@@ -53,6 +56,17 @@ def require_reach(request: Request, name: str, account: str) -> None:
         raise KmsError("Forbidden.KeyNotFound", f"The specified key {name} is not found.")
 
 
+def require_own_account(request: Request, account: str) -> None:
+    """Check, where an action can be about a key as well as about an instance, that an instance is its own account's.
+
+    Raises:
+        KmsError: Forbidden.NoPermission, whether there is such an instance or not.
+    """
+    caller = request.caller
+    if caller.account not in (None, account):
+        raise _forbidden(f"Instances are their own account's; {caller.account} has none here.")
+
+
 def permit(request: Request, key: KeyRow, account: str, *, by_arn: bool, action: str | None = None) -> None:
     """Check a request about a key against the caller's role and the key's policy.
 
@@ -76,7 +90,28 @@ def permit(request: Request, key: KeyRow, account: str, *, by_arn: bool, action:
     asked = action or request.action
     policy = None if key.instance_id in HIDDEN else key.policy
     if not allows(policy, account, caller.account, caller.user, asked):
-        raise _forbidden(f"The key's policy does not permit {asked} to acs:ram::{caller.account}:{caller.user}.")
+        raise _denied(request, asked, "The key's" if caller.account == account else _UNSEEN)
+
+
+def absent(request: Request, error: KmsError, account: str, action: str | None = None) -> KmsError:
+    """Return what a caller is told of a name that means nothing: outside of the key's account, what `permit` says.
+
+    Other accounts would learn otherwise which keys and aliases there are.
+
+    Args:
+        request: what is asked.
+        error: why the name means nothing.
+        account: the engine's.
+        action: as in `permit`.
+    """
+    if request.caller.account in (None, account):
+        return error
+    return _denied(request, action or request.action, _UNSEEN)
+
+
+def _denied(request: Request, action: str, whose: str) -> KmsError:
+    caller = request.caller
+    return _forbidden(f"{whose} policy does not permit {action} to acs:ram::{caller.account}:{caller.user}.")
 
 
 def require_owner_kept(request: Request, policy: Mapping[str, Any] | None, account: str) -> None:

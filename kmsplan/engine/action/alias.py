@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kmsplan.engine.keystore import alias as aliases
+from kmsplan.engine.lookup import find_named
 from kmsplan.kms.error import KmsError
 
 if TYPE_CHECKING:
@@ -22,17 +23,24 @@ def create(work: Work, operation: CreateAlias) -> str:
 
 
 def update(work: Work, operation: UpdateAlias) -> None:
-    """Point an alias at another key; the state of that key alone counts."""
-    _find(work, operation.alias)
+    """Point an alias at another key; the state of that key alone counts, the right to both."""
+    _require_right(work, operation.alias)
     aliases.move(work.db, operation.alias, work.key(operation.key).key_id)
 
 
 def delete(work: Work, operation: DeleteAlias) -> None:
     """Delete an alias, whatever its key's state."""
-    _find(work, operation.alias)
+    _require_right(work, operation.alias)
     aliases.remove(work.db, operation.alias)
 
 
-def _find(work: Work, alias: str) -> None:
-    if aliases.target(work.db, alias) is None:
+def _require_right(work: Work, alias: str) -> None:
+    """Check that there is such an alias, and that its key's policy lets the caller take it away.
+
+    Raises:
+        KmsError: there is none, or it is forbidden.
+    """
+    key_id = aliases.target(work.db, alias)
+    if key_id is None:
         raise KmsError("Forbidden.AliasNotFound", f"The specified alias {alias} is not found.")
+    find_named(work.db, work.core.identity, work.request, key_id)

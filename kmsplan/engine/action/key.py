@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from kmsplan.engine import moment
-from kmsplan.engine.access.decision import require_owner_kept
+from kmsplan.engine.access.decision import require_own_account, require_owner_kept
 from kmsplan.engine.action.work import find_instance
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import key as keys
@@ -68,6 +68,7 @@ def set_protection(work: Work, operation: SetDeletionProtection) -> None:
         reason = _reason(operation, key.protection_reason)
         keys.protect(work.db, key.key_id, enable=operation.enable, reason=reason)
     else:
+        require_own_account(work.request, work.core.identity.account)
         row = find_instance(work.db, operation.instance)
         instances.protect(work.db, row.instance_id, enable=operation.enable)
         details = json.loads(row.details)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kmsplan.engine.access.decision import permit, require_reach
+from kmsplan.engine.access.decision import absent, permit, require_reach
 from kmsplan.engine.access.lookup import require_active
 from kmsplan.engine.access.role import Role
 from kmsplan.engine.audit import OK
@@ -89,7 +89,10 @@ class Call:
         *_, action, usage, symmetric = question
         if target is None or self._refusal(target, action, usage, symmetric=symmetric) is not None:
             core.targets.drop(name, version)  # what was refused when it was looked up may be allowed by now
-            target = find(core, name, version)
+            try:
+                target = find(core, name, version)
+            except KmsError as error:
+                raise absent(self.request, error, core.identity.account, action) from None
             refusal = self._refusal(target, action, usage, symmetric=symmetric)
             if refusal is not None:
                 self._name(target)

@@ -43,10 +43,10 @@ class Crypto:
         self._hurried = hurried
 
     def encrypt(
-        self, key: str, plaintext: bytes, context: Context = None, *, dry_run: bool = False
+        self, key: str, plaintext: bytes, context: Context = None, *, spare: int = 0, dry_run: bool = False
     ) -> Answer[symmetric.Encrypted]:
-        """See `Engine.encrypt`."""
-        return self._begin("Encrypt", key, dry_run, symmetric.encrypt, key, plaintext, context)
+        """See `Engine.encrypt`; the plaintext may have `spare` bytes more."""
+        return self._begin("Encrypt", key, dry_run, symmetric.encrypt, key, plaintext, context, spare)
 
     def decrypt(self, blob: bytes, context: Context = None, *, dry_run: bool = False) -> Answer[symmetric.Decrypted]:
         """See `Engine.decrypt`."""

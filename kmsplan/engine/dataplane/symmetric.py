@@ -33,9 +33,9 @@ class Decrypted(NamedTuple):
     version_id: str
 
 
-def encrypt(call: Call, key: str, plaintext: bytes, context: Mapping[str, str] | None) -> Encrypted:
+def encrypt(call: Call, key: str, plaintext: bytes, context: Mapping[str, str] | None, spare: int = 0) -> Encrypted:
     """Encrypt with the primary version."""
-    return seal(call, for_encryption(call, key), plaintext, context)
+    return seal(call, for_encryption(call, key), plaintext, context, spare)
 
 
 def for_encryption(call: Call, key: str, action: str | None = None) -> Target:
@@ -43,9 +43,9 @@ def for_encryption(call: Call, key: str, action: str | None = None) -> Target:
     return call.find(key, usage=KeyUsage.ENCRYPT, symmetric=True, action=action)
 
 
-def seal(call: Call, target: Target, plaintext: bytes, context: Mapping[str, str] | None) -> Encrypted:
-    """Encrypt with a key that was found."""
-    if len(plaintext) > target.longest:
+def seal(call: Call, target: Target, plaintext: bytes, context: Mapping[str, str] | None, spare: int = 0) -> Encrypted:
+    """Encrypt with a key that was found; the plaintext may be so many bytes longer than the API's longest."""
+    if len(plaintext) > target.longest + spare:
         target.check_plaintext(target.facts.algorithms[0], plaintext)
     version_id = target.version_id
     sealed = target.encrypter(call.core).encrypt(plaintext, ciphertext.associated_data(version_id, context))

@@ -11,6 +11,7 @@ from kmsplan.engine.naming import ARN_START, resolve
 from kmsplan.engine.parameter import invalid
 from kmsplan.engine.protection import publickey
 from kmsplan.engine.protection.protocol import AsymmetricDecrypter, Encrypter, Mac, Signer
+from kmsplan.engine.xks import behalf
 from kmsplan.kms.capability import CAPABILITIES
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.lifecycle import KeyState
@@ -188,6 +189,8 @@ class Target:
             MaterialCorruptError: its wrapped material does not open.
             ProtectionUnavailableError: its HSM does not answer, or does not have it.
         """
+        if self.instance.type == KeyType.EXTERNAL:
+            behalf.about(self.key_id)
         return core.handles.get(self.key_id, self.version_id, self._opened, core, kind)  # type: ignore[return-value]
 
     def _opened(self, core: Core, kind: type[object]) -> Handle:

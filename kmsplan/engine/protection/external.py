@@ -23,7 +23,16 @@ from kmsplan.engine.protection.protocol import InvalidCiphertextError, NotOffere
 from kmsplan.engine.xks import behalf, fault
 from kmsplan.engine.xks.client import ProxyClient, ProxyUnreachableError
 from kmsplan.engine.xks.fault import XksError
-from kmsplan.engine.xks.message import AES_256, IV_SIZES, METADATA_BYTES, TAG_BYTES, UNAVAILABLE, Sealed
+from kmsplan.engine.xks.message import (
+    AES_256,
+    CHECK_BYTES,
+    IV_SIZES,
+    METADATA_BYTES,
+    TAG_BYTES,
+    UNAVAILABLE,
+    Metadata,
+    Sealed,
+)
 from kmsplan.kms.error import KmsError
 
 if TYPE_CHECKING:
@@ -36,7 +45,6 @@ if TYPE_CHECKING:
 
 _FORMAT: Final = 1
 _NONCE_BYTES: Final = 16
-_CHECK_BYTES: Final = 16
 _PREFIX: Final = 1 + _NONCE_BYTES
 _ASKING: Final = 8
 """Keys that are asked for at a time."""
@@ -80,7 +88,7 @@ class ExternalHandle:
         with _told(self._key):
             caller = behalf.metadata("Decrypt", self._entropy)
             payload = self._client.decrypt(self._key, parts, _fitted(aad, nonce), caller, behalf.region())
-        check, plaintext = payload[:_CHECK_BYTES], payload[_CHECK_BYTES:]
+        check, plaintext = payload[:CHECK_BYTES], payload[CHECK_BYTES:]
         if not hmac.compare_digest(check, _check(nonce, plaintext)):
             raise ProtectionUnavailableError(
                 f"external key {self._key!r}: the key manager answered with another plaintext than was encrypted. Its "
@@ -95,7 +103,7 @@ def _fitted(aad: bytes, nonce: bytes) -> bytes:
 
 
 def _check(nonce: bytes, plaintext: bytes) -> bytes:
-    return hashlib.sha256(framed(nonce, plaintext)).digest()[:_CHECK_BYTES]
+    return hashlib.sha256(framed(nonce, plaintext)).digest()[:CHECK_BYTES]
 
 
 def _join(nonce: bytes, sealed: Sealed) -> bytes:
@@ -125,7 +133,7 @@ def _split(sealed: bytes) -> tuple[bytes, Sealed]:
     metadata_length = sealed[iv_end] if len(sealed) > iv_end else METADATA_BYTES + 1
     metadata_end = iv_end + 1 + metadata_length
     tag_end = metadata_end + TAG_BYTES
-    if metadata_length > METADATA_BYTES or len(sealed) < tag_end + _CHECK_BYTES:
+    if metadata_length > METADATA_BYTES or len(sealed) < tag_end + CHECK_BYTES:
         raise InvalidCiphertextError
     parts = Sealed(
         iv=sealed[_PREFIX + 1 : iv_end],
@@ -202,7 +210,8 @@ class ExternalProtection:
         """
         with _without_verdict():
             caller = behalf.metadata("KmsHealthCheck", self._entropy)
-            managers = self._client.health(caller, behalf.region())
+            asked = Metadata(operation=caller.operation, request_id=caller.request_id)  # it is about no key
+            managers = self._client.health(asked, behalf.region())
         if all(manager.health == UNAVAILABLE for manager in managers):
             raise ProtectionUnavailableError("the proxy answers, and says that no key manager behind it does")
         return frozenset(EXTERNAL_SPECS)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.audit import Request
     from kmsplan.engine.core import Identity
 
-_CURRENT: Final[ContextVar[tuple[Identity, Request] | None]] = ContextVar("request", default=None)
+_CURRENT: Final[ContextVar[tuple[Identity, Request, str | None] | None]] = ContextVar("request", default=None)
 _REGION: Final = "local"
 
 
@@ -26,13 +26,20 @@ class OnBehalf:
     __slots__ = ("_current", "_token")
 
     def __init__(self, identity: Identity, request: Request) -> None:
-        self._current = (identity, request)
+        self._current = (identity, request, None)
 
     def __enter__(self) -> None:
         self._token = _CURRENT.set(self._current)
 
     def __exit__(self, *error: object) -> None:
         _CURRENT.reset(self._token)
+
+
+def about(key_id: str) -> None:
+    """Name the key that is used next; a request may use several, and is audited under the first."""
+    current = _CURRENT.get()
+    if current is not None:
+        _CURRENT.set((*current[:2], key_id))
 
 
 def region() -> str:
@@ -51,11 +58,11 @@ def metadata(otherwise: str, entropy: Callable[[int], bytes]) -> Metadata:
     current = _CURRENT.get()
     if current is None:
         return Metadata(operation=otherwise, request_id=entropy(16).hex(), principal="kmsplan", key_arn="unknown")
-    identity, request = current
+    identity, request, key_id = current
     caller = request.caller
     return Metadata(
         operation=request.action,
         request_id=request.request_id,
         principal=f"acs:ram::{caller.account or identity.account}:{caller.user}",
-        key_arn=f"{identity.arn_prefix}key/{request.resource or 'unknown'}",
+        key_arn=f"{identity.arn_prefix}key/{key_id or request.resource or 'unknown'}",
     )

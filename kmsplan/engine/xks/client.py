@@ -156,8 +156,11 @@ class ProxyClient:
             reason = f"it did not answer within {self._budget * 1000:.0f} ms"
         except PinError as error:
             reason = f"{error}. If the certificate was renewed, change `fingerprint`; if not, somebody is in between"
-        except (OSError, HTTPException) as error:
+        except OSError as error:
             reason = plain(str(error) or type(error).__name__)
+        except HTTPException as error:
+            # Its text would repeat what came, which may be a plaintext that is not where it belongs.
+            reason = f"what it sends is no HTTP, or too long for an answer of the API ({type(error).__name__})"
         self._breaker.failed()
         raise ProxyUnreachableError(f"the proxy {self._address} cannot be reached: {reason}")
 

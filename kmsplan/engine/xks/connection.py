@@ -82,6 +82,11 @@ class Lookup:
         self._found: list[tuple[Any, ...]] = []
         self._fresh_until = 0.0
         self._error: OSError | None = None
+        self._preferred: tuple[Any, ...] | None = None
+
+    def prefer(self, address: tuple[Any, ...]) -> None:
+        """Name the one that answered last, to be tried first."""
+        self._preferred = address
 
     def addresses(self, deadline: float) -> list[tuple[Any, ...]]:
         """Return what `getaddrinfo` returned, a minute ago at most; older where the newest is still being looked up.
@@ -90,6 +95,9 @@ class Lookup:
             TimeoutError: the lookup has not ended.
             OSError: it failed.
         """
+        return sorted(self._known(deadline), key=lambda address: address != self._preferred)
+
+    def _known(self, deadline: float) -> list[tuple[Any, ...]]:
         with self._lock:
             if monotonic() < self._fresh_until:
                 return self._found
@@ -111,6 +119,8 @@ class Lookup:
             self._fresh_until = monotonic() + _LOOKUP_SECONDS
         except OSError as error:
             self._error = error
+        except UnicodeError:  # what it cannot be encoded to
+            self._error = OSError(f"{self._host} is no host's name")
         finally:
             with self._lock:
                 self._done = None
@@ -129,21 +139,24 @@ class _Connection(HTTPConnection):
         self.used_at = 0.0
 
     def connect(self) -> None:
-        """Connect to the first network address that answers."""
+        """Connect to the first network address that answers; none takes the time of those behind it."""
         error: OSError | None = None
-        for family, kind, protocol, _, place in self._lookup.addresses(self.deadline):
+        addresses = self._lookup.addresses(self.deadline)
+        for waiting, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+            family, kind, protocol, _, place = address
             plain = _Socket(family, kind, protocol)
             try:
-                self.sock = self._connected(plain, place)
+                self.sock = self._connected(plain, place, waiting)
             except OSError as failed:
                 plain.close()
                 error = failed
             else:
+                self._lookup.prefer(address)
                 return
         raise error or OSError("the host has no address")
 
-    def _connected(self, plain: _Socket, place: Any) -> _Socket | _TlsSocket:
-        plain.settimeout(_left(self.deadline))
+    def _connected(self, plain: _Socket, place: Any, waiting: int) -> _Socket | _TlsSocket:
+        plain.settimeout(_left(self.deadline) / waiting)
         plain.connect(place)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         plain.deadline = self.deadline
@@ -220,6 +233,7 @@ class Connections:
             try:
                 return self._exchange(kept, deadline, path, headers, body)
             except TimeoutError:
+                self.close()  # the others may lead to the same machine that is there no more
                 raise
             except (OSError, HTTPException):
                 pass  # the new connection tells what is wrong, if anything is

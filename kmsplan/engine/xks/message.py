@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from kmsplan.engine.xks.field import FieldError, binary, encoded, optional, text
+from kmsplan.engine.xks.field import FieldError, TooLongError, binary, encoded, optional, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +20,10 @@ ACTIVE: Final = "ACTIVE"
 UNAVAILABLE: Final = "UNAVAILABLE"
 HEALTH: Final = ("ACTIVE", "DEGRADED", "UNAVAILABLE")
 
-PLAINTEXT_BYTES: Final = 6144 + 16
-"""What Encrypt of this KMS takes, with the check value of an external key; the specification asks for 4,300."""
+CHECK_BYTES: Final = 16
+"""What this KMS adds to each plaintext for an external key: a value that tells a wrong answer."""
+PLAINTEXT_BYTES: Final = 6144 + CHECK_BYTES
+"""What Encrypt of this KMS takes, with that value; the specification asks for 4,300."""
 AAD_BYTES: Final = 8192
 METADATA_BYTES: Final = 20
 IV_SIZES: Final = (12, 16)
@@ -111,8 +113,15 @@ def read_sealed(body: Mapping[str, Any]) -> Sealed:
         ciphertext=binary(body, "ciphertext", limit=PLAINTEXT_BYTES),
         iv=binary(body, "initializationVector", limit=max(IV_SIZES), sizes=IV_SIZES),
         tag=binary(body, "authenticationTag", limit=TAG_BYTES, sizes=(TAG_BYTES,)),
-        metadata=optional(body, "ciphertextMetadata", limit=METADATA_BYTES),
+        metadata=_metadata(body),
     )
+
+
+def _metadata(body: Mapping[str, Any]) -> bytes:
+    try:
+        return optional(body, "ciphertextMetadata", limit=METADATA_BYTES)
+    except TooLongError as error:
+        raise FieldError(str(error)) from None  # it is the API that has no longer one, and not this implementation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

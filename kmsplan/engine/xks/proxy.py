@@ -24,6 +24,7 @@ from kmsplan.engine.xks.fault import STATUS, XksError, plain
 from kmsplan.engine.xks.field import FieldError, TooLongError, encoded, read_object
 from kmsplan.engine.xks.message import (
     AES_256,
+    CHECK_BYTES,
     TAG_BYTES,
     UNAVAILABLE,
     KeyMetadata,
@@ -197,7 +198,7 @@ class Proxy:
         turn.note(request.metadata)
         engine = self._acting(turn, request.metadata)
         key_id = self._key(name)
-        made = engine.encrypt(key_id, request.plaintext, _context(request.aad))
+        made = engine.begin.encrypt(key_id, request.plaintext, _context(request.aad), spare=CHECK_BYTES).wait()
         sealed = _sealed(made.blob)
         answer: dict[str, Any] = sealed.fields()
         if request.integrity:

@@ -99,7 +99,7 @@ class Client:
         except urllib.error.HTTPError as refused:
             with refused:
                 return Answer(refused.code, refused.read(), None)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, UnicodeError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             raise StateAccessError(
                 f"the state server {place(address)} cannot be reached: {reason}",

@@ -179,6 +179,28 @@ def test_the_key_manager_learns_for_whom_and_for_which_request(engine: Engine, k
     assert list(engine.audit_entries())[-1]["request_id"] == "r-1"
 
 
+def test_the_key_manager_learns_of_each_key_that_a_request_uses(
+    engine: Engine, instance: str, key: str, manager: KeyManager
+) -> None:
+    manager.keys["next"] = manager.keys["theirs"]
+    successor = new_key(engine, instance, external_key_id="next")
+    blob = engine.encrypt(key, b"hello").blob
+    begun = len(manager.calls)
+    engine.begin.re_encrypt(blob, successor).wait()
+    told = [(path, fields["requestMetadata"]["kmsKeyArn"].rpartition("/")[2]) for path, fields in manager.calls[begun:]]
+    assert told == [
+        ("/keys/theirs/decrypt", key),
+        ("/keys/next/encrypt", successor),
+    ]
+
+
+@pytest.mark.usefixtures("instance")
+def test_a_health_check_is_about_no_key(manager: KeyManager) -> None:
+    path, fields = manager.calls[-1]
+    assert path == "/health"
+    assert fields["requestMetadata"].keys() == {"kmsOperation", "kmsRequestId"}
+
+
 @pytest.mark.parametrize(
     ("change", "code", "words"),
     [

@@ -19,7 +19,17 @@ FINGERPRINT = ":".join(["AB"] * 32)
 
 
 @pytest.mark.parametrize(
-    "url", ["https://proxy.example", "https://proxy.example:8443/", "http://127.0.0.1:1", "http://[::1]:8"]
+    "url",
+    [
+        "https://proxy.example",
+        "https://proxy.example:8443/",
+        "http://127.0.0.1:1",
+        "http://[::1]:8",
+        "https://[2001:db8::1]",
+        "https://xn--bcher-kva.example",
+        "https://my_proxy",
+        f"https://{'a' * 63}.b",
+    ],
 )
 def test_a_proxy_is_named_by_scheme_host_and_port(url: str) -> None:
     assert url_problem(url) is None
@@ -39,6 +49,12 @@ def test_a_proxy_is_named_by_scheme_host_and_port(url: str) -> None:
         ("https://proxy.example#a", "belongs into `path`"),
         ("http://proxy.example", "use https"),
         ("http://192.0.2.1", "use https"),
+        ("https://a..b", "no host's name"),
+        (f"https://{'a' * 64}.example", "no host's name"),
+        (f"https://{'a.' * 127}example", "no host's name"),
+        ("https://ex ample", "no host's name"),
+        ("https://h\x00", "no host's name"),
+        ("https://b\u00fccher.example", "no host's name"),
     ],
 )
 def test_a_url_that_is_none_of_a_proxy_is_refused_and_says_why(url: str, words: str) -> None:

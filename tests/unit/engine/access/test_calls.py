@@ -9,7 +9,15 @@ import pytest
 from kmsplan.engine.access.rate import Rates
 from kmsplan.engine.access.role import Role
 from kmsplan.kms.error import KmsError
-from kmsplan.kms.operation import CreateInstance, DisableKey, SetKeyPolicy
+from kmsplan.kms.operation import (
+    CreateAlias,
+    CreateInstance,
+    DeleteAlias,
+    DisableKey,
+    SetDeletionProtection,
+    SetKeyPolicy,
+    UpdateAlias,
+)
 from kmsplan.kms.policy import default_policy
 from tests.engines import new_instance, new_key
 
@@ -33,6 +41,12 @@ def code(call: Callable[[], object]) -> str:
     with pytest.raises(KmsError) as caught:
         call()
     return caught.value.code
+
+
+def told(call: Callable[[Any], object], name: Any) -> tuple[str, str]:
+    with pytest.raises(KmsError) as caught:
+        call(name)
+    return caught.value.code, caught.value.message
 
 
 @pytest.fixture
@@ -81,6 +95,52 @@ def test_another_account_gets_in_by_arn_and_policy_only(engine: Engine, key: str
     assert code(lambda: stranger.execute(DisableKey(key=arn))) in ("Forbidden.NoPermission", "Forbidden.KeyNotFound")
     create = CreateInstance(type="software", spec=1000, key_quota=1000)
     assert code(lambda: stranger.execute(create)) == "Forbidden.NoPermission"
+
+
+def test_another_account_is_not_told_which_keys_and_aliases_there_are(engine: Engine, key: str) -> None:
+    engine.execute(CreateAlias(alias="alias/orders", key=key))
+    blob = engine.encrypt(key, b"plain").blob
+    stranger = calling(engine, Role.ADMINISTRATOR, account=OTHER)
+    arn, absent = f"acs:kms:{engine.region}:{engine.account}:", f"key-{'a' * 21}"
+    names = [f"{arn}{name}" for name in (f"key/{key}", f"key/{absent}", "alias/orders", "alias/none")]
+    calls: list[Callable[[str], object]] = [
+        lambda name: stranger.encrypt(name, b"plain"),
+        lambda name: stranger.encrypt(name, b"plain", dry_run=True),
+        lambda name: stranger.sign(name, None, None, b"digest"),
+        stranger.describe_key,
+        lambda name: stranger.execute(DisableKey(key=name)),
+        lambda name: stranger.describe_version(name, "version"),
+    ]
+    for call in calls:
+        assert told(call, names[0]) == told(call, names[1])
+        assert told(call, names[2]) == told(call, names[3]) or told(call, names[2])[0] == "Unsupported.Alias"
+    assert told(stranger.decrypt, absent.encode() + blob[len(absent) :]) == told(stranger.decrypt, blob)
+
+
+def test_an_instance_is_protected_by_its_own_account_alone(engine: Engine, key: str) -> None:
+    instance = engine.describe_key(key).instance_id
+    stranger = calling(engine, Role.ADMINISTRATOR, account=OTHER)
+    for named in (instance, f"kst-{'a' * 21}"):
+        for enable in (True, False):
+            change = SetDeletionProtection(instance=named, enable=enable)
+            assert code(lambda: stranger.execute(change)) == "Forbidden.NoPermission"  # noqa: B023 - called at once
+    calling(engine, Role.ADMINISTRATOR).execute(SetDeletionProtection(instance=instance, enable=True))
+
+
+def test_an_alias_moves_and_goes_with_the_right_to_its_key_alone(engine: Engine, key: str) -> None:
+    policy = default_policy(engine.account)
+    denial = {**policy["Statement"][0], "Effect": "Deny", "Principal": {"RAM": [f"acs:ram::{engine.account}:user/app"]}}
+    engine.execute(SetKeyPolicy(key=key, policy={**policy, "Statement": [*policy["Statement"], denial]}))
+    engine.execute(CreateAlias(alias="alias/orders", key=key))
+    other = new_key(engine, new_instance(engine))
+    denied = calling(engine, Role.ADMINISTRATOR, user="user/app")
+    assert code(lambda: denied.execute(UpdateAlias(alias="alias/orders", key=other))) == "Forbidden.NoPermission"
+    assert code(lambda: denied.execute(DeleteAlias(alias="alias/orders"))) == "Forbidden.NoPermission"
+    assert engine.describe_key("alias/orders").key_id == key
+    engine.execute(DisableKey(key=key))
+    admin = calling(engine, Role.ADMINISTRATOR, user="user/admin")
+    admin.execute(UpdateAlias(alias="alias/orders", key=other))
+    denied.execute(DeleteAlias(alias="alias/orders"))
 
 
 def test_who_may_not_replace_a_policy_afterwards_may_not_set_it(engine: Engine, key: str) -> None:

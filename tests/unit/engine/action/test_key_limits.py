@@ -21,10 +21,10 @@ from kmsplan.kms.operation import (
     SetKeyPolicy,
     UpdateKeyDescription,
     UpdateRotationPolicy,
-    from_parameters,
 )
 from kmsplan.kms.policy import default_policy
 from kmsplan.kms.settling import OPERATIONS
+from kmsplan.kms.wire import from_parameters
 from tests.engines import DAY, Lab, described, new_key
 
 if TYPE_CHECKING:

@@ -3,7 +3,9 @@ from __future__ import annotations
 import base64
 import dataclasses
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -114,6 +116,28 @@ def test_a_connection_that_was_closed_between_two_calls_is_made_anew(
     scripted.scripts = [once, once, says(encrypted())]
     for _ in range(3):
         assert encrypt(client) == SEALED
+    assert scripted.connections == 3
+
+
+def test_where_a_kept_connection_has_gone_dead_no_other_kept_one_is_waited_for(
+    client: ProxyClient, scripted: ScriptedProxy
+) -> None:
+    """As where another machine takes a proxy's address, and nobody tells those who are connected to the first one."""
+    both = threading.Barrier(2)
+
+    def together(connection: socket.socket, _request: bytes) -> None:
+        both.wait(5)
+        connection.sendall(http(encrypted()))
+
+    def silent(_connection: socket.socket, _request: bytes) -> None:
+        time.sleep(BUDGET * 1.5)
+
+    scripted.scripts = [together, together, silent, says(encrypted())]
+    with ThreadPoolExecutor(2) as callers:
+        assert list(callers.map(encrypt, [client, client])) == [SEALED, SEALED]
+    with pytest.raises(ProxyUnreachableError):
+        encrypt(client)
+    assert encrypt(client) == SEALED
     assert scripted.connections == 3
 
 
@@ -233,6 +257,23 @@ def test_what_is_no_answer_of_the_api_says_nothing(
 
 
 @pytest.mark.parametrize(
+    "data",
+    [
+        b'{"plaintext": "c2VjcmV0"}',
+        b'HTTP/9 {"plaintext": "c2VjcmV0"}\r\n\r\n',
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{"plaintext": "c2VjcmV0"}\r\n',
+    ],
+)
+def test_a_plaintext_that_comes_where_none_belongs_is_not_repeated(
+    client: ProxyClient, scripted: ScriptedProxy, data: bytes
+) -> None:
+    scripted.scripts = [_raw(data)]
+    with pytest.raises(ProxyUnreachableError, match="is no HTTP") as caught:
+        client.decrypt("theirs", SEALED, AAD, CALLER, "local")
+    assert "c2VjcmV0" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"ciphertextDataIntegrityValue": "AAAA"}, "something was altered"),
@@ -294,6 +335,37 @@ def test_a_name_that_is_none_is_unreachable(credential: Credential, now: datetim
     client = ProxyClient(address, lambda: credential, clock=lambda: now)
     with pytest.raises(ProxyUnreachableError, match=r"cannot be reached|did not answer"):
         encrypt(client)
+
+
+def test_a_name_that_cannot_be_looked_up_is_unreachable_without_a_trace(
+    credential: Credential, now: datetime, scripted: ScriptedProxy
+) -> None:
+    client = ProxyClient(dataclasses.replace(scripted.address, host="a..b"), lambda: credential, clock=lambda: now)
+    with pytest.raises(ProxyUnreachableError, match=r"cannot be reached: a\.\.b is no host's name"):
+        encrypt(client)
+
+
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(
+    credential: Credential, now: datetime, scripted: ScriptedProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a name has an IPv6 address that leads nowhere, before one that works."""
+    real: Callable[..., Any] = socket.getaddrinfo
+    scripted.scripts = [says(encrypted())]
+    with socket.socket() as deaf, socket.socket() as first, socket.socket() as second:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for waiting in (first, second):  # they fill its queue; what else comes is dropped
+            waiting.settimeout(0)
+            waiting.connect_ex(deaf.getsockname())
+        found = [*real(*deaf.getsockname(), type=socket.SOCK_STREAM)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **more: [*found, *real(*given, **more)])
+        client = ProxyClient(scripted.address, lambda: credential, clock=lambda: now)
+        assert encrypt(client) == SEALED
+        client.close()
+        begun = time.monotonic()
+        assert encrypt(client) == SEALED
+        assert time.monotonic() - begun < BUDGET / 2, "the address that answered is tried first from then on"
+        client.close()
 
 
 def test_a_lookup_that_hangs_does_not_hold_a_call(

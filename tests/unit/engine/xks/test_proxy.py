@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from kmsplan.engine.caller import Caller
+from kmsplan.engine.dataplane.crypto import Crypto
 from kmsplan.engine.xks.health import FRESH, Health
 from kmsplan.engine.xks.message import Sealed
 from kmsplan.engine.xks.proxy import Proxy, Reply
@@ -169,6 +170,12 @@ def test_an_iv_of_16_bytes_is_no_error_of_form(offer: Offer) -> None:
     assert (status, answer["errorName"]) == (400, "InvalidCiphertextException")
 
 
+def test_metadata_longer_than_any_is_an_error_of_form(offer: Offer) -> None:
+    _, sealed = offer.encrypt()
+    status, answer = offer.decrypt({**sealed, "ciphertextMetadata": base64.b64encode(bytes(21)).decode()})
+    assert (status, answer["errorName"]) == (400, "ValidationException")
+
+
 def test_plaintext_and_associated_data_of_the_sizes_that_must_be_taken(offer: Offer) -> None:
     plaintext, aad = os.urandom(4300), base64.b64encode(os.urandom(8192)).decode()
     _, sealed = offer.encrypt(plaintext, additionalAuthenticatedData=aad)
@@ -176,10 +183,17 @@ def test_plaintext_and_associated_data_of_the_sizes_that_must_be_taken(offer: Of
     assert base64.b64decode(answer["plaintext"]) == plaintext
 
 
+def test_the_longest_plaintext_of_this_kms_fits_with_the_check_value_that_its_own_client_adds(offer: Offer) -> None:
+    plaintext = os.urandom(6144 + 16)
+    for integrity in ({}, {"ciphertextDataIntegrityValueAlgorithm": "SHA_256"}):
+        status, sealed = offer.encrypt(plaintext, **integrity)
+        assert status == 200
+        assert base64.b64decode(offer.decrypt(sealed)[1]["plaintext"]) == plaintext
+
+
 def test_what_is_larger_is_not_supported(offer: Offer) -> None:
-    for size in (6145, 6161):
-        status, answer = offer.encrypt(bytes(size))
-        assert (status, answer["errorName"]) == (501, "UnsupportedOperationException")
+    status, answer = offer.encrypt(bytes(6161))
+    assert (status, answer["errorName"]) == (501, "UnsupportedOperationException")
     status, answer = offer.encrypt(additionalAuthenticatedData=base64.b64encode(bytes(8193)).decode())
     assert (status, answer["errorName"]) == (501, "UnsupportedOperationException")
 
@@ -377,7 +391,7 @@ def test_an_unforeseen_failure_tells_nothing(offer: Offer, monkeypatch: pytest.M
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the inner workings")
 
-    monkeypatch.setattr(type(offer.engine), "encrypt", broken)
+    monkeypatch.setattr(Crypto, "encrypt", broken)
     status, answer = offer.encrypt()
     assert (status, answer["errorName"]) == (500, "InternalException")
     assert "inner" not in str(answer)
