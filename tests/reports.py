@@ -92,6 +92,15 @@ def plan(text: str = "payments") -> Plan:
             unknown=("identity", "instance"),
         ),
         change("key.gone~1", Action.NO_OP, Reason.WAITING, identity="key-8", effect=Effect()),
+        _updated(
+            "key.lent",
+            "key-10",
+            Reason.CHANGED,
+            _key(origin="EXTERNAL", imported="never"),
+            _key(origin="EXTERNAL", imported="2026-06-02T00:00:00Z"),
+            note=f"the KMS destroys its material at 2026-06-02T00:00:00Z ({text})",
+            blast=Blast(aliases=("alias/lent",)),
+        ),
         change(
             "key.old",
             Action.DELETE,

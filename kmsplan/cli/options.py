@@ -79,7 +79,7 @@ _PLANNING = (
         multiple=True,
         metavar="ADDRESS",
         shell_complete=suggest.recorded,
-        help="Let this key be disabled or deleted although in use.",
+        help="Let this key be disabled, deleted or lose its material although in use.",
     ),
     click.option(
         "--allow-release",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from kmsplan.plan.plan import Action, Blast, Change
 from kmsplan.plan.usage import usage
 from kmsplan.resource.address import Address, kind_of
+from kmsplan.resource.material import ends_sooner
 from kmsplan.resource.value import Present
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from kmsplan.plan.situation import Situation
 
 KEYS: Final = ("key", "default_key")
+CHANGING: Final = (Action.UPDATE, Action.ADOPT)
+"""Actions that bring an object that exists to what is desired."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,17 +56,22 @@ def with_blast(changes: tuple[Change, ...], situation: Situation) -> tuple[Chang
 
 
 def stops(change: Change) -> bool:
-    """Whether a working key stops working."""
+    """Whether a working key stops working, at once or when its material expires."""
     if kind_of(change.address) not in KEYS or change.before is None:
         return False
-    if change.action is Action.DELETE:
-        return True
-    return bool(
-        change.action is Action.UPDATE
-        and change.before.get("enabled") is True
-        and change.after is not None
-        and change.after.get("enabled") is False
-    )
+    return change.action is Action.DELETE or disables(change) or expires(change)
+
+
+def disables(change: Change) -> bool:
+    """Whether a key that exists is disabled: one that is adopted may be in use as much as one that is recorded."""
+    before, after = change.before or {}, change.after or {}
+    return change.action in CHANGING and before.get("enabled") is True and after.get("enabled") is False
+
+
+def expires(change: Change) -> bool:
+    """Whether a key loses its imported material sooner than it would have."""
+    before, after = change.before or {}, change.after or {}
+    return change.action in CHANGING and ends_sooner(before.get("imported"), after.get("imported"))
 
 
 def _endangers(change: Change) -> bool:

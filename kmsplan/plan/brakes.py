@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from kmsplan.plan.blast import stops
+from kmsplan.plan.blast import disables, stops
 from kmsplan.plan.continuing import deleted
 from kmsplan.plan.instances import released
 from kmsplan.plan.owning import is_owner_step
@@ -26,6 +26,7 @@ WRONG_NUMBER: Final = "P201"
 MASS_KEYS: Final = 10
 """Fewer keys than this are no mass."""
 MASS_PERCENT: Final = 30
+_LOST: Final = "Recorded keys are gone: if the KMS was restored from an old backup, restore the newest instead. "
 
 
 def find_brakes(
@@ -72,7 +73,7 @@ def _mass(changes: Iterable[Change], keys: int, allowances: Allowances) -> Itera
     changed = [
         change.address
         for change in changes
-        if change.action in actions
+        if (change.action in actions or _makes_anew(change))
         and kind_of(change.address) == "key"
         and not is_retired(change.address)
         and not _protects(change)
@@ -84,10 +85,15 @@ def _mass(changes: Iterable[Change], keys: int, allowances: Allowances) -> Itera
         code="P202",
         address=None,
         summary="Many keys change at once",
-        detail=f"This plan updates or deletes {len(changed)} of {keys} keys, more than {MASS_PERCENT} %. "
-        "If that is what you want, pass --allow-mass.",
+        detail=f"This plan updates, deletes or makes anew {len(changed)} of {keys} keys, more than {MASS_PERCENT} %. "
+        f"{_LOST if any(map(_makes_anew, changes)) else ''}If that is what you want, pass --allow-mass.",
         brake=True,
     )
+
+
+def _makes_anew(change: Change) -> bool:
+    """Whether it takes the place of a key that is gone: many of them at once look like an old backup of the KMS."""
+    return change.action is Action.CREATE and change.reason is Reason.VANISHED
 
 
 def _protects(change: Change) -> bool:
@@ -110,14 +116,14 @@ def _in_use(
     others = {present.identity: present for present in observed.others}
     for change in stopped:
         present = observed.objects.get(str(change.identity)) or others.get(str(change.identity))
-        uses = [*_alias_use(aliases.get(str(change.identity), ())), *_recent_use(change, present, now)]
+        pointing = {*aliases.get(str(change.identity), ()), *aliases.get(change.address, ())}
+        uses = [*_alias_use(sorted(pointing)), *_recent_use(change, present, now)]
         if uses:
-            verb = "delete" if change.action is Action.DELETE else "disable"
             yield Violation(
                 code="P203",
                 address=change.address,
                 summary="The key is in use",
-                detail=f"This plan would {verb} {change.address}, but {' and '.join(uses)}. "
+                detail=f"This plan would {_stopping(change)}, but {' and '.join(uses)}. "
                 f"If that is what you want, pass --allow-in-use {change.address}.{_instead(change)}",
                 brake=True,
             )
@@ -137,6 +143,14 @@ def _releases(changes: Sequence[Change], allowances: Allowances) -> Iterator[Vio
             )
 
 
+def _stopping(change: Change) -> str:
+    if change.action is Action.DELETE:
+        return f"delete {change.address}"
+    if disables(change):
+        return f"disable {change.address}"
+    return f"let the material of {change.address} expire at {(change.after or {})['imported']}"
+
+
 def _instead(change: Change) -> str:
     """Point to the careful way, where a key in use is deleted at once."""
     if change.action is not Action.DELETE or change.reason is not Reason.NOT_IN_CONFIGURATION:
@@ -145,13 +159,16 @@ def _instead(change: Change) -> str:
 
 
 def _aliases_after(changes: Iterable[Change], observed: Observed) -> dict[str, list[str]]:
-    """Return, by key identity, the aliases that still point at it when the plan is done."""
-    moving = {
-        change.identity
-        for change in changes
-        if kind_of(change.address) == "alias" and (change.action is Action.DELETE or "key" in change.attributes)
-    }
+    """Return the aliases that point at a key when the plan is done: by its identity, new ones by its address."""
+    moving: set[str] = set()
     found: dict[str, list[str]] = {}
+    for change in changes:
+        if kind_of(change.address) != "alias":
+            continue
+        if change.action is Action.DELETE or "key" in change.attributes:
+            moving.add(str(change.identity))
+        if change.action is not Action.DELETE and "key" in change.attributes and change.after is not None:
+            found.setdefault(str(change.after["key"]), []).append(str(change.identity))
     for present in (*observed.objects.values(), *observed.others):
         if isinstance(present, Present) and present.kind == "alias" and present.identity not in moving:
             found.setdefault(present.attributes["key"], []).append(present.identity)
@@ -161,7 +178,7 @@ def _aliases_after(changes: Iterable[Change], observed: Observed) -> dict[str, l
 def _alias_use(aliases: Sequence[str]) -> Iterator[str]:
     if aliases:
         verb = "points" if len(aliases) == 1 else "point"
-        yield f"{some(sorted(aliases))} still {verb} at it"
+        yield f"{some(aliases)} still {verb} at it"
 
 
 def _recent_use(change: Change, found: Observation | None, now: datetime) -> Iterator[str]:

@@ -9,9 +9,9 @@ from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.naming import service_alias
 from kmsplan.plan import rules
 from kmsplan.plan.diff import SETTINGS, complete, differences
-from kmsplan.plan.owning import owner_steps
+from kmsplan.plan.owning import foreign_to, owner_steps
 from kmsplan.plan.plan import Action, Change, Reason
-from kmsplan.plan.updating import checked, material_differences, settled
+from kmsplan.plan.updating import checked, consequence, material_differences, settled
 from kmsplan.plan.verdict import Verdict, refused, unreadable
 from kmsplan.plan.versions import later_note
 from kmsplan.resource.address import Address, kind_of, name_of
@@ -94,20 +94,27 @@ def adopt(situation: Situation, declared: Declared, present: Present, reason: Re
         before=before,
         after=after,
         attributes=differences(kind, before, after),
+        note="; ".join(filter(None, (_taken_over(situation, present), consequence(before, after)))) or None,
         effect=Effect(
             attributes=before,
             status=Status.PENDING_DELETION if present.state == KeyState.PENDING_DELETION else None,
         ),
     )
-    foreign = situation.foreign_owner(present)
+    foreign = foreign_to(situation, declared.address, present, declared)
     if foreign:
-        return refused(change, rules.foreign_owner(declared.address, present.identity, foreign, declared))
+        return refused(change, foreign)
     replaced = material_differences(kind, before, after)
     if replaced:
         problem = f"its {' and '.join(replaced)} cannot become what is declared; declare what it is"
         return refused(change, rules.bad_import(declared.address, present.identity, problem, declared))
     steps = (*_bring(kind, present, before, after), *owner_steps(situation, declared.address, present, "imported"))
     return checked(Verdict(replace(change, steps=steps)), present, declared)
+
+
+def _taken_over(situation: Situation, present: Present) -> str | None:
+    """Say whose an object is that another configuration gives up: a reviewer sees the plan alone."""
+    given_up = present.owner if present.owner and not situation.is_marked(present) else None
+    return given_up and f"it is taken over from the configuration whose owner tag it carries, {given_up}"
 
 
 def _bring(kind: Kind, present: Present, before: dict[str, Any], after: dict[str, Any]) -> tuple[Any, ...]:
@@ -136,6 +143,8 @@ def _import_problem(situation: Situation, address: Address, identity: str, found
         return f"it is managed already, as {situation.addresses[identity]}"
     if not isinstance(found, Present):
         return "the KMS knows no such object"
+    if found.identity != identity:  # an ARN: under two names, one key would be recorded, and deleted, twice
+        return f"that is another name of {found.identity}; import it by that one"
     if found.migrated:
         return "it was migrated from KMS 1.0, so that it is read and nothing else; no configuration can manage it"
     if found.kind != kind_of(address):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kmsplan.plan import rules
 from kmsplan.plan.creating import arrive, claim, create, lacking, taken_default
@@ -37,13 +37,27 @@ def decide(situation: Situation, address: Address, barred: Mapping[Address, Viol
         return arrive(situation, situation.desired[address])
     found = situation.observe(record.identity)
     if isinstance(found, Unreadable):
-        return unreadable(address, record.identity, found)
+        return unreadable(address, record.identity, found, _pointing(situation, record))
     if not isinstance(found, Present):
         return _gone(situation, declared, record)
     if declared is None:
         return leave(situation, record, found)
     wrong = _wrong_object(situation, declared, record, found)
     return wrong or keep(situation, declared, record, found)
+
+
+def _pointing(situation: Situation, record: Record) -> dict[str, Any] | None:
+    """Return what an alias that cannot be read was recorded to point at, by the address that this will have.
+
+    As nobody knows that it has left, its key is neither deleted nor disabled before it can be read. Whoever asks after
+    keys that cannot be read in an instance is told by `releases`.
+    """
+    if kind_of(record.address) != "alias":
+        return None
+    moved = {old: new for new, old in situation.moved_from.items()}
+    key = record.attributes["key"]
+    target = situation.records.get(moved.get(key, key))
+    return {**record.attributes, "key": situation.addresses.get(target.identity, target.address) if target else key}
 
 
 def _gone(situation: Situation, declared: Declared | None, record: Record) -> Verdict:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.plan import rules
 from kmsplan.plan.diff import complete, learned
-from kmsplan.plan.owning import owner_steps, with_owner
+from kmsplan.plan.owning import foreign_to, owner_steps, with_owner
 from kmsplan.plan.plan import Action, Change, Reason
 from kmsplan.plan.replacing import grace, retire, working
 from kmsplan.plan.staging import keeps_aliases, staged
@@ -57,9 +57,9 @@ def leave(situation: Situation, record: Record, present: Present) -> Verdict:
         before=before,
         moved_from=situation.moved_from.get(record.address),
     )
-    foreign = situation.foreign_owner(present)
+    foreign = foreign_to(situation, record.address, present)
     if foreign:
-        return refused(change, rules.foreign_owner(record.address, present.identity, foreign))
+        return refused(change, foreign)
     if kind.name == "alias" and keeps_aliases(situation, before["key"]):
         note = "it goes when its key is disabled"
         return Verdict(replace(change, action=Action.NO_OP, reason=Reason.STAGED_WAITING, after=before, note=note))

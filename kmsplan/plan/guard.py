@@ -10,9 +10,12 @@ from kmsplan.resource.step import Status
 from kmsplan.resource.value import Absent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kmsplan.plan.plan import Violation
+    from kmsplan.resource.address import Address
     from kmsplan.resource.value import Observed
-    from kmsplan.state.record import Recorded
+    from kmsplan.state.record import Record, Recorded
 
 
 def refusals(recorded: Recorded, observed: Observed, *, accept_old_state: bool = False) -> tuple[Violation, ...]:
@@ -25,7 +28,20 @@ def refusals(recorded: Recorded, observed: Observed, *, accept_old_state: bool =
     seen = observed.ahead_of(recorded.lineage, recorded.serial)
     if seen is not None and not accept_old_state:
         return (rules.rolled_back(recorded.serial, str(seen)),)
+    twice = _twice(recorded.records)
+    if twice:
+        return tuple(rules.recorded_twice(identity, *addresses) for identity, addresses in sorted(twice.items()))
     live = [record for record in recorded.records.values() if record.status is not Status.PENDING_DELETION]
     if live and all(isinstance(observed.objects.get(record.identity), Absent) for record in live):
         return (rules.everything_gone(len(live)),)
     return ()
+
+
+def _twice(records: Mapping[Address, Record]) -> dict[str, tuple[Address, Address]]:
+    """Return the identities that are recorded more than once, with two of their addresses."""
+    first: dict[str, Address] = {}
+    return {
+        record.identity: (first[record.identity], address)
+        for address, record in records.items()
+        if first.setdefault(record.identity, address) != address
+    }

@@ -12,18 +12,38 @@ from typing import TYPE_CHECKING, Final
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.kms.naming import OWNER_TAG, Owner
 from kmsplan.kms.operation import TagResources
+from kmsplan.plan import rules
 from kmsplan.plan.plan import Action, Change, Reason
 from kmsplan.resource.address import Address, current, kind_of
 from kmsplan.resource.step import Effect, Step
+from kmsplan.resource.value import Present
 
 if TYPE_CHECKING:
+    from kmsplan.config.configuration import Declared
+    from kmsplan.plan.plan import Violation
     from kmsplan.plan.situation import Situation
-    from kmsplan.resource.value import Present
 
 MOVED: Final = "moved"
 """The token of a tag that is written after a move; nothing but a creation is looked up by its token."""
 _PUT_BACK: Final = "its owner tag was taken off and is put back, so that it is found if the state is lost"
 _FOLLOWS: Final = "its owner tag names {before}; it follows, so that a lost state comes back with this address"
+
+
+def foreign_to(
+    situation: Situation, address: Address, present: Present, declared: Declared | None = None
+) -> Violation | None:
+    """Return why an object is another configuration's to change; None where it is not.
+
+    It carries that one's owner tag. An alias, which carries none, is whose its key is: somebody may have made it anew
+    since it was recorded here, and moving or deleting it would take it from whoever uses it.
+    """
+    if present.kind == "alias":
+        key = situation.observe(str(present.attributes["key"]))
+        owner = situation.foreign_owner(key) if isinstance(key, Present) else None
+        holder, recorded = f"{present.attributes['key']}, owned by {owner}", address in situation.records
+        return rules.alias_taken(address, present.identity, holder, declared, recorded=recorded) if owner else None
+    owner = situation.foreign_owner(present)
+    return rules.foreign_owner(address, present.identity, owner, declared) if owner else None
 
 
 def owner_step(identity: str, owner: Owner) -> Step:

@@ -125,15 +125,18 @@ def bad_import(address: Address, identity: str, problem: str, declared: Declared
     )
 
 
-def alias_taken(address: Address, identity: str, holder: str, declared: Declared) -> Violation:
+def alias_taken(
+    address: Address, identity: str, holder: str, declared: Declared | None, *, recorded: bool = False
+) -> Violation:
     """P108: the alias points at a key that is not managed here."""
+    let_go = f" Or let it go here: removed: [{{address: {address}, forget: true}}]." if recorded else ""
     return Violation(
         code="P108",
         address=address,
         summary="The alias belongs to another key",
-        detail=f"{identity} exists and points at {holder}, which this configuration does not manage; moving it would "
-        "take it from whoever uses it. Choose another name, or import that key, or delete the alias where it is "
-        "managed.",
+        detail=f"{identity} exists and points at {holder}, which this configuration does not manage; moving or "
+        "deleting it would take it from whoever uses it. Choose another name, or import that key, or delete the alias "
+        f"where it is managed.{let_go}",
         where=place(declared),
     )
 
@@ -289,6 +292,18 @@ def migrated_key(address: Address, identity: str, declared: Declared) -> Violati
         detail=f"{address} is {identity}, which was migrated from KMS 1.0: it is read, and nothing else is possible, "
         "so not even a tag can be set on it. Do not declare it; the service goes on using it.",
         where=place(declared),
+    )
+
+
+def recorded_twice(identity: str, first: Address, second: Address) -> Violation:
+    """P122: two records are of one object."""
+    return Violation(
+        code="P122",
+        address=None,
+        summary="One object is recorded twice",
+        detail=f"{identity} is recorded as {first} and as {second}: what is asked of one would be done to both, and to "
+        "take one out of the configuration would delete the other's key. Drop the record that is wrong with kmsplan "
+        "state rm, which leaves the object alone.",
     )
 
 

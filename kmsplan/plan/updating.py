@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kmsplan.kms.lifecycle import KeyState
 from kmsplan.plan import rules
 from kmsplan.plan.diff import complete, differences, learned, setting_differences
-from kmsplan.plan.owning import owner_steps, with_owner
+from kmsplan.plan.owning import foreign_to, owner_steps, with_owner
 from kmsplan.plan.plan import Action, Change, Reason
 from kmsplan.plan.replacing import replacement
 from kmsplan.plan.verdict import UNAVAILABLE, Verdict, blocked, refused, rejection
@@ -16,6 +16,7 @@ from kmsplan.plan.versions import growth
 from kmsplan.resource.address import is_retired, kind_of
 from kmsplan.resource.attribute import Mutability
 from kmsplan.resource.kinds import KINDS, REFERENCES
+from kmsplan.resource.material import ends_sooner
 from kmsplan.resource.step import Effect, Status, Step
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ def keep(situation: Situation, declared: Declared, record: Record, present: Pres
         after=after,
         moved_from=situation.moved_from.get(record.address),
     )
-    foreign = situation.foreign_owner(present)
+    foreign = foreign_to(situation, record.address, present, declared)
     if foreign:
-        return refused(change, rules.foreign_owner(record.address, present.identity, foreign, declared))
+        return refused(change, foreign)
     replaced = material_differences(kind, before, after)
     if replaced:
         return replacement(situation, declared, present, change, replaced)
@@ -104,7 +105,7 @@ def _updated(situation: Situation, change: Change, kind: Kind, present: Present,
         attributes=(*names, *settings),
         steps=kind.update(present.identity, before, after) if names else (),
         effect=effect,
-        note=_note(before, after),
+        note=consequence(before, after),
         tests=_tested(situation, kind, after) if names and reason is Reason.FOLLOWS else None,
     )
     change = with_owner(situation, change, present)
@@ -189,7 +190,13 @@ def _tested(situation: Situation, kind: Kind, after: dict[str, Any]) -> Address 
     return declared.address if declared and declared.attributes.get("enabled", True) else None
 
 
-def _note(before: dict[str, Any], after: dict[str, Any]) -> str | None:
+def consequence(before: dict[str, Any], after: dict[str, Any]) -> str | None:
+    """Say what an existing object is no longer good for when it is as desired; None where that is nothing."""
     if before.get("enabled") is True and after.get("enabled") is False:
         return "while it is disabled, nothing can be encrypted, decrypted, signed or verified with it"
+    if ends_sooner(before.get("imported"), after.get("imported")):
+        return (
+            f"the KMS destroys its material at {after['imported']}; from then on nothing can be encrypted, decrypted, "
+            "signed or verified with it, until the same material is imported again"
+        )
     return None

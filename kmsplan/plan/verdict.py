@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.kms.lifecycle import LIFECYCLE, KeyState, after
 from kmsplan.kms.operation import name_of
 from kmsplan.plan.plan import Action, Change, Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kmsplan.plan.plan import Violation
     from kmsplan.resource.address import Address
     from kmsplan.resource.step import Step
@@ -38,9 +40,11 @@ def blocked(change: Change, why: str) -> Change:
     return replace(change, blocked=why, steps=(), effect=None)
 
 
-def unreadable(address: Address, identity: str, found: Unreadable) -> Verdict:
-    """Nothing is known, so nothing is done."""
-    change = Change(address=address, action=Action.NO_OP, reason=Reason.UNREADABLE, identity=identity)
+def unreadable(
+    address: Address, identity: str, found: Unreadable, recorded: Mapping[str, Any] | None = None
+) -> Verdict:
+    """Nothing is known, so nothing is done; nor to what it was recorded to point at, as long as it may still do so."""
+    change = Change(address=address, action=Action.NO_OP, reason=Reason.UNREADABLE, identity=identity, before=recorded)
     return Verdict(blocked(change, f"{identity} could not be read: {found.message} ({found.code})"))
 
 

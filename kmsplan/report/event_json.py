@@ -16,7 +16,7 @@ from kmsplan.plan.plan import Action
 from kmsplan.report.diagnostics_json import diagnostic_object
 from kmsplan.report.document import line
 from kmsplan.report.outcome_text import done_counts
-from kmsplan.report.plan_json import ACTIONS
+from kmsplan.report.plan_json import actions_of
 from kmsplan.resource.address import kind_of, name_of
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def planned_events(plan: Plan) -> Iterator[dict[str, Any]]:
             change={
                 "resource": _resource(change),
                 "action": change.action.value,
-                "actions": list(ACTIONS[change.action]),
+                "actions": actions_of(change),
                 "reason": change.reason.value,
                 "blocked": change.blocked,
             },

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kmsplan import __version__
 from kmsplan.report.markdown_text import code, marker
+from kmsplan.resource.address import Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,5 +42,5 @@ def environment_fact(environment: str) -> tuple[str, ...]:
 
 def declared_at(address: str, scene: Scene) -> str:
     """Return ` (file:line)` of a declaration, escaped; "" where there is none."""
-    span = scene.places.get(address)  # type: ignore[call-overload]
+    span = scene.places.get(Address(address))
     return f" ({code(f'{scene.path(span)}:{span.line}')})" if span is not None else ""

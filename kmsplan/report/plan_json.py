@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from kmsplan.kms import operation
+from kmsplan.kms.wire import parameters
 from kmsplan.plan.plan import Action, Reason
 from kmsplan.plan.planfile import digest
 from kmsplan.plan.schema import FORMAT_VERSION
@@ -36,6 +37,11 @@ ACTIONS: Final[Mapping[Action, tuple[str, ...]]] = MappingProxyType(
     }
 )
 """Terraform's words. A predecessor is forgotten at its address, never destroyed."""
+
+
+def actions_of(change: Change) -> list[str]:
+    """Return what becomes of the object in Terraform's words; what is adopted and differs is updated, too."""
+    return list(ACTIONS[Action.UPDATE if change.action is Action.ADOPT and change.attributes else change.action])
 
 
 def plan_json(plan: Plan, _: Scene) -> str:
@@ -94,7 +100,7 @@ def _change(change: Change) -> dict[str, Any]:
         "name": name_of(change.address),
         "identity": change.identity,
         "change": {
-            "actions": list(ACTIONS[change.action]),
+            "actions": actions_of(change),
             "action": change.action.value,
             "before": change.before,
             "after": change.after,
@@ -103,7 +109,7 @@ def _change(change: Change) -> dict[str, Any]:
         },
         "action_reason": change.reason.value,
         "operations": [
-            {"operation": operation.name_of(step.operation), "parameters": operation.parameters(step.operation)}
+            {"operation": operation.name_of(step.operation), "parameters": parameters(step.operation)}
             for step in change.steps
         ],
         "depends_on": list(change.depends_on),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from kmsplan.plan.blast import CHANGING, disables, expires
 from kmsplan.plan.plan import GLYPHS, Action
 from kmsplan.report.graph import Member
 from kmsplan.report.html.page import Mark, Tone
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 BLOCKED: Final = Mark("!", "blocked", Tone.BAD)
 SCHEDULE: Final = Mark(GLYPHS[Action.DELETE], "schedule deletion", Tone.BAD)
 DISABLE: Final = Mark(GLYPHS[Action.UPDATE], "disable", Tone.BAD)
+EXPIRE: Final = Mark(GLYPHS[Action.UPDATE], "expire", Tone.BAD)
 UNPROTECT: Final = Mark(GLYPHS[Action.UPDATE], "unprotect", Tone.BAD)
 _MARKS: Final[Mapping[Action, Mark]] = MappingProxyType(
     {
@@ -32,17 +34,28 @@ _MARKS: Final[Mapping[Action, Mark]] = MappingProxyType(
         Action.NO_OP: Mark("=", "record", Tone.QUIET),
     }
 )
-_ORDER: Final = (SCHEDULE, _MARKS[Action.DELETE], _MARKS[Action.REPLACE], DISABLE, UNPROTECT, BLOCKED, *_MARKS.values())
+_ORDER: Final = (
+    SCHEDULE,
+    _MARKS[Action.DELETE],
+    _MARKS[Action.REPLACE],
+    DISABLE,
+    EXPIRE,
+    UNPROTECT,
+    BLOCKED,
+    *_MARKS.values(),
+)
 _RANK: Final = {mark: rank for rank, mark in reversed(list(enumerate(_ORDER)))}
 
 
 def mark_of(change: Change) -> Mark:
-    """Return how a change is marked; an update that takes something away has a mark of its own."""
+    """Return how a change is marked; one that takes something away from what exists has a mark of its own."""
     if change.blocked is not None:
         return BLOCKED
     if change.action is Action.DELETE and kind_of(change.address) in ("key", "default_key"):
         return SCHEDULE
-    if change.action is Action.UPDATE and change.after is not None:
+    if expires(change) and not disables(change):
+        return EXPIRE
+    if change.action in CHANGING and change.after is not None:
         for name, mark in (("enabled", DISABLE), ("deletion_protection", UNPROTECT)):
             if name in change.attributes and change.after.get(name) is False:
                 return mark

@@ -37,7 +37,7 @@ _STAGES: Final = (
 )
 _FRAME: Final = 1000
 """Bytes that fences, summaries and the words about what is left out may take."""
-_STOPPING: Final = (Risk.DESTROY, Risk.DISABLE, Risk.REPLACE)
+_STOPPING: Final = (Risk.DESTROY, Risk.DISABLE, Risk.EXPIRE, Risk.REPLACE)
 _WAITING: Final = {
     Reason.WAITING: "waits for its deletion",
     Reason.GRACE: "is kept after its replacement, until its grace ends",

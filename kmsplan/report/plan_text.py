@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,12 +15,13 @@ from kmsplan.report.block_text import differing, head, saying, whole
 from kmsplan.report.counts import counts
 from kmsplan.report.drift_text import drift_blocks
 from kmsplan.report.escape import escape, quote
+from kmsplan.report.risk import TITLES, risky
 from kmsplan.report.value_text import KNOWN_AFTER_APPLY
 from kmsplan.report.violation_text import violation_text
 from kmsplan.resource.address import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kmsplan.plan.plan import Plan
     from kmsplan.report.scene import Scene
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 _WHOLE: Final = (Action.CREATE, Action.DELETE, Action.FORGET)
 """Shown with all attributes, or when blocked with none."""
 NO_CHANGES: Final = "No changes. Your keys match the configuration."
+
+_FEW: Final = 20
+"""So many changes are read one by one."""
 
 _LEGEND: Final[Mapping[Action, str]] = MappingProxyType(
     {
@@ -121,6 +127,7 @@ def _lines(plan: Plan, style: Style) -> Iterator[str]:
         for change in shown:
             yield from change_lines(change, style)
         yield from _summary(plan, style)
+        yield from _risks(shown, style)
     elif plan.violations and not plan.complete:
         yield style.bold("kmsplan made no plan.")
     else:
@@ -227,6 +234,14 @@ def _summary(plan: Plan, style: Style) -> Iterator[str]:
         yield f"Also: {', '.join(f'{number} {words}' for number, words in also)}."
     if plan.targets or plan.excludes:
         yield style.yellow("This is part of a plan: targets or excludes left something out.")
+
+
+def _risks(shown: Sequence[Change], style: Style) -> Iterator[str]:
+    """Name the risky changes once more where they may have scrolled away among many that are harmless."""
+    if len(shown) <= _FEW:
+        return
+    for risk, found in groupby(risky(shown), key=attrgetter("risk")):
+        yield style.yellow(f"{TITLES[risk]}: {escape(some([one.change.address for one in found], 10))}.")
 
 
 def _kept(plan: Plan, style: Style) -> Iterator[str]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from kmsplan.plan.blast import KEYS, stops
+from kmsplan.plan.blast import CHANGING, KEYS, disables, stops
 from kmsplan.plan.plan import Action
 from kmsplan.report.blast_text import blast_lines
 from kmsplan.resource.address import kind_of
@@ -24,6 +24,8 @@ class Risk(StrEnum):
     DESTROY = "destroy"
     """A key is scheduled for deletion; an instance or alias is deleted."""
     DISABLE = "disable"
+    EXPIRE = "expire"
+    """Imported key material is destroyed sooner than it would have been."""
     REPLACE = "replace"
     UNPROTECT = "unprotect"
     """Deletion protection goes off."""
@@ -36,6 +38,7 @@ MEANINGS: Final[Mapping[Risk, str]] = MappingProxyType(
     {
         Risk.DESTROY: "What was encrypted with a key cannot be read without it; an alias is a name that callers use.",
         Risk.DISABLE: "Nothing can be encrypted, decrypted or signed with it until it is enabled again.",
+        Risk.EXPIRE: "The KMS destroys the material then; until the same is imported again nothing works with the key.",
         Risk.REPLACE: "A successor with new material takes its place; the predecessor is kept for what it encrypted.",
         Risk.UNPROTECT: "Nothing but its window stands between the key and its deletion then.",
         Risk.MOVE: "Whoever calls by the alias uses another key from then on.",
@@ -45,6 +48,7 @@ TITLES: Final[Mapping[Risk, str]] = MappingProxyType(
     {
         Risk.DESTROY: "The plan destroys",
         Risk.DISABLE: "The plan disables a key",
+        Risk.EXPIRE: "The plan lets key material expire sooner",
         Risk.REPLACE: "The plan replaces a key",
         Risk.UNPROTECT: "The plan takes deletion protection off",
         Risk.MOVE: "The plan moves an alias",
@@ -77,6 +81,7 @@ _WORDS: Final[Mapping[Risk, str]] = MappingProxyType(
     {
         Risk.DESTROY: "is deleted",
         Risk.DISABLE: "is disabled",
+        Risk.EXPIRE: "loses its material sooner",
         Risk.REPLACE: "is replaced by a successor",
         Risk.UNPROTECT: "loses its deletion protection",
         Risk.MOVE: "points at another key",
@@ -91,10 +96,10 @@ def risk_of(change: Change) -> Risk | None:
     if change.action is Action.DELETE:
         return Risk.DESTROY
     if stops(change):
-        return Risk.DISABLE
+        return Risk.DISABLE if disables(change) else Risk.EXPIRE
     if change.action is Action.REPLACE:
         return Risk.REPLACE
-    return _of_update(change) if change.action is Action.UPDATE else None
+    return _of_update(change) if change.action in CHANGING else None
 
 
 def _of_update(change: Change) -> Risk | None:

@@ -51,6 +51,12 @@ def moment(imported: str | None) -> datetime | None:
         return None
 
 
+def ends_sooner(before: str | None, after: str | None) -> bool:
+    """Return whether material that is there now is to expire, and sooner than it would have."""
+    until, expected = moment(after), moment(before)
+    return until is not None and before not in (None, ABSENT) and (expected is None or until < expected)
+
+
 def observed(origin: str, *, present: bool, expires: str | None) -> str | None:
     """Return `imported` as a KMS has it.
 

@@ -171,7 +171,7 @@ def test_a_held_lock_shows_its_holder_and_plan_does_not_wait(applied: Project) -
         applied.run("drift", code=0)
 
 
-def test_more_than_a_third_of_many_keys_needs_a_word(project: Project) -> None:
+def test_more_than_30_percent_of_many_keys_needs_a_word(project: Project) -> None:
     keys = "".join(f"  k{number}: {{instance: core, tags: {{a: 'TAG'}}}}\n" for number in range(10))
     text = f"kmsplan: 1\ninstances:\n  core: {{type: software}}\nkeys:\n{keys}"
     project.write(text.replace("TAG", "x"))

@@ -66,6 +66,20 @@ def test_a_plan_that_was_made_from_the_state_alone_holds_over_the_api(client: Pr
     administrator.apply()
 
 
+def test_a_key_is_not_adopted_again_under_its_arn(client: Project, served: Served) -> None:
+    administrator = Project(client.root, {**client.environ, **served.environ})
+    orders = administrator.identity("key.orders")
+    arn = f"acs:kms:{served.region}:{served.account}:key/{orders}"
+    before = (client.root / "kmsplan.yaml").read_text()
+    declared = before.replace("keys:\n", "keys:\n  copy: {instance: core}\n")
+    client.write(f"{declared}import: [{{address: key.copy, identity: '{arn}'}}]\n")
+    refused = administrator.run("apply", "--auto-approve", code=4)
+    assert f"another name of {orders}" in refused.text
+    client.write(declared)
+    assert f"another name of {orders}" in administrator.run("import", "key.copy", arn, code=4).err
+    client.write(before)
+
+
 def test_an_auditors_apply_is_refused_with_the_permission_that_is_missing(client: Project, served: Served) -> None:
     served.project.call("UpdateKeyDescription", "KeyId=alias/orders", "Description=theirs")
     assert "kms:UpdateKeyDescription" in client.apply(code=1).err

@@ -10,12 +10,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kmsplan.drift.drift import find_drift
+from kmsplan.kms import operation as kms
 from kmsplan.kms.naming import Owner
 from kmsplan.kms.operation import name_of
 from kmsplan.plan.diff import differences
 from kmsplan.plan.plan import Action
 from kmsplan.plan.planfile import PlanFileError, dump, load
 from kmsplan.plan.stale import stale
+from kmsplan.report.risk import risk_of
 from kmsplan.resource.address import Address, current, kind_of
 from kmsplan.resource.kinds import KINDS, REFERENCES
 from kmsplan.resource.step import Status
@@ -185,3 +187,32 @@ def test_one_changed_byte_is_refused(desired: Desired, place: int, bits: int) ->
     data[place % len(data)] ^= bits
     with pytest.raises(PlanFileError, match="plan"):
         load(bytes(data))
+
+
+TAKING = (kms.ScheduleKeyDeletion, kms.DisableKey, kms.DeleteAlias, kms.UpdateAlias, kms.ReleaseKmsInstance)
+
+
+@settings(max_examples=60, deadline=None)
+@given(HISTORIES, configurations(), st.sets(st.integers(0, 20), max_size=3), st.booleans())
+def test_whatever_takes_something_away_carries_a_risk(
+    history: History,
+    desired: Desired,
+    lost: set[int],
+    destroy: bool,  # noqa: FBT001 - drawn
+) -> None:
+    """A reviewer reads the risks first: no way to an object, a lost record's neither, leads past them."""
+    world = live(history)
+    records = {
+        address: record
+        for number, (address, record) in enumerate(sorted(world.recorded.records.items()))
+        if number not in lost
+    }
+    world.recorded = dataclasses.replace(world.recorded, records=records)
+    for change in world.plan(desired, destroy=destroy).effective:
+        found = world.model.things.get(str(change.identity))
+        if found is None or found.state == "PendingDeletion":  # there is nothing, or nothing that works
+            continue
+        for operation in (step.operation for step in change.steps):
+            unprotects = isinstance(operation, kms.SetDeletionProtection) and not operation.enable
+            if isinstance(operation, TAKING) or unprotects:
+                assert risk_of(change) is not None, (change.address, change.action, operation)

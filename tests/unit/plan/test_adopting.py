@@ -9,7 +9,8 @@ import pytest
 
 from kmsplan.config.configuration import Import
 from kmsplan.kms.naming import OWNER_TAG
-from kmsplan.kms.operation import TagResources, name_of, parameters
+from kmsplan.kms.operation import TagResources, name_of
+from kmsplan.kms.wire import parameters
 from kmsplan.plan.adopting import only_adopted
 from kmsplan.plan.plan import Action
 from kmsplan.resource.address import Address
@@ -51,11 +52,36 @@ def test_what_another_configuration_owns_is_refused_unless_its_lineage_is_named(
     assert "owner: 9a9a" in violation.detail
 
 
+def test_another_name_of_a_key_is_no_second_key(small: Small) -> None:
+    """Over the API a key answers to its ARN, too: adopted under both, it would be deleted with either declaration."""
+    arn = "acs:kms:cn-hangzhou:1:key/key-1"
+    small.declare(KEY, instance="instance.core")
+    small.objects[arn] = dataclasses.replace(small.see("key.orders"), owner=None)
+    plan = small.plan(imports=(Import(address=KEY, identity=arn),))
+    (violation,) = plan.violations
+    assert violation.code == "P107"
+    assert "another name of key-1" in violation.detail
+
+
+def test_a_key_that_is_disabled_as_it_is_adopted_shows_who_would_notice_and_what_ends(small: Small) -> None:
+    legacy(small)
+    small.declare(KEY, instance="instance.core", enabled=False)
+    small.others.append(Present(kind="alias", identity="alias/theirs", attributes={"key": "key-9"}))
+    plan = small.plan(imports=(Import(address=KEY, identity="key-9"),))
+    (change,) = (one for one in plan.changes if one.address == KEY)
+    assert change.blast is not None
+    assert change.blast.unmanaged == ("alias/theirs",)
+    assert "while it is disabled" in str(change.note)
+    assert [violation.code for violation in plan.violations] == ["P203"]
+
+
 def test_what_is_given_up_gets_the_owner_tag_of_this_configuration(small: Small) -> None:
     legacy(small, owner=THEIRS)
     plan = small.plan(imports=(Import(address=KEY, identity="key-9", owner="9a9a"),))
     assert plan.violations == ()
     assert marks(plan) == ["L/key.legacy/imported"]
+    (change,) = (one for one in plan.changes if one.address == KEY)
+    assert THEIRS in str(change.note)
 
 
 def test_an_adoption_that_was_cut_off_before_the_owner_tag_was_written_is_finished(small: Small) -> None:

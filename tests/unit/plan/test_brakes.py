@@ -21,9 +21,8 @@ def key(number: int, action: Action = Action.UPDATE, **said: Any) -> Change:
     return Change(
         address=Address(f"key.k{number}"),
         action=action,
-        reason=Reason.CHANGED,
         identity=f"key-{number}",
-        **{"before": {}, "after": {}, **said},
+        **{"reason": Reason.CHANGED, "before": {}, "after": {}, **said},
     )
 
 
@@ -108,6 +107,14 @@ def test_owner_tags_that_follow_moves_are_no_mass() -> None:
     assert codes(*(key(number, steps=(mark,), attributes=("tags",)) for number in range(10)), keys=10) == ["P202"]
 
 
+def test_many_keys_that_are_gone_are_not_made_anew_as_if_that_were_nothing() -> None:
+    anew = [key(number, Action.CREATE, reason=Reason.VANISHED) for number in range(4)]
+    (found,) = brakes(*anew, keys=10)
+    assert found.code == "P202"
+    assert "an old backup" in found.detail
+    assert codes(*anew[:3], keys=10) == codes(*anew, keys=10, mass=True) == []
+
+
 def test_mass_is_let_go_by_its_flag_and_creations_do_not_count() -> None:
     assert codes(*map(key, range(10)), keys=10, mass=True) == []
     assert codes(*(key(number, Action.CREATE) for number in range(50)), keys=10) == []
@@ -150,6 +157,46 @@ def test_an_alias_that_leaves_in_the_same_plan_does_not_hold_the_key() -> None:
     )
     assert codes(disabling(), gone, present=(alias,)) == []
     assert codes(disabling(), moved, present=(alias,)) == []
+
+
+@pytest.mark.parametrize("action", [Action.CREATE, Action.UPDATE, Action.ADOPT])
+def test_an_alias_that_comes_in_the_same_plan_holds_the_key(action: Action) -> None:
+    coming = Change(
+        address=Address("alias.a"),
+        action=action,
+        reason=Reason.CHANGED,
+        identity="alias/a",
+        after={"key": "key.k1"},
+        attributes=("key",),
+    )
+    (found,) = brakes(disabling(), coming)
+    assert (found.code, "alias/a" in found.detail) == ("P203", True)
+
+
+def test_a_key_that_is_disabled_as_it_is_adopted_is_a_key_in_use_like_any_other() -> None:
+    alias = Present(kind="alias", identity="alias/theirs", attributes={"key": "key-1"})
+    assert codes(replace(disabling(), action=Action.ADOPT), present=(alias,)) == ["P203"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("never", "2026-06-02T00:00:00Z", ["P203"]),
+        ("2027-01-01T00:00:00Z", "2026-06-02T00:00:00Z", ["P203"]),
+        ("2026-06-02T00:00:00Z", "2027-01-01T00:00:00Z", []),
+        ("2026-06-02T00:00:00Z", "never", []),
+        ("absent", "2026-06-02T00:00:00Z", []),
+    ],
+)
+def test_material_of_a_key_in_use_is_not_let_expire_sooner_without_its_name(
+    before: str, after: str, expected: list[str]
+) -> None:
+    alias = Present(kind="alias", identity="alias/a", attributes={"key": "key-1"})
+    change = key(1, before={"imported": before}, after={"imported": after}, attributes=("imported",))
+    found = brakes(change, present=(alias,))
+    assert [brake.code for brake in found] == expected
+    assert all("let the material of key.k1 expire at 2026-06-02T00:00:00Z" in brake.detail for brake in found)
+    assert codes(change, present=(alias,), in_use=("key.k1",)) == []
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,31 @@ def test_what_another_configuration_took_over_is_not_deleted(small: Small) -> No
     small.objects["key-1"] = replace(small.see("key.orders"), owner="M/key.theirs/t")
     del small.desired[Address("key.orders")]
     del small.desired[Address("alias.orders")]
-    assert [violation.code for violation in small.plan().violations] == ["P106"]
+    found = {violation.address: violation.code for violation in small.plan().violations}
+    assert found == {"key.orders": "P106", "alias.orders": "P108"}
+    (violation,) = small.plan(targets=("alias.orders",)).violations
+    assert violation.code == "P108", "no target leads past it"
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_an_alias_that_was_made_anew_for_another_configurations_key_is_theirs(small: Small, *, declared: bool) -> None:
+    """Aliases carry no owner tag, and this one is recorded here; neither moved nor deleted, it goes by name alone."""
+    address, theirs = Address("alias.orders"), Present(kind="key", identity="key-7", attributes={}, owner="M/key.x/t")
+    small.others.append(replace(theirs, attributes={**small.records[Address("key.orders")].attributes}))
+    small.see("alias.orders", key="key-7")
+    if not declared:
+        del small.desired[address]
+    (violation,) = small.plan().violations
+    assert (violation.code, "owned by M/key.x/t" in violation.detail) == ("P108", True)
+    small.desired.pop(address, None)
+    (change,) = small.plan(removed=frozenset({address})).effective
+    assert (change.action, change.steps) == (Action.FORGET, ())
+
+
+def test_an_alias_that_was_moved_to_a_key_that_nobody_owns_moves_back(small: Small) -> None:
+    small.see("alias.orders", key="key-7")
+    (change,) = small.plan().effective
+    assert (change.address, change.action, change.reason) == ("alias.orders", Action.UPDATE, Reason.DRIFTED)
 
 
 def test_a_record_that_an_older_kmsplan_wrote_takes_settings_that_it_does_not_have(small: Small) -> None:
@@ -292,3 +316,31 @@ def test_an_alias_that_moves_to_a_successor_that_is_not_to_work_asks_for_no_test
         enabled=False,
     )
     assert {change.tests for change in small.plan().changes} == {None}
+
+
+@pytest.mark.parametrize("wish", ["disable", "delete", "replace"])
+def test_an_alias_that_cannot_be_read_holds_the_key_that_it_was_recorded_at(small: Small, wish: str) -> None:
+    """Nobody knows that it has left; what it names would stop working for whoever calls by it."""
+    small.declare("key.orders", instance="instance.core", deletion_protection=False, on_replace="succeed")
+    small.exists("key.orders", "key-1")
+    small.objects["alias/orders"] = Unreadable("Connection.Lost", "no answer")
+    wanted = {"instance": "instance.core", "deletion_protection": False}
+    if wish == "disable":
+        small.declare("key.orders", enabled=False, **wanted)
+    elif wish == "replace":
+        small.declare("key.orders", spec="EC_P256", usage="SIGN/VERIFY", on_replace="succeed", **wanted)
+    else:
+        del small.desired[Address("key.orders")], small.desired[Address("alias.orders")]
+    plan = small.plan()
+    stopped = [
+        change for change in plan.effective if change.identity == "key-1" and change.action is not Action.REPLACE
+    ]
+    assert stopped == []
+    assert "alias.orders" in {change.address for change in plan.blocked}
+
+
+def test_an_alias_that_cannot_be_read_is_left_alone_where_its_key_is_gone(small: Small) -> None:
+    small.objects |= {"alias/orders": Unreadable("Connection.Lost", "no answer"), "key-1": ABSENT}
+    plan = small.plan()
+    assert [change.address for change in plan.blocked] == ["alias.orders"]
+    assert [(change.address, change.reason) for change in plan.effective] == [("key.orders", Reason.VANISHED)]

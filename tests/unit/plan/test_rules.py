@@ -16,7 +16,7 @@ def used() -> list[str]:
 
 
 def test_every_code_is_used_for_one_problem() -> None:
-    assert len(used()) == len(set(used())) == 25
+    assert len(used()) == len(set(used())) == 26
 
 
 def test_every_code_is_explained_and_nothing_else_is() -> None:

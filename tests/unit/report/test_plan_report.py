@@ -108,6 +108,14 @@ def test_every_action_has_terraforms_words() -> None:
     assert "delete" not in ACTIONS[Action.REPLACE]
 
 
+def test_pipelines_see_an_update_where_what_is_adopted_is_changed_as_well() -> None:
+    before, after = {"enabled": True}, {"enabled": False}
+    changed = change(Action.ADOPT, 1, before=before, after=after, attributes=("enabled",))
+    document = json.loads(plan_json(plan(changed, change(Action.ADOPT, 2)), Scene()))
+    assert [one["change"]["actions"] for one in document["resource_changes"]] == [["update"], ["no-op"]]
+    assert [one["change"]["action"] for one in document["resource_changes"]] == ["adopt", "adopt"]
+
+
 def test_the_document_lists_unchanged_objects_among_the_changes() -> None:
     same = Unchanged(Address("key.a"), "key-1", {"enabled": True})
     made = plan(change(Action.CREATE, after={}, unknown=("identity",)), unchanged=(same,))
@@ -118,3 +126,19 @@ def test_the_document_lists_unchanged_objects_among_the_changes() -> None:
     assert document["resource_changes"][1]["change"]["after_unknown"] == {"identity": True}
     assert document["summary"]["actions"]["no-op"] == 1
     assert (document["applyable"], document["complete"]) == (True, True)
+
+
+def test_what_is_risky_is_named_again_behind_changes_that_are_too_many_to_read() -> None:
+    creations = tuple(change(Action.CREATE, number) for number in range(10_000))
+    gone = Change(address=Address("key.a"), action=Action.DELETE, reason=Reason.NOT_IN_CONFIGURATION, before={})
+    moved = Change(
+        address=Address("alias.a"),
+        action=Action.UPDATE,
+        reason=Reason.CHANGED,
+        before={"key": "key.a"},
+        after={"key": "key.k1"},
+        attributes=("key",),
+    )
+    end = plan_text(plan(moved, gone, *creations), Scene()).splitlines()[-2:]
+    assert end == ["The plan destroys: key.a.", "The plan moves an alias: alias.a."]
+    assert "The plan destroys" not in plan_text(plan(moved, gone), Scene())

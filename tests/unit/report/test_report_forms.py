@@ -19,6 +19,7 @@ from lxml import etree
 
 from kmsplan.apply.schema import outcome_schema
 from kmsplan.config.diagnostic import Span
+from kmsplan.plan.blast import CHANGING
 from kmsplan.plan.plan import Action, Change, Plan, Reason
 from kmsplan.plan.planfile import digest
 from kmsplan.report.fitting import COMMENT, SUMMARY, all_of, some_of
@@ -236,17 +237,23 @@ def test_the_risks_stand_outside_what_is_folded() -> None:
         ("alias.a", Action.DELETE, {}, None, Risk.DESTROY),
         ("key.a", Action.UPDATE, {"enabled": True}, {"enabled": False}, Risk.DISABLE),
         ("key.a", Action.UPDATE, {"enabled": False}, {"enabled": True}, None),
+        ("key.a", Action.ADOPT, {"enabled": True}, {"enabled": False}, Risk.DISABLE),
+        ("key.a", Action.UPDATE, {"imported": "never"}, {"imported": "2026-07-01T00:00:00Z"}, Risk.EXPIRE),
+        ("key.a", Action.UPDATE, {"imported": "2026-07-01T00:00:00Z"}, {"imported": "never"}, None),
+        ("key.a", Action.UPDATE, {"imported": "absent"}, {"imported": "2026-07-01T00:00:00Z"}, None),
         ("key.a", Action.REPLACE, {}, {}, Risk.REPLACE),
         ("key.a", Action.UPDATE, {"deletion_protection": True}, {"deletion_protection": False}, Risk.UNPROTECT),
         ("key.a", Action.UPDATE, {"deletion_protection": False}, {"deletion_protection": True}, None),
         ("alias.a", Action.UPDATE, {"key": "key.a"}, {"key": "key.b"}, Risk.MOVE),
+        ("key.a", Action.ADOPT, {"deletion_protection": True}, {"deletion_protection": False}, Risk.UNPROTECT),
+        ("alias.a", Action.ADOPT, {"key": "key.a"}, {"key": "key.b"}, Risk.MOVE),
         ("key.a", Action.CREATE, None, {}, None),
     ],
 )
 def test_each_change_has_its_gravest_risk(
     address: str, action: Action, before: Any, after: Any, expected: Risk | None
 ) -> None:
-    names = tuple(after or ()) if action is Action.UPDATE else ()
+    names = tuple(after or ()) if action in CHANGING else ()
     one = change(address, action, Reason.CHANGED, before=before, after=after, attributes=names)
     assert risk_of(one) is expected
     assert risk_of(replace(one, blocked="no answer")) is None
