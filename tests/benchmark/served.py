@@ -37,7 +37,7 @@ kmsplan: 1
 engine: {{embedded: ENGINE}}
 instances:
   core: {{type: software, spec: 20000, key_quota: 100000}}
-  store: {{type: software, key_quota: 100000}}
+  store: {{type: software, spec: 20000, key_quota: 100000}}
 {"".join(f"  signing-{n}: {{type: software, spec: 20000}}{chr(10)}" for n in range(SIGNERS))}
 keys:
   aes: {{instance: core, aliases: [aes]}}
