@@ -16,6 +16,7 @@ import orjson
 
 from kmsplan.engine import checkpoint
 from kmsplan.engine.keystore import trail
+from kmsplan.engine.keystore.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from kmsplan.engine.caller import Caller
     from kmsplan.engine.keystore.connection import Connection
-    from kmsplan.engine.keystore.transaction import Transaction
 
 OK: Final = "OK"
 ACCEPTED: Final = "Accepted"
@@ -125,6 +125,25 @@ class Trail:
         # Who can edit the file must not be able to stop the engine by it.
         found = trail.hash_of(db, seq) if isinstance(seq, int) and 0 < seq <= newest else None
         return found is not None and found.hex() == said
+
+
+def begin(folder: Path, engine_id: str, signer: Ed25519PrivateKey, db: Connection, request: Request) -> None:
+    """Append what an engine begins with here, and write its checkpoint's file, which is there before the engine is.
+
+    Args:
+        folder: as for `Trail`.
+        engine_id: as for `Trail`.
+        signer: signs the checkpoint.
+        db: the keystore, in an open transaction.
+        request: what made or restored the engine.
+    """
+    begun, transaction = Trail(folder, engine_id, begins=True), Transaction(db)
+    begun.key = signer
+    transaction.entries.append(request.entry(OK))
+    transaction.wants_checkpoint = True
+    write_file = begun.conclude(transaction)
+    if write_file is not None:
+        write_file()
 
 
 def _time(db: Connection, seq: int) -> str:

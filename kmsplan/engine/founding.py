@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kmsplan.engine import checkpoint, keyring, moment
-from kmsplan.engine.audit import OK, Request, Trail
+from kmsplan.engine import audit, checkpoint, keyring, moment
+from kmsplan.engine.audit import Request
 from kmsplan.engine.caller import Caller
 from kmsplan.engine.error import EngineExistsError, KeystoreReadOnlyError
 from kmsplan.engine.keyring import Keyring
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import setting, store
 from kmsplan.engine.keystore.folder import make_folder
-from kmsplan.engine.keystore.transaction import Transaction
 from kmsplan.engine.sealing import make_root
 from kmsplan.engine.unsealing import AUDIT_BINDING, AUDIT_KEY, AUDIT_PUBLIC_KEY, SEAL
 
@@ -77,7 +76,7 @@ def found(
             instances.found_hidden(db, now)
             for name, value in settings.items():
                 setting.store(db, name, value)
-            _begin_trail(folder, engine_id, signer, db, request)
+            audit.begin(folder, engine_id, signer, db, request)
 
         place.create(fill)
     except OSError as error:
@@ -102,17 +101,6 @@ def _require_no_other(folder: Path) -> None:
             "elsewhere; nothing was changed. Make the new engine in another folder, or move that file away if the "
             "engine is gone"
         )
-
-
-def _begin_trail(folder: Path, engine_id: str, signer: Ed25519PrivateKey, db: Connection, request: Request) -> None:
-    """Write the first entry, its checkpoint, and the checkpoint's file, which is there before the engine is."""
-    trail, transaction = Trail(folder, engine_id, begins=True), Transaction(db)
-    trail.key = signer
-    transaction.entries.append(request.entry(OK))
-    transaction.wants_checkpoint = True
-    write_file = trail.conclude(transaction)
-    if write_file is not None:
-        write_file()
 
 
 def _account(entropy: Callable[[int], bytes]) -> str:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kmsplan.engine import checkpoint, moment
-from kmsplan.engine.audit import OK, Request, Trail
+from kmsplan.engine import audit, checkpoint, moment
+from kmsplan.engine.audit import Request
 from kmsplan.engine.backup import container, content, making
 from kmsplan.engine.caller import Caller
 from kmsplan.engine.error import EngineExistsError, KeystoreReadOnlyError
 from kmsplan.engine.hsmseal import beside_keys
 from kmsplan.engine.keystore import nonce, setting, store
 from kmsplan.engine.keystore.folder import make_folder
-from kmsplan.engine.keystore.transaction import Transaction
 from kmsplan.engine.sealing import make_root, open_root
 from kmsplan.engine.unsealing import SEAL, keyring_under, renew_root
 from kmsplan.kms.secret import SecretBytes
@@ -143,10 +142,4 @@ def _go_on(db: Connection, folder: Path, root: SecretBytes, request: Request, en
     """Append the restore to the audit trail, and write the checkpoint's file, which is there before the engine is."""
     engine_id = str(request.resource)
     _, signer = keyring_under(root, engine_id, setting.load_all(db), setting.terms(db), entropy)
-    trail, transaction = Trail(folder, engine_id, begins=True), Transaction(db)
-    trail.key = signer
-    transaction.entries.append(request.entry(OK))
-    transaction.wants_checkpoint = True
-    write_file = trail.conclude(transaction)
-    if write_file is not None:
-        write_file()
+    audit.begin(folder, engine_id, signer, db, request)

@@ -27,7 +27,7 @@ P = ParamSpec("P")
 
 
 class Crypto:
-    """Cryptography for one caller. `Engine` has the same methods, which wait for the answer, and says more of them.
+    """Cryptography for one caller. `Engine` has most of these methods, waits for the answer, and says more of them.
 
     Args:
         core: the engine.
@@ -62,7 +62,7 @@ class Crypto:
         source: symmetric.Source = symmetric.Source(),  # noqa: B008 - immutable
         dry_run: bool = False,
     ) -> Answer[symmetric.Encrypted]:
-        """See `Engine.re_encrypt`."""
+        """Decrypt, and encrypt under another key or context; the plaintext leaves the engine in no form."""
         return self._begin("ReEncrypt", key, dry_run, symmetric.re_encrypt, blob, key, source_context, context, source)
 
     def generate_data_key(
@@ -75,7 +75,7 @@ class Crypto:
     def generate_and_export_data_key(
         self, key: str, length: int, recipient: datakey.Recipient, context: Context = None, *, dry_run: bool = False
     ) -> Answer[datakey.Exported]:
-        """See `Engine.generate_and_export_data_key`."""
+        """Make a data key, encrypted under a key and, for its recipient, under his public key."""
         return self._begin(
             "GenerateAndExportDataKey", key, dry_run, datakey.generate_and_export, key, length, context, recipient
         )
@@ -83,7 +83,7 @@ class Crypto:
     def export_data_key(
         self, blob: bytes, recipient: datakey.Recipient, context: Context = None, *, dry_run: bool = False
     ) -> Answer[datakey.Exported]:
-        """See `Engine.export_data_key`."""
+        """Open a data key, and encrypt it under its recipient's public key."""
         return self._begin("ExportDataKey", None, dry_run, datakey.export, blob, context, recipient)
 
     def sign(
@@ -136,7 +136,7 @@ class Crypto:
         return self._begin("VerifyMac", key, dry_run, mac.verify, key, algorithm, message, code)
 
     def random_password(self, rules: password.PasswordRules) -> Answer[str]:
-        """See `Engine.random_password`."""
+        """Make a password that keeps rules."""
         return self._begin("GetRandomPassword", None, False, password.generate, rules)  # noqa: FBT003 - no dry run
 
     def _begin(
