@@ -6,10 +6,12 @@ import socket
 import struct
 import threading
 import time
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
+from kmsplan.engine.hsm import wire
 from kmsplan.engine.hsm.wire import Lookout, Wire
 
 if TYPE_CHECKING:
@@ -47,6 +49,13 @@ def pair() -> Iterator[Pair]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         yield ours, theirs
+
+
+@pytest.fixture
+def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each look take a microsecond, however long others have the processor meanwhile."""
+    microseconds = count()
+    monkeypatch.setattr(wire, "perf_counter", lambda: next(microseconds) / 1e6)
 
 
 @pytest.mark.parametrize("seconds", [_NEVER, _LONG])
@@ -118,6 +127,7 @@ def test_nobody_looks_out_in_the_way_of_others(pair: Pair) -> None:
     assert time.thread_time() - began < 0.004
 
 
+@pytest.mark.usefixtures("ticking")
 @pytest.mark.parametrize(("most", "pause"), [(10, 1024), (3, 8)])
 def test_who_looks_out_in_vain_does_so_less_and_less_often(most: int, pause: int) -> None:
     comer, lookout = _Comer(_NEVER_COMES), Lookout(_SHORT, most)
@@ -144,6 +154,7 @@ def test_who_looks_out_gives_way_to_others_who_come() -> None:
     assert comer.looks == 3
 
 
+@pytest.mark.usefixtures("ticking")
 @pytest.mark.parametrize(("successes", "rest"), [(63, 16), (64, 8), (128, 4)])
 def test_many_successes_make_up_for_a_vain_look(successes: int, rest: int) -> None:
     comer, lookout = _Comer(_NEVER_COMES), Lookout(_SHORT)
