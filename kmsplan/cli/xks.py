@@ -207,7 +207,7 @@ def _by_id(found: list[Credential]) -> dict[str, SecretBytes]:
     """Return the secrets by their ids, of which each has one."""
     secrets = {credential.access_key_id: credential.secret for credential in found}
     for credential in found:
-        if secrets[credential.access_key_id].reveal() != credential.secret.reveal():
+        if not secrets[credential.access_key_id].matches(credential.secret):
             raise UserError(
                 f"two secrets are given for the access key {credential.access_key_id}",
                 "Each has an id of its own: make another one with kmsplan engine xks-credential FILE.",
