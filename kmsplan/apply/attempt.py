@@ -84,6 +84,8 @@ class Attempts:
             if not isinstance(answer, KmsError):
                 return Attempted(None, error=answer, note="it failed without an answer of the KMS")
             again = attempt + 1 < TRIES and self._waited(answer, attempt, retrying)
+            if answer.facts.in_doubt and answer.facts.late:
+                return Attempted(None, error=answer)
             if answer.facts.in_doubt and not (again and facts.repeatable):
                 settled = self._settle(pending)
                 if settled.found is not Found.NOT_DONE:

@@ -20,6 +20,8 @@ class ErrorFacts:
     """A later try may succeed without anybody doing anything."""
     in_doubt: bool = False
     """The operation may have been carried out although it answered with this error."""
+    late: bool = False
+    """If it was carried out after all, that may show only later: what is seen now settles nothing."""
     unreachable: bool = False
     """Nothing gets through to the KMS, whatever it is."""
 
@@ -103,13 +105,21 @@ ERRORS: Final[Mapping[str, ErrorFacts]] = MappingProxyType(
 class KmsError(Exception):
     """An error answer of the KMS: what the API would return, whoever carried out the operation."""
 
-    def __init__(self, code: str, message: str | None = None, *, request_id: str | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str | None = None,
+        *,
+        request_id: str | None = None,
+        facts: ErrorFacts | None = None,
+    ) -> None:
         self.code = code
         self.message = ERRORS[code].message if message is None else message
         self.request_id = request_id
+        self._facts = facts
         super().__init__(f"{self.message} ({code})" + (f" (request id {request_id})" if request_id else ""))
 
     @property
     def facts(self) -> ErrorFacts:
-        """The row of the error table; an unknown code is a plain, final rejection."""
-        return ERRORS.get(self.code, ErrorFacts(400, self.message))
+        """What is known of this very error, or the row of the error table; an unknown code is a final rejection."""
+        return self._facts or ERRORS.get(self.code, ErrorFacts(400, self.message))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from kmsplan.engine.error import KeystoreError, KeystoreGoneError
 from kmsplan.engine.keystore.instance import DEFAULT_CMK_HOME, SERVICE_KEY_HOME
 from kmsplan.engine.offer import EXTERNAL_SPECS, HARDWARE_SPECS, SOFTWARE_SPECS
 from kmsplan.kms.capability import KeyStorageMechanism, Origin
+from kmsplan.kms.error import ErrorFacts, KmsError
 from kmsplan.kms.naming import OWNER_TAG, RESERVED_TAGS
 from kmsplan.kms.operation import ImportKeyMaterial
 from kmsplan.provider.protocol import Executed, nothing
@@ -40,6 +42,8 @@ OFFER: Final = Offer(
     storage_mechanisms=frozenset(mechanism.value for mechanism in KeyStorageMechanism),
     hsm_objects=True,
 )
+KEYSTORE: Final = "Keystore.Failed"
+"""The code of operations that the keystore did not take."""
 TRAIL_LIMIT: Final = 2_000_000
 """Entries of the audit trail that are looked through for who did something: about half a second's worth."""
 NEW_ENVIRONMENT: Final = "embedded/new"
@@ -154,11 +158,14 @@ class EmbeddedProvider:
 
     def execute(self, operation: Operation, intent: Callable[[], None] = nothing) -> Executed:
         """Carry out one operation in the engine."""
-        if isinstance(operation, ImportKeyMaterial):
-            intent()
-            self._importing.carry_out(self._ready(), operation)
-            return Executed()
-        return Executed(self._ready().execute(operation, intent))
+        try:
+            if isinstance(operation, ImportKeyMaterial):
+                intent()
+                self._importing.carry_out(self._ready(), operation)
+                return Executed()
+            return Executed(self._ready().execute(operation, intent))
+        except KeystoreError as error:
+            raise _unwritten(error) from error
 
     def self_test(self, identity: str) -> bool:
         """Encrypt and decrypt with a key, or sign and verify."""
@@ -184,6 +191,19 @@ class EmbeddedProvider:
         if self._engine is None:
             self._engine = self._make()
         return self._engine
+
+
+def _unwritten(error: KeystoreError) -> KmsError:
+    """Return what it means for an operation that the keystore failed: no other one gets through either."""
+    facts = ErrorFacts(
+        0,
+        str(error),
+        retry=isinstance(error, KeystoreGoneError) and not error.in_doubt,  # for a lock was waited long enough
+        in_doubt=error.in_doubt,
+        late=error.in_doubt,  # a commit whose flush failed may be read again once the database is opened anew
+        unreachable=True,
+    )
+    return KmsError(KEYSTORE, str(error), facts=facts)
 
 
 def _environment(engine: Engine) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import signal
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.project import KMSPLAN
+from kmsplan.cli.main import run
+from tests.project import BASIC, KMSPLAN
 
 if TYPE_CHECKING:
     from tests.project import Project
@@ -199,3 +201,33 @@ def test_nothing_runs_on_after_a_command_has_ended(applied: Project) -> None:
         except OSError:  # processes of others, and those that just ended
             continue
     assert left == []
+
+
+def test_a_process_that_was_stopped_in_the_keystore_is_told_and_what_it_holds_up_is_not_in_doubt(
+    basic: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    basic.run("engine", "init")
+    monkeypatch.setattr("kmsplan.engine.keystore.line.PATIENCE", 0.3)
+    with (keystore(basic).parent / "writer.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert run(["-C", str(basic.root), "apply", "--auto-approve"]) == 1
+    told = "".join(capsys.readouterr())
+    assert "held by another process" in told
+    assert "fuser" in told
+    assert "in doubt" not in told
+    basic.run("plan", "--detailed-exitcode", code=2)  # nothing has to be found out first
+    basic.apply()
+
+
+def test_after_one_change_that_the_keystore_did_not_take_no_other_is_begun(
+    basic: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    basic.apply()
+    basic.write(BASIC + "".join(f"  k{number}: {{instance: core}}\n" for number in range(20)))
+    monkeypatch.setattr("kmsplan.engine.keystore.line.PATIENCE", 0.3)
+    with (keystore(basic).parent / "writer.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert run(["-C", str(basic.root), "apply", "--auto-approve", "--parallelism", "1"]) == 1
+    told = "".join(capsys.readouterr())
+    assert (told.count("create failed"), told.count("create was skipped")) == (1, 19)
+    basic.apply()

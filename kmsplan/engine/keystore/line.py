@@ -1,8 +1,8 @@
 """Processes of one machine that wait for each other, one after another or several together.
 
-They wait in the kernel, which also forgets a process that was killed. A second lock keeps the door: who has just been
-in cannot slip in again before somebody who waits, and those who are in together do not keep one out for ever who wants
-to be alone.
+The kernel keeps the locks, and forgets those of a process that was killed. A second lock keeps the door: who has just
+been in cannot slip in again before somebody who waits, and those who are in together do not keep one out for ever who
+wants to be alone.
 """
 
 from __future__ import annotations
@@ -10,17 +10,24 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from kmsplan.engine.error import KeystoreLockedError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 _FLAGS: Final = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
-_TRIES: Final = 40
+PATIENCE: Final = 10.0
+"""Seconds after which whoever is in stands still: no turn takes so long."""
+_SOON: Final = 0.004
+"""Seconds that most turns take at most; it is 0.3 ms where the disk is quick."""
 _PAUSE: Final = 0.00005
-"""Seconds; the kernel makes it about twice as long. A turn takes 0.3 ms where the disk is quick."""
+"""Seconds between two looks at first; the kernel makes it about twice as long."""
+_LATER: Final = 1 / 8
+"""Of the time waited so far, the pause before the next look."""
 
 
 class Line:
@@ -32,6 +39,7 @@ class Line:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._name = folder, name
         self._door, self._room = (os.open(folder / f"{name}.{part}", _FLAGS, 0o600) for part in ("door", "lock"))
 
     @contextmanager
@@ -43,8 +51,14 @@ class Line:
 
         Raises:
             BlockingIOError: somebody else is still in.
+            KeystoreLockedError: somebody else is still in, after `PATIENCE`.
         """
-        self._enter(fcntl.LOCK_EX, _lock if wait else _lock_soon)
+        try:
+            self._enter(fcntl.LOCK_EX, PATIENCE if wait else _SOON)
+        except BlockingIOError as error:
+            if not wait:
+                raise
+            raise self._stuck() from error
         try:
             yield
         finally:
@@ -53,7 +67,7 @@ class Line:
     @contextmanager
     def together(self) -> Iterator[None]:
         """Be in with others of the same mind; wait as `alone` does without `wait`, and raise as it does."""
-        self._enter(fcntl.LOCK_SH, _lock_soon)
+        self._enter(fcntl.LOCK_SH, _SOON)
         try:
             yield
         finally:
@@ -64,23 +78,31 @@ class Line:
         os.close(self._door)
         os.close(self._room)
 
-    def _enter(self, kind: int, lock: Callable[[int, int], None]) -> None:
-        lock(self._door, kind)
+    def _enter(self, kind: int, patience: float) -> None:
+        begun = time.monotonic()
+        _lock(self._door, kind, begun, patience)
         try:
-            lock(self._room, kind)
+            _lock(self._room, kind, begun, patience)
         finally:
             fcntl.flock(self._door, fcntl.LOCK_UN)
 
+    def _stuck(self) -> KeystoreLockedError:
+        return KeystoreLockedError(
+            f"the keystore in {self._folder} is held by another process, which has kept its turn to write for "
+            f"{PATIENCE:.0f} s. Nothing was changed. Look for a kmsplan that was stopped (fuser -v "
+            f"{self._folder / self._name}.lock), let it go on or end it, and try again"
+        )
 
-def _lock(descriptor: int, kind: int) -> None:
-    fcntl.flock(descriptor, kind)
 
-
-def _lock_soon(descriptor: int, kind: int) -> None:
-    """Try until most turns would have ended: the kernel's wait knows no limit of time."""
-    for _ in range(_TRIES):
-        with suppress(BlockingIOError):
+def _lock(descriptor: int, kind: int, begun: float, patience: float) -> None:
+    """Look again and again, for the kernel's wait knows no limit of time."""
+    while True:
+        try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waited = time.monotonic() - begun
+            if waited > patience:
+                raise
+            time.sleep(max(_PAUSE, waited * _LATER))
+        else:
             return
-        time.sleep(_PAUSE)
-    fcntl.flock(descriptor, kind | fcntl.LOCK_NB)

@@ -76,17 +76,11 @@ class CallError(KmsError):
         request_id: str | None = None,
         wait: float = 0.0,
     ) -> None:
-        super().__init__(code, message, request_id=request_id)
-        self._facts = facts
+        super().__init__(code, message, request_id=request_id, facts=facts)
         self.status = status
         """Of the HTTP answer; 0 where there was none."""
         self.wait = wait
         """Seconds that the KMS wants to be left alone."""
-
-    @property
-    def facts(self) -> ErrorFacts:
-        """What is known, whatever the error table says of the code."""
-        return self._facts
 
     @property
     def answered(self) -> bool:

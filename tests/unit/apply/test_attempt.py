@@ -10,7 +10,7 @@ import pytest
 from kmsplan.apply.attempt import Attempted, Attempts
 from kmsplan.apply.stop import StopSignal
 from kmsplan.kms.backoff import FIRST_DELAY, LONGEST_DELAY, TRIES, delay
-from kmsplan.kms.error import KmsError
+from kmsplan.kms.error import ErrorFacts, KmsError
 from kmsplan.kms.naming import OWNER_TAG, Owner
 from kmsplan.kms.operation import CreateAlias, CreateInstance, CreateKey, DisableKey, EnableKey, name_of
 from kmsplan.kms.wire import parameters
@@ -173,6 +173,17 @@ def test_a_creation_in_doubt_that_nobody_can_look_up_stays_in_doubt(
     assert attempted.ending is None
     assert "the KMS cannot be read" in attempted.note
     assert bench.keys == 1
+
+
+@pytest.mark.parametrize("act", [Bench.create, Bench.disable, Bench.alias])
+def test_what_may_show_only_later_is_not_settled_by_looking_now(
+    bench: Bench, act: Callable[[Bench], Attempted]
+) -> None:
+    facts = ErrorFacts(0, "the flush failed", in_doubt=True, late=True)
+    bench.faults(Fault(KmsError("Keystore.Failed", "the flush failed", facts=facts), happens=False))
+    attempted = act(bench)
+    assert (attempted.ending, str(attempted.error)) == (None, "the flush failed (Keystore.Failed)")
+    assert (bench.kms.calls, bench.kms.observed, bench.slept) == ([], 0, [])
 
 
 def test_the_last_failure_of_a_repeatable_operation_is_looked_up_too(bench: Bench) -> None:

@@ -143,15 +143,12 @@ def test_a_failure_at_the_root_skips_everything(bench: Bench, writing: LocalWrit
     assert recorded(writing).serial == 0
 
 
-class _UnreachableError(KmsError):
-    facts = ErrorFacts(0, "no way there", retry=True, unreachable=True)
-
-
 def test_a_kms_that_cannot_be_reached_any_more_is_not_asked_for_every_change_that_is_left(
     bench: Bench, writing: LocalWriting
 ) -> None:
     bench.parallelism = 1
-    bench.kms.fault = fault_on("CreateKey", _UnreachableError("Connection.Failed", "no way there"))
+    facts = ErrorFacts(0, "no way there", retry=True, unreachable=True)
+    bench.kms.fault = fault_on("CreateKey", KmsError("Connection.Failed", "no way there", facts=facts))
     outcome = bench.execute(writing, *everything())
     (failed,) = outcome.failed
     other = next(address for address in (A, B) if address != failed.address)

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from kmsplan.kms.operation import CreateKey
-from kmsplan.provider.embedded import OFFER, EmbeddedReader
+from kmsplan.engine.error import KeystoreError, KeystoreGoneError, KeystoreLockedError
+from kmsplan.engine.service import Engine
+from kmsplan.kms.error import ErrorFacts, KmsError
+from kmsplan.kms.operation import CreateInstance, CreateKey
+from kmsplan.provider.embedded import KEYSTORE, OFFER, EmbeddedProvider, EmbeddedReader
+from kmsplan.provider.importing import Importing
 from kmsplan.resource.kinds import KINDS
 from kmsplan.resource.value import Present, Unreadable
 from tests.engines import Lab, new_instance, new_key
@@ -59,3 +63,35 @@ def test_a_key_that_nobody_asked_for_and_that_cannot_be_read_is_told_all_the_sam
     observed = EmbeddedReader(engine).observe(())
     assert observed.objects == {key: Unreadable("Rejected.Unavailable", "the token does not answer")}
     assert key not in {present.identity for present in observed.others}
+
+
+def _unused(*_: Any) -> NoReturn:
+    raise AssertionError("nothing is imported here")
+
+
+@pytest.mark.parametrize(
+    ("error", "retry", "in_doubt"),
+    [
+        (KeystoreLockedError("held"), False, False),
+        (KeystoreGoneError("gone"), True, False),
+        (KeystoreGoneError("gone at the commit", in_doubt=True), False, True),
+        (KeystoreError("the disk fails", in_doubt=True), False, True),
+        (KeystoreError("refused"), False, False),
+    ],
+)
+def test_what_the_keystore_does_not_take_is_done_or_not_as_the_keystore_says(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, error: KeystoreError, *, retry: bool, in_doubt: bool
+) -> None:
+    engine = lab.open()
+
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(Engine, "execute", fail)
+    provider = EmbeddedProvider(engine, lab.open, Importing(_unused, _unused))
+    with pytest.raises(KmsError) as raised:
+        provider.execute(CreateInstance(type="software", spec=1000, key_quota=10))
+    assert (raised.value.code, raised.value.message) == (KEYSTORE, str(error))
+    assert raised.value.facts == ErrorFacts(
+        0, str(error), retry=retry, in_doubt=in_doubt, late=in_doubt, unreachable=True
+    )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kmsplan.engine.error import KeystoreLockedError
 from kmsplan.engine.keystore.line import Line
 from tests.running import wait_until
 
@@ -78,6 +79,21 @@ def test_who_does_not_wait_gets_a_turn_that_ends_soon_and_gives_a_longer_one_up(
         threading.Timer(0.001, lambda: fcntl.flock(one._room, fcntl.LOCK_UN)).start()
         with other.alone(wait=False):
             assert not _free(tmp_path / "writer.lock")
+    for turn in (one, other):
+        turn.close()
+
+
+def test_who_waits_gives_up_on_a_turn_that_lasts_longer_than_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kmsplan.engine.keystore.line.PATIENCE", 0.2)
+    one, other = Line(tmp_path, "writer"), Line(tmp_path, "writer")
+    with one.alone():
+        with pytest.raises(KeystoreLockedError, match=r"stopped .*writer\.lock"), other.alone():
+            pytest.fail("two have the turn")
+        assert _free(tmp_path / "writer.door"), "who gives up keeps nobody out"
+    with other.alone():
+        assert not _free(tmp_path / "writer.lock")
     for turn in (one, other):
         turn.close()
 
