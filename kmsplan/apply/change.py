@@ -95,6 +95,7 @@ class ChangeRun:
             status=status,
             done=self._done,
             planned=len(change.steps),
+            adopted_and_changed=change.adopts_and_changes,
             identity=self._context.identities.get(change.address, change.identity),
             error=_message(error),
             code=error.code if isinstance(error, KmsError | SelfTestError) else None,

@@ -39,6 +39,8 @@ class Result:
     """Operations carried out."""
     planned: int
     """Operations planned."""
+    adopted_and_changed: bool = False
+    """Whether the object that it takes over was not as declared, so that it was changed too."""
     identity: str | None = None
     """Of the object, where it is known."""
     error: str | None = None

@@ -151,6 +151,11 @@ class Change:
             self.action is not Action.NO_OP or self.effect is not None or self.moved_from is not None
         )
 
+    @property
+    def adopts_and_changes(self) -> bool:
+        """Whether it takes over an object that is not as declared, so that it changes it too."""
+        return self.action is Action.ADOPT and bool(self.attributes)
+
 
 class Unchanged(NamedTuple):
     """An object that is as it should be. A plan has thousands of them, so they are cheaper than changes."""

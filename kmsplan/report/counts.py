@@ -25,6 +25,7 @@ class Counts:
 
     add: int
     change: int
+    """With what is adopted and changed, which is among the actions that adopt as well: as Terraform counts imports."""
     destroy: int
     actions: Counter[Action]
     """Of changes that are not blocked."""
@@ -56,7 +57,7 @@ def counts(changes: Iterable[Change]) -> Counts:
     actions = Counter(change.action for change in active)
     return Counts(
         add=sum(actions[action] for action in ADDED),
-        change=sum(actions[action] for action in CHANGED),
+        change=sum(change.action in CHANGED or change.adopts_and_changes for change in active),
         destroy=sum(actions[action] for action in DESTROYED),
         actions=actions,
         scheduled=sum(

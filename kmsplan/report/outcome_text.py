@@ -43,11 +43,11 @@ def outcome_text(outcome: Outcome, scene: Scene) -> str:
 
 
 def done_counts(outcome: Outcome) -> dict[str, int]:
-    """Return how many objects were added, changed and destroyed."""
+    """Return how many objects were added, changed and destroyed; what was adopted and changed is a change, too."""
     actions = [result.action for result in outcome.done]
     return {
         "added": sum(action in ADDED for action in actions),
-        "changed": sum(action in CHANGED for action in actions),
+        "changed": sum(result.action in CHANGED or result.adopted_and_changed for result in outcome.done),
         "destroyed": sum(action in DESTROYED for action in actions),
     }
 

@@ -41,7 +41,7 @@ ACTIONS: Final[Mapping[Action, tuple[str, ...]]] = MappingProxyType(
 
 def actions_of(change: Change) -> list[str]:
     """Return what becomes of the object in Terraform's words; what is adopted and differs is updated, too."""
-    return list(ACTIONS[Action.UPDATE if change.action is Action.ADOPT and change.attributes else change.action])
+    return list(ACTIONS[Action.UPDATE if change.adopts_and_changes else change.action])
 
 
 def plan_json(plan: Plan, _: Scene) -> str:

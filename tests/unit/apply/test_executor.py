@@ -391,9 +391,11 @@ def test_an_adoption_records_and_then_brings_to_what_is_desired(
         before=before,
         after=after,
         effect=Effect(attributes=before),
+        attributes=("description",),
         steps=key.update(made[A].identity, before, after),
     )
-    bench.execute(writing, adopt)
+    (result,) = bench.execute(writing, adopt).done
+    assert result.adopted_and_changed
     assert recorded(writing).records[A] == Record(address=A, identity=made[A].identity, attributes=after)
 
 

@@ -57,6 +57,11 @@ def test_a_complete_apply_says_so_in_terraforms_words() -> None:
     )
 
 
+def test_what_was_adopted_and_changed_counts_as_both() -> None:
+    text = outcome_text(outcome(result(Action.ADOPT), result(Action.ADOPT, adopted_and_changed=True)), Scene())
+    assert text == "Apply complete! Resources: 0 added, 1 changed, 0 destroyed.\nAlso: 2 adopted.\n"
+
+
 def test_what_failed_is_listed_with_its_error_and_what_to_do() -> None:
     failed = result(status=ResultStatus.FAILED, done=1, error="Throttled\x1b (Rejected.Throttling)")
     skipped = result(status=ResultStatus.SKIPPED, done=0, error="key.orders, which it depends on, was not done")
