@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from kmsplan.engine import moment
 from kmsplan.engine.keystore import accesskey as access_keys
+from kmsplan.engine.keystore import key as keys
 from kmsplan.engine.keystore import listing, schema, setting, trail
 from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.sealing import kind_of, token_of
 
 if TYPE_CHECKING:
     from kmsplan.engine.core import Core
+
+
+_LATE_SECONDS: Final = 600
+"""The schedule looks each minute, and at once where it knows that something is due."""
 
 
 def status(core: Core) -> dict[str, Any]:
@@ -22,6 +28,7 @@ def status(core: Core) -> dict[str, Any]:
         instances = len(listing.rows(db, "instance", None))
         callers, term = access_keys.counts(db), max(setting.terms(db), default=0)
         older = versions.count_before(db, term)
+        late = keys.late(db, moment.later(core.now(), -_LATE_SECONDS))
     crowd, backup = core.store.crowd(), settings.get(setting.BACKUP, b"").decode() or None
     return {
         "engine": core.identity.engine_id,
@@ -31,6 +38,7 @@ def status(core: Core) -> dict[str, Any]:
         "nodes": crowd.nodes,
         "machines": crowd.machines if crowd.nodes else 0,
         "scheduler_runs": crowd.led,
+        "late": late,
         "region": core.identity.region,
         "account": core.identity.account,
         "created": settings["created"].decode(),

@@ -197,6 +197,7 @@ def engine_status_schema() -> dict[str, Any]:
             **dict.fromkeys(texts, _TEXT),
             **dict.fromkeys((*counts, "audit_entries", "audit_signed_up_to"), _COUNT),
             "scheduler_runs": _FLAG,
+            "late": {**_COUNTS, "description": "Keys that wait for ten minutes or longer, by what for."},
             "seal_token": _or_null(_by_name(_TEXT)),
             "sealed": _FLAG,
             "rewrapping": _FLAG,

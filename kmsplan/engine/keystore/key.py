@@ -47,6 +47,15 @@ _NEXT_DUE = "SELECT min(due) FROM ({}) AS dates".format(  # noqa: S608 - as abov
     " UNION ALL ".join(f"SELECT min({date}) AS due FROM key WHERE {date} > ?" for date in _DATES)  # noqa: S608 - as above
 )
 
+_LATE = " UNION ALL ".join(
+    f"SELECT '{name}', count(*) FROM key WHERE {due}"  # noqa: S608 - as above
+    for name, due in (
+        ("deletion", "delete_date <= ? AND state = 'PendingDeletion'"),
+        ("expiry", "material_expires <= ?"),
+        ("rotation", "next_rotation_date <= ? AND state = 'Enabled'"),
+    )
+)
+
 
 def load(db: Connection, key_id: str) -> KeyRow | None:
     """Return a key, or None."""
@@ -138,6 +147,12 @@ def next_due(db: Connection, now: str) -> str | None:
     """Return when, after now, the next rotation, deletion or expiry of material is due; None where none is."""
     due: str | None = db.execute(_NEXT_DUE, (now,) * len(_DATES)).fetchone()[0]
     return due
+
+
+def late(db: Connection, since: str) -> dict[str, int]:
+    """Return how many keys wait for what was due by `since`: a rotation, their deletion, the expiry of material."""
+    rows = db.execute(_LATE, (since,) * len(_DATES)).fetchall()
+    return {name: count for name, count in rows if count}
 
 
 def remove(db: Connection, key_id: str) -> None:

@@ -3,12 +3,16 @@ from __future__ import annotations
 import json
 import threading
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kmsplan.engine import scheduler
-from tests.engines import DAY, Lab
+from kmsplan.kms.operation import ScheduleKeyDeletion
+from kmsplan.kms.secret import SecretBytes
+from tests.byok import bring, in_seconds, waiting
+from tests.engines import DAY, Lab, new_instance, new_key
 from tests.furnished import core_of, furnish, key_file, trail
 
 if TYPE_CHECKING:
@@ -17,7 +21,8 @@ if TYPE_CHECKING:
     from kmsplan.engine.service import Engine
 
 FACTS = (
-    "engine", "path", "keystore", "database", "nodes", "machines", "scheduler_runs", "region", "account", "created",
+    "engine", "path", "keystore", "database", "nodes", "machines", "scheduler_runs", "late", "region", "account",
+    "created",
     "schema_version", "seal", "seal_token", "sealed", "keyring_term", "rewrapping", "versions_of_older_terms",
     "instances", "keys", "access_keys", "audit_entries", "audit_head", "audit_signed_up_to", "last_backup",
     "last_backup_age_seconds",
@@ -27,7 +32,7 @@ FACTS = (
 
 def until(reader: Engine, name: str, value: int) -> None:
     """Wait for a fact: a database server notices a little later who has gone."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while reader.status()[name] != value:
         assert time.monotonic() < deadline, (name, reader.status()[name])
         time.sleep(0.01)
@@ -88,6 +93,22 @@ def test_whether_somebody_keeps_the_schedule_is_said(lab: Lab, monkeypatch: pyte
     thread.join()
     engine.close()
     until(reader, "scheduler_runs", 0)
+
+
+def test_what_waits_for_longer_than_the_schedule_takes_is_counted(lab: Lab) -> None:
+    engine = lab.open()
+    instance = new_instance(engine)
+    key = new_key(engine, instance, rotation=7 * 86_400)
+    for each in (new_key(engine, instance, rotation=7 * 86_400), new_key(engine, instance)):
+        engine.execute(ScheduleKeyDeletion(key=each, window_days=7))
+    expiring = waiting(engine, instance)
+    bring(engine, expiring, SecretBytes(bytes(32)), expires=in_seconds(lab, 7 * DAY))
+    lab.clock.move(7 * DAY + timedelta(seconds=599))
+    assert engine.status()["late"] == {}
+    lab.clock.move(timedelta(seconds=1))
+    assert engine.status()["late"] == {"deletion": 2, "expiry": 1, "rotation": 1}
+    assert engine.tick().rotated == (key,)
+    assert engine.status()["late"] == {}
 
 
 def test_a_sealed_engine_says_so_to_everybody(lab: Lab) -> None:
