@@ -233,7 +233,7 @@ class Session:
         """Return the state store that the configuration names."""
         from kmsplan.cli.stores import open_store  # noqa: PLC0415
 
-        store = open_store(self, configuration)
+        store = open_store(configuration, self.environ, entropy)
         self.trace(f"state: in {store.place}")
         return store
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kmsplan.cli.session import Session
     from kmsplan.config.configuration import Configuration, SecretReference
     from kmsplan.kms.secret import SecretBytes
     from kmsplan.state.cipher import Codec
@@ -21,29 +20,13 @@ if TYPE_CHECKING:
 _Secrets: TypeAlias = "dict[str, SecretBytes]"
 
 
-def codec(session: Session, key: SecretReference | None) -> Codec:
-    """Return what a state is kept through: plain, or encrypted with a key, which is read now and once.
-
-    Raises:
-        ConfigurationError: the key is not there, or is none.
-    """
-    from kmsplan.state.cipher import PLAIN, Cipher  # noqa: PLC0415 - as below
-
-    if key is None:
-        return PLAIN
-    from kmsplan.cli.session import entropy  # noqa: PLC0415
-    from kmsplan.config.encryption import state_key  # noqa: PLC0415
-
-    return Cipher(state_key(key, session.environ), entropy)
-
-
-def open_store(session: Session, configuration: Configuration, **options: Any) -> Store:
+def open_store(configuration: Configuration, environ: Mapping[str, str], entropy: Callable[[int], bytes]) -> Store:
     """Return the store of the state.
 
     Args:
-        session: the command's.
         configuration: names it.
-        options: for whichever it is.
+        environ: where secrets and Terraform's variables may be.
+        entropy: randomness, for encryption.
 
     Raises:
         ConfigurationError: a secret that it needs is not there.
@@ -51,18 +34,33 @@ def open_store(session: Session, configuration: Configuration, **options: Any) -
     """
     from kmsplan.state.local import LocalStore  # noqa: PLC0415 - each command opens one store at most
 
-    options.setdefault("codec", codec(session, configuration.encryption))
+    codec = _codec(configuration.encryption, environ, entropy)
     settings = configuration.shared
     if settings is None:
-        return LocalStore(configuration.state_path, **options)
+        return LocalStore(configuration.state_path, codec=codec)
     from kmsplan.config.secret import resolve  # noqa: PLC0415
     from kmsplan.state.shared.store import SharedStore  # noqa: PLC0415
 
-    secrets = {name: resolve(reference, session.environ) for name, reference in settings.secrets.items()}
-    remote = _REMOTES[settings.kind](settings.options, secrets, session.environ)
+    secrets = {name: resolve(reference, environ) for name, reference in settings.secrets.items()}
+    remote = _REMOTES[settings.kind](settings.options, secrets, environ)
     # A folder of its own for each state: one configuration names another with other variables.
     path = configuration.state_path / hashlib.sha256(remote.name.encode()).hexdigest()[:16]
-    return SharedStore(remote, path, lease=settings.options["lease"], **options)
+    return SharedStore(remote, path, lease=settings.options["lease"], codec=codec)
+
+
+def _codec(key: SecretReference | None, environ: Mapping[str, str], entropy: Callable[[int], bytes]) -> Codec:
+    """Return what a state is kept through: plain, or encrypted with a key, which is read now and once.
+
+    Raises:
+        ConfigurationError: the key is not there, or is none.
+    """
+    from kmsplan.state.cipher import PLAIN, Cipher  # noqa: PLC0415 - as above
+
+    if key is None:
+        return PLAIN
+    from kmsplan.config.encryption import state_key  # noqa: PLC0415
+
+    return Cipher(state_key(key, environ), entropy)
 
 
 def _postgres(options: Mapping[str, Any], secrets: _Secrets, environ: Mapping[str, str]) -> Remote:
