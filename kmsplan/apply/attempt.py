@@ -71,12 +71,12 @@ class Attempts:
         """Carry out an operation that the journal has as begun, and has durably once `intent` has returned.
 
         An error that leaves open whether it happened is followed by another attempt only where a repeat is harmless,
-        or where the KMS shows that it did not happen.
+        or where the KMS shows that it did not happen. What such an attempt did, a later one may be refused for.
 
         Raises:
             StateError: the journal cannot be written, so that nothing was done.
         """
-        facts = facts_of(operation)
+        facts, doubted = facts_of(operation), False
         for attempt in itertools.count():
             answer = self._execute(operation, facts, intent)
             if isinstance(answer, Executed):
@@ -86,7 +86,8 @@ class Attempts:
             again = attempt + 1 < TRIES and self._waited(answer, attempt, retrying)
             if answer.facts.in_doubt and answer.facts.late:
                 return Attempted(None, error=answer)
-            if answer.facts.in_doubt and not (again and facts.repeatable):
+            doubted = doubted or answer.facts.in_doubt
+            if doubted and not (again and facts.repeatable):
                 settled = self._settle(pending)
                 if settled.found is not Found.NOT_DONE:
                     return _from_settled(settled, answer)

@@ -175,6 +175,13 @@ def test_a_creation_in_doubt_that_nobody_can_look_up_stays_in_doubt(
     assert bench.keys == 1
 
 
+@pytest.mark.parametrize("happens", [True, False])
+def test_what_is_refused_after_an_attempt_in_doubt_may_have_been_done_by_that(bench: Bench, *, happens: bool) -> None:
+    bench.faults(fail(IN_DOUBT, happens=happens), fail(REFUSED))
+    assert bench.disable().ending is (Ending.DONE if happens else Ending.FAILED)
+    assert bench.kms.observed == 1
+
+
 @pytest.mark.parametrize("act", [Bench.create, Bench.disable, Bench.alias])
 def test_what_may_show_only_later_is_not_settled_by_looking_now(
     bench: Bench, act: Callable[[Bench], Attempted]
