@@ -156,9 +156,11 @@ def rebuild_command(session: Session, variables: Variables, lineage: str | None)
     from kmsplan.resource.step import Effect  # noqa: PLC0415
 
     configuration = session.configuration(variables)
-    _require_no_state(session, configuration)
+    begun = _require_no_state(session, configuration)
     presents = tuple(_everything(session, configuration))
     chosen = _choose(lineages(presents), lineage)
+    if begun not in ("", chosen):
+        raise _there_is_one()
     records = rebuild(chosen, presents)
     with (
         editing(session, configuration, "state rebuild", lineage=chosen) as journal,
@@ -172,20 +174,30 @@ def rebuild_command(session: Session, variables: Variables, lineage: str | None)
     session.hint("Next: kmsplan plan shows what differs from the configuration.")
 
 
-def _require_no_state(session: Session, configuration: Configuration) -> None:
+def _require_no_state(session: Session, configuration: Configuration) -> str:
+    """Return the lineage of an empty state, such as a rebuild leaves that was interrupted at once; or "".
+
+    Raises:
+        UserError: there is a state.
+    """
     from kmsplan.state.error import StateError  # noqa: PLC0415
 
     store = session.store(configuration)
     try:
-        exists = store.load().exists
+        found = store.load()
     except StateError as error:
         raise UserError(
             f"there is a damaged state: {error.summary}",
             f"Nothing was changed. Move what is kept of it (in a folder: kmsplan.state.json, journal.jsonl, history) "
             f"from {store.place} to a safe place, then run kmsplan state rebuild again.",
         ) from error
-    if exists:
-        raise UserError("there is a state already", "Nothing was changed. Move it away first if it is the wrong one.")
+    if found.serial or found.records or found.pending:
+        raise _there_is_one()
+    return found.lineage
+
+
+def _there_is_one() -> UserError:
+    return UserError("there is a state already", "Nothing was changed. Move it away first if it is the wrong one.")
 
 
 def _choose(found: dict[str, int], wanted: str | None) -> str:

@@ -97,6 +97,7 @@ class Core:
     _software: Protection | None = None
     _rates: Rates | None = None
     _lock: Lock = field(default_factory=Lock)
+    _reopening: Lock = field(default_factory=Lock)
 
     def now(self) -> str:
         """Return the time as text."""
@@ -124,12 +125,18 @@ class Core:
             KmsError: Rejected.Sealed.
         """
         if self.keyring is None and self.given is not None:
-            from kmsplan.engine.unsealing import reopen  # noqa: PLC0415 - imports cryptography; planning does not
-
-            reopen(self)
+            self._reopen()
         if self.keyring is None:
             raise sealed()
         return self.keyring
+
+    def _reopen(self) -> None:
+        """Open the keyring with the seal that was given, once for all threads that want it: it takes its time."""
+        from kmsplan.engine.unsealing import reopen  # noqa: PLC0415 - imports cryptography; planning does not
+
+        with self._reopening:
+            if self.keyring is None:
+                reopen(self)
 
     def seal(self) -> None:
         """Forget every key."""

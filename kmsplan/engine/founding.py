@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kmsplan.engine import audit, checkpoint, keyring, moment
+from kmsplan.engine import audit, checkpoint, keyring, moment, sealnote
 from kmsplan.engine.audit import Request
 from kmsplan.engine.caller import Caller
 from kmsplan.engine.error import EngineExistsError, KeystoreReadOnlyError
+from kmsplan.engine.hsmseal import for_new
 from kmsplan.engine.keyring import Keyring
 from kmsplan.engine.keystore import instance as instances
 from kmsplan.engine.keystore import setting, store
@@ -50,7 +51,7 @@ def found(
     try:
         make_folder(folder)
         engine_id, now = str(uuid.UUID(bytes=entropy(16), version=4)), moment.text(clock())
-        root, record = make_root(seal, engine_id, entropy)
+        root, record = make_root(for_new(seal, folder), engine_id, entropy)
         first_term = keyring.new_term(engine_id, root, entropy)
         opened = Keyring(engine_id, root, {keyring.FIRST_TERM: first_term}, entropy)
         signer = Ed25519PrivateKey.from_private_bytes(entropy(32))
@@ -79,6 +80,7 @@ def found(
             audit.begin(folder, engine_id, signer, db, request)
 
         place.create(fill)
+        sealnote.settle(folder, lambda: record)
     except OSError as error:
         raise KeystoreReadOnlyError(
             f"no engine can be made in {folder} ({error}). Check the owner and mode of the folder, and the space on "

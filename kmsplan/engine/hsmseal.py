@@ -8,11 +8,13 @@ opened, and not again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from kmsplan.engine import sealnote
 from kmsplan.engine.error import KeystoreCorruptError, SealingError
+from kmsplan.engine.keystore import setting
 from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.protection.protocol import (
     Encrypter,
@@ -23,15 +25,16 @@ from kmsplan.engine.protection.protocol import (
     ProtectionUnavailableError,
 )
 from kmsplan.engine.sealing import HSM, KEY_BYTES, Entropy, Seal
+from kmsplan.engine.unsealing import SEAL
 from kmsplan.kms.secret import SecretBytes
 from kmsplan.kms.spec import KeySpec, KeyUsage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from kmsplan.engine.keystore.connection import Connection
 
-_REFERENCE_BYTES: Final = 16
 _BOUND: Final = b"kmsplan seal 1"
 
 
@@ -46,6 +49,8 @@ class HsmSeal:
     """Opens the token, with its PIN."""
     inhabited: bool = False
     """Whether keys are in the token already, so that another one of its name is not made to look like it."""
+    folder: Path | None = None
+    """Where it is noted which key is being made; see `sealnote`. None notes nothing."""
     kind: ClassVar[str] = HSM
 
     def make(self, entropy: Entropy) -> dict[str, Any]:
@@ -54,18 +59,35 @@ class HsmSeal:
         Raises:
             SealingError: the token cannot be used.
         """
-        reference = entropy(_REFERENCE_BYTES)
-        with self._talking(), closing(self.opened()) as token:
+        with ExitStack() as stack:
+            reference, is_new = self._noted(stack, entropy)
+            stack.enter_context(self._talking())
+            token = stack.enter_context(closing(self.opened()))
             if isinstance(token, Movable):
                 token.expect_home(self.inhabited)
             token.generate(KeySpec.AES_256, KeyUsage.ENCRYPT, reference)
             try:
                 sealed = self._handle(token, reference).encrypt(entropy(KEY_BYTES), _BOUND)
             except BaseException:
-                with suppress(ProtectionUnavailableError):
-                    token.destroy(reference)
+                if is_new:
+                    with suppress(ProtectionUnavailableError):
+                        token.destroy(reference)
                 raise
         return {"key": sealed.hex(), "module": self.module, "reference": reference.hex(), "token": self.token}
+
+    def _noted(self, stack: ExitStack, entropy: Entropy) -> sealnote.Noted:
+        """Return the key to be made; it is nobody else's until the stack is unwound."""
+        if self.folder is None:
+            return sealnote.Noted(entropy(sealnote.REFERENCE_BYTES), new=True)
+        try:
+            return stack.enter_context(
+                sealnote.noted(self.folder, {"module": self.module, "token": self.token}, entropy)
+            )
+        except OSError as error:
+            raise SealingError(
+                f"it cannot be noted in {self.folder} which key the token {self.token!r} is to make: {error.strerror}. "
+                "Check the owner and mode of that folder, and the space on its disk"
+            ) from error
 
     def key(self, parameters: dict[str, Any]) -> SecretBytes:
         """Let the token decrypt the key.
@@ -110,8 +132,19 @@ class HsmSeal:
             ) from error
 
 
-def beside_keys(seal: Seal, db: Connection) -> Seal:
-    """Return a seal that takes a token for another one where a keystore has keys in it and it has no sentinel."""
+def beside_keys(seal: Seal, db: Connection, folder: Path) -> Seal:
+    """Return a seal for an engine that is there.
+
+    It takes a token for another one where the keystore has keys in it and it has no sentinel; and it notes in the
+    engine's folder which key it makes.
+    """
     if isinstance(seal, HsmSeal):
-        return replace(seal, inhabited=versions.one_at_home(db, seal.module, seal.token) is not None)
+        sealnote.settle(folder, lambda: setting.load(db, SEAL))
+        at_home = versions.one_at_home(db, seal.module, seal.token) is not None
+        return replace(seal, inhabited=at_home, folder=folder)
     return seal
+
+
+def for_new(seal: Seal, folder: Path) -> Seal:
+    """Return a seal for an engine that is being made; it notes in its folder which key it makes."""
+    return replace(seal, folder=folder) if isinstance(seal, HsmSeal) else seal

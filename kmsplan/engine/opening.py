@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from kmsplan.engine import sealnote
 from kmsplan.engine.audit import Trail, draft
 from kmsplan.engine.core import Core, Identity, World
 from kmsplan.engine.dataplane.allowance import Allowances
@@ -68,6 +69,7 @@ def _make_ready(core: Core, seal: Seal | None, *, postgres: bool) -> None:
     try:
         make_folder(core.folder)  # the database may be another machine's, and the folder not be there yet
         clear_drafts(core.folder)
+        sealnote.settle(core.folder, lambda: _sealed_how(core))
         core.presence = core.store.presence(core.world.entropy)
     except OSError as error:
         raise KeystoreReadOnlyError(
@@ -77,6 +79,7 @@ def _make_ready(core: Core, seal: Seal | None, *, postgres: bool) -> None:
     core.store.start(core.trail.conclude, draft)
     if postgres:
         _join(core)
+    core.given = seal  # also of a sealed engine, which another process may unseal
     if seal is not None and not is_sealed(core):
         from kmsplan.engine.unsealing import open_keyring  # noqa: PLC0415 - imports cryptography; planning does not
 
@@ -93,6 +96,13 @@ def _join(core: Core) -> None:
         newest = trail.newest_checkpoint(db)
     if newest is not None:
         checkpoint.write(core.folder, checkpoint.Checkpoint(*newest))
+
+
+def _sealed_how(core: Core) -> bytes | None:
+    from kmsplan.engine.unsealing import SEAL  # noqa: PLC0415 - as above
+
+    with core.store.look() as db:
+        return setting.load(db, SEAL)
 
 
 def is_sealed(core: Core) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from kmsplan.engine import sealnote
 from kmsplan.engine.access.lookup import binding as access_binding
 from kmsplan.engine.audit import OK
 from kmsplan.engine.error import MaterialCorruptError, SealingError
@@ -78,7 +79,7 @@ def rotate_root(core: Core, caller: Caller, *, seal: Seal, new_seal: Seal | None
         core.opened()
         found = unlocked(core, seal)
         with core.store.read() as db:
-            chosen = beside_keys(new_seal or seal, db)
+            chosen = beside_keys(new_seal or seal, db, core.folder)
         new, record = make_root(chosen, engine_id, entropy)
         request.parameters = {"Seal": (new_seal or seal).kind}
 
@@ -88,6 +89,7 @@ def rotate_root(core: Core, caller: Caller, *, seal: Seal, new_seal: Seal | None
             transaction.wants_checkpoint = True
 
         commit(core, request, carry_out, uses_keys=True)
+    sealnote.settle(core.folder, lambda: record)
     core.given = new_seal or seal
 
 

@@ -10,12 +10,13 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from kmsplan.engine.error import KeystoreCorruptError, SealingError
 from kmsplan.engine.framing import framed
-from kmsplan.engine.keystore.drafts import drafted
-from kmsplan.engine.keystore.folder import add_folder, flush_folder
+from kmsplan.engine.keystore.drafts import new_file
+from kmsplan.engine.keystore.folder import add_folder
 from kmsplan.kms.ownfile import open_to_others
 from kmsplan.kms.secret import SecretBytes
 
@@ -27,6 +28,8 @@ SALT_BYTES: Final = 16
 IV_BYTES: Final = 12
 # RFC 9106, 4, second recommended option: 64 MiB, for machines that cannot spare 2 GiB.
 ARGON2ID: Final = {"iterations": 3, "lanes": 4, "memory_kib": 64 * 1024}
+_STRETCHING: Final = Lock()
+"""OpenSSL 4.0.3 stretches in threads, one for each lane, and two callers at once wait for each other's for ever."""
 HSM: Final = "hsm"
 """The kind of seal whose key is in an HSM; a root key that it seals is in no backup."""
 _TOKEN: Final = ("module", "token")
@@ -65,7 +68,7 @@ class PassphraseSeal:
         return {"salt": entropy(SALT_BYTES).hex(), **ARGON2ID}
 
     def key(self, parameters: dict[str, Any]) -> SecretBytes:
-        """Stretch the passphrase; takes about a tenth of a second and 64 MiB."""
+        """Stretch the passphrase; takes about a tenth of a second and 64 MiB, for one caller at a time."""
         from cryptography.hazmat.primitives.kdf.argon2 import Argon2id  # noqa: PLC0415 - planning opens no seal
 
         secret = self.passphrase().reveal()
@@ -78,7 +81,8 @@ class PassphraseSeal:
             lanes=parameters["lanes"],
             memory_cost=parameters["memory_kib"],
         )
-        return SecretBytes(stretch.derive(secret))
+        with _STRETCHING:
+            return SecretBytes(stretch.derive(secret))
 
     def wrong(self) -> str:
         """Say what to do."""
@@ -113,13 +117,10 @@ class FileSeal:
     def _make(self, entropy: Entropy) -> None:
         add_folder(self.path.parent)
         try:
-            with drafted(self.path) as draft:
-                with draft.open("wb") as file:
-                    file.write(entropy(KEY_BYTES))
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.link(draft, self.path)
-                flush_folder(self.path.parent)
+            with new_file(self.path) as draft, draft.open("wb") as file:
+                file.write(entropy(KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
         except FileExistsError:
             self.key({})
 

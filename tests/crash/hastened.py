@@ -10,7 +10,8 @@ from threading import Lock
 from types import SimpleNamespace
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from kmsplan.engine import sealing
+from kmsplan.engine import rotation, sealing
+from kmsplan.engine.backup import container
 from kmsplan.engine.hsm import client, worker
 from kmsplan.kms import backoff
 
@@ -24,6 +25,9 @@ _WORKER: Final = ["-P", "-m", worker.__name__]
 def hasten() -> None:
     """Make it short in this process and its forks."""
     sealing.ARGON2ID.update(iterations=1, memory_kib=64)
+    passphrase, file = sealing.PassphraseSeal.kind, sealing.FileSeal.kind
+    _set(container, "_PARAMETERS", {passphrase: {**sealing.ARGON2ID, "salt": None}, file: {}})
+    _set(rotation, "_CHUNK", 2)  # several transactions for a few keys
     _set(backoff, "FIRST_DELAY", 0.02)
     with suppress(ImportError):  # of an extra
         from kmsplan.engine.hsm import driver, handling, opening  # noqa: F401, PLC0415 - a worker's

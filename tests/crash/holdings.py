@@ -16,13 +16,14 @@ from kmsplan.cli import kms
 from kmsplan.cli.options import Variables
 from kmsplan.cli.session import Session
 from kmsplan.cli.terminal import Terminal
+from kmsplan.engine.keystore import setting
 from kmsplan.engine.keystore import version as versions
 from kmsplan.engine.presence import NODE
-from kmsplan.kms.error import KmsError
 from kmsplan.kms.naming import OWNER_TAG, Owner
 from kmsplan.resource.step import Status
 from tests.crash import sparse
 from tests.crash.site import HOME, TOKEN_LABEL
+from tests.crash.witness import encrypt_with_all, opened, unopened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -49,7 +50,6 @@ _LEFT: Final = re.compile(r".*\.tmp|.*\.new-.*")
 """What was to be renamed."""
 _KEYS: Final = ("SECRET_KEY", "PRIVATE_KEY", "PUBLIC_KEY")
 _REFERENCE: Final = re.compile("[0-9a-f]{32}")
-_PAGE: Final = b"page one"
 
 
 @dataclass(frozen=True)
@@ -71,27 +71,28 @@ class Holdings:
     in_token: Counter[str]
     """What the token holds, by its kind."""
     opened: tuple[str, ...]
-    """Addresses whose keys open what they encrypted before the command."""
+    """Whether keys open what they encrypted before the command."""
 
 
 def take_stock(witnesses: Mapping[str, bytes], *, tokens: bool) -> Holdings:
     """Look at the configuration folder that this process is in; the engine does first what is due.
 
     Args:
-        witnesses: what keys have encrypted, by their addresses.
+        witnesses: what keys have encrypted.
         tokens: whether there is a token.
     """
-    recorded, engine = _recorded(), open_engine()
+    state, engine = recorded(), open_engine()
     try:
         engine.tick()
-        found = _held(engine, recorded, witnesses)
+        found = _held(engine, state, witnesses)
         wrapping = _wrapping_keys(engine)
     finally:
         engine.close()
     return Holdings(**found, in_token=_in_token() - wrapping if tokens else Counter())
 
 
-def _recorded() -> Recorded:
+def recorded() -> Recorded:
+    """Return what is recorded in the folder that this process is in."""
     session = _session(Path())
     return session.store(session.configuration(Variables())).load()
 
@@ -107,38 +108,40 @@ def _session(folder: Path) -> Session:
     return Session(directory=folder, terminal=plain, debug=False)
 
 
-def _held(engine: Engine, recorded: Recorded, witnesses: Mapping[str, bytes]) -> dict[str, Any]:
+def _held(engine: Engine, state: Recorded, witnesses: Mapping[str, bytes]) -> dict[str, Any]:
     described = engine.describe(check_material=True)
     rows = {row.get("key_id") or row["instance_id"]: row for row in (*described.instances, *described.keys)}
     rows = {identity: row for identity, row in rows.items() if not row.get("read_only")}
     owners = {identity: owner.address for identity, row in rows.items() if (owner := _owner(row))}
     aliases = {row["alias"]: owners.get(row["key_id"], "?") for row in described.aliases}
-    identities = {record.identity for record in recorded.records.values()}
-    living = {record.identity for record in recorded.records.values() if record.status is not Status.PENDING_DELETION}
+    identities = {record.identity for record in state.records.values()}
+    living = {record.identity for record in state.records.values() if record.status is not Status.PENDING_DELETION}
     engine.audit_verify()
     with engine._core.store.read() as db:
         unsettled = [f"{one.key_id} is {one.status}" for one in versions.unsettled(db)]
+        if setting.load(db, setting.REWRAPPED) is not None:
+            unsettled.append("not all material is wrapped under the newest term")
     return {
         "objects": _by_address(rows, owners),
         "aliases": aliases,
-        "records": {str(address): record.status.value for address, record in recorded.records.items()},
+        "records": {str(address): record.status.value for address, record in state.records.items()},
         "unrecorded": tuple(sorted({*rows, *aliases} - identities)),
         "missing": tuple(sorted((living - {*rows, *aliases}) | {*described.unreadable})),
-        "unsettled": (*unsettled, *_unwritten(recorded)),
-        "opened": tuple(_opened(engine, witnesses)),
+        "unsettled": (*unsettled, *_unwritten(state)),
+        "opened": tuple(opened(engine, witnesses)),
     }
 
 
-def _unwritten(recorded: Recorded) -> Iterator[str]:
+def _unwritten(state: Recorded) -> Iterator[str]:
     """Say what of the state is not in a snapshot as it should be."""
-    for pending in recorded.pending:
+    for pending in state.pending:
         yield f"{pending.operation} is pending"
     local = Path("state/kmsplan.state.json")
     if not local.exists():  # it is in a store that has no journal beside it
         return
     snapshot = json.loads(local.read_bytes())
-    if snapshot["serial"] != recorded.serial:
-        yield f"the snapshot has serial {snapshot['serial']}, and the journal makes it {recorded.serial}"
+    if snapshot["serial"] != state.serial:
+        yield f"the snapshot has serial {snapshot['serial']}, and the journal makes it {state.serial}"
 
 
 def _owner(row: Mapping[str, Any]) -> Owner | None:
@@ -156,29 +159,22 @@ def _by_address(rows: Mapping[str, Mapping[str, Any]], owners: Mapping[str, str]
 
 def encrypt_witnesses() -> dict[str, bytes]:
     """Let every symmetric key of the folder that this process is in encrypt something."""
-    records = _recorded().records
-    if not records:
+    if not recorded().records:
         return {}
     engine = open_engine()
     try:
-        keys = {row["key_id"] for row in engine.describe().keys if row["usage"] == "ENCRYPT/DECRYPT"}
-        return {
-            str(address): engine.encrypt(record.identity, _PAGE).blob
-            for address, record in records.items()
-            if record.identity in keys and record.status is Status.READY
-        }
+        return encrypt_with_all(engine)
     finally:
         engine.close()
 
 
-def _opened(engine: Engine, witnesses: Mapping[str, bytes]) -> Iterator[str]:
-    for address, blob in witnesses.items():
-        try:
-            same = engine.decrypt(blob).plaintext == _PAGE
-        except KmsError as error:
-            yield f"{address}: {error.code}"
-        else:
-            yield f"{address}: {same}"
+def find_unopened(witnesses: Mapping[str, bytes]) -> list[str]:
+    """Return what the engine of the folder that this process is in does not open."""
+    engine = open_engine()
+    try:
+        return unopened(engine, witnesses)
+    finally:
+        engine.close()
 
 
 def _wrapping_keys(engine: Engine) -> Counter[str]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from tests.crash.forked import import_everything
 from tests.crash.hastened import hasten
 from tests.crash.report import Counts, count, story, table
+from tests.crash.site import Site
 from tests.crash.stories import SCENARIOS
 from tests.crash.sweep import Sweep, Trial, Tried
 
@@ -52,8 +53,10 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tests/crash/run", description=__doc__)
-    names = [one.name for one in SCENARIOS]
-    parser.add_argument("--only", action="append", metavar="SCENARIO", choices=names, help=f"of: {', '.join(names)}")
+    quick = [one.name for one in SCENARIOS if type(one.site) is Site]
+    slow = [one.name for one in SCENARIOS if one.name not in quick]
+    named = f"of: {', '.join(quick)}; slow ones, with a token, a database or a server: {', '.join(slow)}"
+    parser.add_argument("--only", action="append", metavar="SCENARIO", choices=[*quick, *slow], help=named)
     parser.add_argument("--points", type=int, metavar="MAX", help="so many points of each, evenly, with one fault each")
     parser.add_argument("--trial", action="append", type=Trial.parse, metavar="NUMBER:FAULT", help="this one alone")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="random scenarios, points and faults for so long")

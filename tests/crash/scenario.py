@@ -15,20 +15,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def _nothing(root: Path) -> None:
+    del root
+
+
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A configuration, and how it is applied."""
+    """A configuration, and what is run with it."""
 
     text: str
     options: tuple[str, ...] = ()
+    """Of the apply."""
+    instead: tuple[str, ...] = ()
+    """What is run instead of an apply."""
+    prepare: Callable[[Path], None] = _nothing
+    """Changes the folder before, behind kmsplan's back."""
 
     def command(self, parallelism: int = 1) -> tuple[str, ...]:
-        """Return the command that applies it."""
-        return ("apply", "--auto-approve", "--parallelism", str(parallelism), *self.options)
-
-
-def _nothing(root: Path) -> None:
-    del root
+        """Return the command."""
+        return self.instead or ("apply", "--auto-approve", "--parallelism", str(parallelism), *self.options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,27 +42,39 @@ class Scenario:
 
     name: str
     before: tuple[Step, ...] = ()
-    """Applied without faults."""
+    """Run without faults."""
+    ready: tuple[Step, ...] = ()
+    """The same, when the keys have encrypted what they have to open in the end."""
     after: Step
-    command: tuple[str, ...] = ()
-    """What is interrupted, and run again; the apply of `after` where it is empty."""
-    prepare: Callable[[Path], None] = _nothing
-    """Changes the folder once more, behind kmsplan's back."""
+    """What is interrupted, and run again. `<ADDRESS>` in its command is the recorded identity."""
+    refusals: tuple[str, ...] = ()
+    """Run again, it may be refused with one of these: the interrupted one was carried out."""
+    then: tuple[Step, ...] = ()
+    """What must succeed after that."""
+    turned: bool = False
+    """Whether it is not run again, but `then` takes it back, wherever it was interrupted."""
+    seals: tuple[str, ...] = ()
+    """Configurations of which one, and one alone, opens the engine at any time."""
     site: Site = field(default_factory=Site)
     secrets: dict[str, bytes] = field(default_factory=dict)
     """File or variable -> what it holds, and no other file may. A variable's name is written in capitals."""
 
     def interrupted(self, parallelism: int) -> tuple[str, ...]:
         """Return the command that is interrupted."""
-        return self.command or self.after.command(parallelism)
+        return self.after.command(parallelism)
 
     @property
     def hidden(self) -> dict[str, bytes]:
         """Return what no file may hold but the one with its name."""
         return self.secrets | dict(self.site.secrets)
 
-    def found(self, root: Path) -> Place:
-        """Make the folder as it is before the command."""
+    def found(self, root: Path, look: Callable[[Place], object] = lambda _: None) -> Place:
+        """Make the folder as it is before the command.
+
+        Args:
+            root: the folder.
+            look: called when what is `before` was run, if anything is.
+        """
         root.mkdir()
         for name, content in self.secrets.items():
             if not name.isupper():
@@ -65,11 +82,28 @@ class Scenario:
         self.site.found(root)
         place = self._place(root)
         for step in self.before:
-            self._write(root, step)
-            place.require(*step.command())
-        self.prepare(root)
-        self._write(root, self.after)
+            self.carry_out(place, step)
+        if self.before:
+            look(place)
+        for step in self.ready:
+            self.carry_out(place, step)
+        self.after.prepare(root)
+        self._write(root, self.after.text)
         return place
+
+    def carry_out(self, place: Place, step: Step) -> None:
+        """Run a step, which must succeed."""
+        step.prepare(place.root)
+        self._write(place.root, step.text)
+        place.require(*step.command())
+
+    def opening(self, place: Place) -> list[bool]:
+        """Return which of the seals open the engine."""
+        found = []
+        for text in self.seals:
+            self._write(place.root, text)
+            found.append(place.run("engine", "unseal").code == 0)
+        return found
 
     def copy(self, prepared: Path, root: Path) -> Place:
         """Make another folder like one that `found` has made."""
@@ -83,8 +117,8 @@ class Scenario:
         shutil.rmtree(place.root)
         place.output.unlink(missing_ok=True)
 
-    def _write(self, root: Path, step: Step) -> None:
-        (root / CONFIGURATION).write_text(self.site.written(root, step.text))
+    def _write(self, root: Path, text: str) -> None:
+        (root / CONFIGURATION).write_text(self.site.written(root, text))
 
     def _place(self, root: Path) -> Place:
         variables = {name: value.decode() for name, value in self.secrets.items() if name.isupper()}

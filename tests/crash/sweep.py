@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from tests.crash.forked import side_by_side
-from tests.crash.holdings import Holdings, encrypt_witnesses, left_behind, take_stock
+from tests.crash.holdings import Holdings, encrypt_witnesses, find_unopened, left_behind, recorded, take_stock
 from tests.crash.tracer import Fault, Tracer
 
 if TYPE_CHECKING:
@@ -72,7 +73,10 @@ class Sweep:
     parallelism: int = 1
     points: list[Point] = field(default_factory=list)
     _witnesses: dict[str, bytes] = field(default_factory=dict)
-    _wanted: Holdings | None = None
+    _identities: dict[str, str] = field(default_factory=dict)
+    """By address, as recorded before the command."""
+    _wanted: list[Holdings] = field(default_factory=list)
+    """One of these; of a scenario that is turned, the first after all of the command, the other after none of it."""
     _plan: int = 0
 
     @property
@@ -81,7 +85,10 @@ class Sweep:
 
     @property
     def _command(self) -> tuple[str, ...]:
-        return self.scenario.interrupted(self.parallelism)
+        parts = self.scenario.interrupted(self.parallelism)
+        for address, identity in self._identities.items():
+            parts = tuple(part.replace(f"<{address}>", identity) for part in parts)
+        return parts
 
     def __enter__(self) -> Self:
         self.scenario.site.open()
@@ -98,14 +105,26 @@ class Sweep:
     def _prepare(self) -> None:
         """Make the folder, and find the crash points."""
         self.folder.mkdir(parents=True)
-        place = self.scenario.found(self._prepared)
-        self._witnesses = place.ask(encrypt_witnesses)
+        self.scenario.found(self._prepared, self._look)
         place = self.scenario.copy(self._prepared, self.folder / "wanted")
         traced = _traced(Tracer(place.root), self.scenario.site.program(place, self._command))
         self.scenario.site.settle(place.root)
         assert traced.status == 0, place.said()
         self.points = traced.points
-        self._wanted, self._plan = self._stock(place), place.run(*PLAN).code
+        self._want(place)
+        if self.scenario.turned:
+            self._want(self.scenario.copy(self._prepared, self.folder / "nothing"))
+
+    def _look(self, place: Place) -> None:
+        self._witnesses = place.ask(encrypt_witnesses)
+        self._identities = place.ask(lambda: {str(name): one.identity for name, one in recorded().records.items()})
+
+    def _want(self, place: Place) -> None:
+        """Take what a folder comes to for what is wanted."""
+        for step in self.scenario.then:
+            self.scenario.carry_out(place, step)
+        self._wanted.append(self._stock(place))
+        self._plan = place.run(*PLAN).code
         wrongs = self._wrongs(place)
         assert not any(wrongs), wrongs
 
@@ -155,24 +174,62 @@ class Sweep:
 
     def _judge(self, tried: Tried, place: Place) -> Tried:
         """Run the command once more, and compare."""
-        again = place.run(*self._command)
-        stuck = [] if again.code == 0 else [f"the next run ended with {again.code}: {again.text}"]
+        stuck = self._opening(place)
+        meanwhile = self._meanwhile(place)
+        stuck += self._again(place)
         plan = place.run(*PLAN)
         if plan.code != self._plan:
             stuck.append(f"the plan after it ended with {plan.code}: {plan.text}")
         try:
             held, wrongs = self._stock(place), self._wrongs(place)
+            unopened = place.ask(lambda: find_unopened(meanwhile)) if meanwhile else []
         except RuntimeError as error:
             return replace(tried, stuck=(*stuck, str(error)))
-        assert self._wanted is not None
-        lost, doubled, differs = (a + b for a, b in zip(compare(self._wanted, held), wrongs, strict=True))
+        # Of several that may come of it, the nearest.
+        found = min((compare(wanted, held) for wanted in self._wanted), key=lambda wrong: sum(map(len, wrong)))
+        lost, doubled, differs = (a + b for a, b in zip(found, wrongs, strict=True))
         return replace(
             tried,
-            lost=tuple(lost),
+            lost=(*lost, *unopened),
             doubled=tuple(doubled),
-            stuck=(*stuck, *differs),
+            stuck=(*stuck, *differs, *self._opening(place)),
             left=tuple(left_behind(place.root, self.scenario.hidden)),
         )
+
+    def _again(self, place: Place) -> list[str]:
+        """Do what somebody would, after the interruption; return what went wrong."""
+        if not self.scenario.turned:
+            again = place.run(*self._command)
+            if again.code != 0 and not any(refusal in again.text for refusal in self.scenario.refusals):
+                return [f"the next run ended with {again.code}: {again.text}"]
+        try:
+            for step in self.scenario.then:
+                self.scenario.carry_out(place, step)
+        except AssertionError as error:
+            return [str(error)]
+        return []
+
+    def _opening(self, place: Place) -> list[str]:
+        """Return what is wrong with what opens the engine: one of its seals does, and no other."""
+        if not self.scenario.seals:
+            return []
+        with self._copied(place) as copy:
+            found = self.scenario.opening(copy)
+        return [] if sum(found) == 1 else [f"{sum(found)} of {len(found)} seals open the engine"]
+
+    def _meanwhile(self, place: Place) -> dict[str, bytes]:
+        """Let all keys encrypt something where the command was interrupted, if it is going to be taken back."""
+        if not self.scenario.turned:
+            return {}
+        with self._copied(place) as copy:
+            return copy.ask(encrypt_witnesses)
+
+    @contextmanager
+    def _copied(self, place: Place) -> Iterator[Place]:
+        """Lend a copy of a folder, so that the folder itself stays as it is."""
+        copy = self.scenario.copy(place.root, place.root.with_name(f"{place.root.name}-copy"))
+        yield copy
+        self.scenario.remove(copy)
 
 
 def _traced(tracer: Tracer, program: Callable[[], int]) -> Traced:

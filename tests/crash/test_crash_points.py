@@ -36,6 +36,40 @@ def test_a_crash_or_fault_anywhere_is_mended_by_the_next_run(scenario: str, poin
     assert wrong == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("scenarios", "points"),
+    [
+        (("release", "forced release"), 3),
+        (("succession",), 4),
+        (("backup", "restore", "restore in place"), 3),
+        (("seal", "unseal", "new root key", "new keyring key"), 2),
+        (("state restore", "older state", "state rebuild"), 2),
+    ],
+    ids=["what goes", "what is taken back", "what is restored", "what seals", "what is recorded"],
+)
+def test_a_crash_of_what_keeps_an_engine_over_the_years_is_mended_by_the_next_run(
+    scenarios: tuple[str, ...], points: int
+) -> None:
+    tried, recovered, *wrong = _sums(_sweep(*(f"--only={name}" for name in scenarios), "--points", str(points)))
+    assert 0 < tried == recovered
+    assert wrong == [0, 0, 0, 0]
+
+
+@pytest.mark.hsm
+def test_an_instance_whose_forced_release_dies_goes_with_its_keys_and_wrapping_keys_and_no_others() -> None:
+    trials = ("--trial", "70:KILL", "--trial", "110:WORKER")
+    tried, recovered, *wrong = _sums(_sweep("--only", "hardware forced release", *trials))
+    assert tried == recovered == 2
+    assert wrong == [0, 0, 0, 0]
+
+
+@pytest.mark.hsm
+def test_a_root_key_that_dies_on_its_way_into_an_hsm_leaves_no_key_there_that_nobody_takes() -> None:
+    tried, recovered, *wrong = _sums(_sweep("--only", "root key into an HSM", "--trial", "250:KILL"))
+    assert tried == recovered == 1
+    assert wrong == [0, 0, 0, 0]
+
+
 @pytest.mark.hsm
 def test_a_crash_of_kmsplan_or_of_its_hsm_worker_leaves_every_hardware_key_once() -> None:
     tried, recovered, *wrong = _sums(_sweep("--only", "hardware change", "--points", "4"))

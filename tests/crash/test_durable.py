@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kmsplan.engine.keystore.drafts import new_file
 from tests.crash import sparse
 from tests.crash.durable import Durable
 from tests.crash.forked import side_by_side
@@ -126,6 +127,27 @@ def test_the_power_goes_at_the_last_point_of_a_program(
 ) -> None:
     assert _last_point(root, fault, lambda: program(root)) == "name"
     assert (root / "file").read_text() == left
+
+
+def _new_file(root: Path) -> int:
+    """Make a file that has no name until it is whole, and then do one more thing."""
+    with new_file(root / "new") as draft, draft.open("w") as file:
+        file.write("whole")
+        file.flush()
+        os.fsync(file.fileno())
+    (root / "mark").touch()
+    return 0
+
+
+@pytest.mark.parametrize("fault", [Fault.POWER, Fault.HOLLOW])
+def test_a_new_file_that_had_no_name_outlives_a_power_cut_when_it_has_one(root: Path, fault: Fault) -> None:
+    assert _last_point(root, fault, lambda: _new_file(root)) == "name"
+    assert (root / "new").read_text() == "whole"
+
+
+def test_giving_a_file_its_name_is_a_crash_point(root: Path) -> None:
+    points = _traced(Tracer(root), lambda: _new_file(root)).points
+    assert [point.where for point in points if point.call == "linkat"] == ["new"]
 
 
 def test_what_an_apply_has_done_outlives_a_power_cut_at_its_very_end(tmp_path: Path) -> None:

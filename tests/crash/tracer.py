@@ -58,7 +58,7 @@ class Fault(StrEnum):
     HOLLOW = "power cut: names are there, and what was written is gone"
 
 
-_FD, _PATH, _AT, _TWO_AT = "descriptor", "path", "path at", "two paths at"
+_FD, _PATH, _AT, _TO_AT = "descriptor", "path", "path at", "from a path to a path at"
 _CALLS: Final = {
     1: ("write", Kind.WRITE, _FD),
     18: ("pwrite64", Kind.WRITE, _FD),
@@ -79,7 +79,7 @@ _CALLS: Final = {
     258: ("mkdirat", Kind.NAME, _AT),
     263: ("unlinkat", Kind.NAME, _AT),
     264: ("renameat", Kind.NAME, _AT),
-    265: ("linkat", Kind.NAME, _AT),
+    265: ("linkat", Kind.NAME, _TO_AT),
     316: ("renameat2", Kind.NAME, _AT),
 }
 _CUT_SHORT: Final = ("write", "pwrite64")
@@ -297,7 +297,11 @@ class Tracer:
         return str(path.relative_to(self.folder)) if path.is_relative_to(self.folder) else None
 
     def _named(self, call: ptrace.Call, form: str, name: str) -> str | None:
-        at, text = (call.arguments[0], call.arguments[1]) if form == _AT else (_AT_FOLDER, call.arguments[0])
+        at, text = {
+            _PATH: (_AT_FOLDER, call.arguments[0]),
+            _AT: call.arguments[:2],
+            _TO_AT: call.arguments[2:4],
+        }[form]
         path = _beside(call.thread, _signed(at)) / call.text(text)
         if name in ("open", "openat"):
             flags = call.arguments[1 if name == "open" else 2]

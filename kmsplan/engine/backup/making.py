@@ -2,7 +2,8 @@
 
 What is written is one state of the database, however much others write meanwhile. It is read back and checked as a
 restore would check it, then the making is audited, and only then the file gets its name: no backup is there that the
-audit trail does not know. What is killed before leaves a draft beside, as well encrypted, which may be deleted.
+audit trail does not know. What is killed before leaves nothing, unless the file system keeps no file without a name:
+then there is a draft beside, as well encrypted, which may be deleted.
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ from kmsplan.engine.backup.checking import Report
 from kmsplan.engine.error import BackupError
 from kmsplan.engine.execution import admitted, commit
 from kmsplan.engine.keystore import schema, setting
-from kmsplan.engine.keystore.drafts import drafted
-from kmsplan.engine.keystore.folder import flush_folder
+from kmsplan.engine.keystore.drafts import new_file
 from kmsplan.engine.keystore.sqlite import scratch
 from kmsplan.engine.sealing import open_root, token_of
 from kmsplan.engine.unsealing import SEAL
@@ -59,11 +59,9 @@ def make(
         core.store.fold()
         with _draft(path) as draft:
             _write(core, request.time, draft, seal, lock, told)
-            report = verify(draft, lock)
+            report = verify(draft, lock, str(path))
             request.parameters = {"Rows": report.rows}
             commit(core, request, lambda _: None, uses_keys=True)
-            os.link(draft, path)  # fails where the name is taken
-            flush_folder(path.parent)
     core.store.submit(lambda transaction: _note(transaction, request.time), touches=False).wait()
     return report
 
@@ -78,7 +76,7 @@ def _draft(path: Path) -> Iterator[Path]:
     try:
         if path.exists() or path.is_symlink():
             raise _exists(path)
-        with drafted(path) as draft:
+        with new_file(path) as draft:
             yield draft
     except FileExistsError as error:
         raise _exists(path) from error
@@ -121,15 +119,21 @@ def _write(core: Core, now: str, path: Path, seal: Seal, lock: Seal, told: Calla
         os.fsync(file.fileno())
 
 
-def verify(path: Path, lock: Seal) -> Report:
+def verify(path: Path, lock: Seal, name: str | None = None) -> Report:
     """Check a backup as a restore would, in a temporary database; nothing is left of it.
+
+    Args:
+        path: the backup.
+        lock: what it is locked with.
+        name: what errors call it; its path where it is None.
 
     Raises:
         BackupError, AuditError, MaterialCorruptError: it is damaged, or the lock does not open it.
     """
+    said = name or str(path)
     with opened(path) as file, scratch() as db:
-        head = container.read_head(file, str(path))
-        root, rows = content.load(db, content.lines(container.read_body(file, head, lock, str(path))))
+        head = container.read_head(file, said)
+        root, rows = content.load(db, content.lines(container.read_body(file, head, lock, said)))
         return check(db, head.facts, None if root is None else SecretBytes(bytes.fromhex(root)), rows)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kmsplan.engine import audit, checkpoint, moment
+from kmsplan.engine import audit, checkpoint, moment, sealnote
 from kmsplan.engine.audit import Request
 from kmsplan.engine.backup import container, content, making
 from kmsplan.engine.caller import Caller
@@ -62,6 +62,7 @@ def restore(
     place = store.database(folder, postgres)
     _require_empty(place)
     reports: list[Report] = []
+    records: list[bytes] = []
     with making.opened(path) as file:
         head = container.read_head(file, str(path))
         _require_room(folder, head.facts)
@@ -70,7 +71,8 @@ def restore(
             inside, rows = content.load(db, content.lines(container.read_body(file, head, lock, str(path))))
             report, old = _checked(db, head.facts, inside, rows, seal)
             reports.append(report)
-            new, record = make_root(beside_keys(seal, db), report.engine_id, entropy)
+            new, record = make_root(beside_keys(seal, db, folder), report.engine_id, entropy)
+            records.append(record)
             renew_root(db, report.engine_id, old, new, record, entropy)
             setting.store(db, setting.BACKUP, report.made.encode())
             caller, now = Caller(actor=actor), moment.text(clock())
@@ -84,6 +86,7 @@ def restore(
         try:
             make_folder(folder)
             place.create(fill)
+            sealnote.settle(folder, lambda: records[0])
         except OSError as error:
             raise KeystoreReadOnlyError(
                 f"no engine can be restored into {folder} ({error}). Check the owner and mode of the folder, and the "

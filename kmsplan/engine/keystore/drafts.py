@@ -3,19 +3,25 @@
 A draft is locked for as long as it is written. The kernel takes the lock away with its holder, so that a lock that can
 be had is a dead one's. Its number says no more than who wrote it: another process may have the number since, or have
 it at the same time in another container.
+
+A new file that takes no other's place has no name at all until it is whole, where the file system can keep it so: a key
+file or a backup goes where people keep what is theirs, and nobody may tidy up there by names.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import get_native_id
 from typing import TYPE_CHECKING, Final
 
+from kmsplan.engine.keystore.folder import flush_folder
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 DRAFT: Final = ".new-"
 """Stands in the name of a draft, before a number."""
@@ -23,6 +29,9 @@ _JOURNAL: Final = "-journal"
 """Behind the name of a draft that is a database: what SQLite would undo."""
 _NAME: Final = re.compile(rf"(.+{re.escape(DRAFT)}[0-9]+)(?:{_JOURNAL})?")
 _MAKE: Final = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
+_NAMELESS: Final = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
+_NAMED: Final = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
+"""What a file system, or a kernel, answers that keeps no file without a name: open(2), O_TMPFILE."""
 _LOOK: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -42,6 +51,36 @@ def drafted(path: Path) -> Iterator[Path]:
         with suppress(OSError):  # what stays is a dead one's then
             _remove(draft, descriptor)
         os.close(descriptor)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Lend a name under which a new file is written, and flushed; it has its own one when the context has ended.
+
+    It is for its owner alone. Where the context ends with an error, or its process does, nothing is left of it; a file
+    system that keeps no files without names has a draft then.
+
+    Raises:
+        FileExistsError: the name was taken meanwhile.
+        OSError: it cannot be made.
+    """
+    try:
+        descriptor = os.open(path.parent, _NAMELESS, 0o600)
+    except OSError as error:
+        if error.errno not in _NAMED:
+            raise
+        with drafted(path) as draft:
+            yield draft
+            os.link(draft, path)
+    else:
+        try:
+            nameless = Path(f"/proc/self/fd/{descriptor}")
+            yield nameless
+            # The file behind this link gets the name, not the link: linkat(2), AT_SYMLINK_FOLLOW.
+            os.link(nameless, path, src_dir_fd=descriptor, follow_symlinks=True)
+        finally:
+            os.close(descriptor)
+    flush_folder(path.parent)
 
 
 def clear_drafts(folder: Path) -> None:

@@ -100,7 +100,7 @@ def test_a_backup_says_nothing_of_its_content(lock: FileSeal) -> None:
     assert head_of(content)[0]["engine"] == FACTS
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_flipped_bit_anywhere_is_refused(lock: FileSeal, data: st.DataObject) -> None:
     content = bytearray(written(b"body" * 20_000, lock))

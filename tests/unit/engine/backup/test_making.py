@@ -130,9 +130,9 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten_and_no_backup_is_noted
 ) -> None:
     path, verify = tmp_path / "b", making.verify
 
-    def appears(draft: Path, lock: FileSeal) -> Report:
+    def appears(draft: Path, lock: FileSeal, name: str) -> Report:
         path.write_text("precious")
-        return verify(draft, lock)
+        return verify(draft, lock, name)
 
     monkeypatch.setattr(making, "verify", appears)
     with pytest.raises(BackupError, match="exists"):
@@ -143,12 +143,21 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten_and_no_backup_is_noted
     assert told(engine)[-2:] == [("BackupEngine", "OK"), ("BackupEngine", "Backup")]
 
 
-def test_what_a_killed_backup_left_is_no_obstacle(engine: Engine, tmp_path: Path, lock: FileSeal) -> None:
-    draft = tmp_path / f"b.new-{threading.get_native_id()}"
-    draft.write_text("half")
+def test_a_backup_has_no_name_before_it_is_whole_and_files_with_like_names_are_left(
+    engine: Engine, tmp_path: Path, lock: FileSeal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, verify = tmp_path / f"b.new-{threading.get_native_id()}", making.verify
+    other.write_text("another backup")
+
+    def look(draft: Path, lock: FileSeal, name: str) -> Report:
+        assert name == str(tmp_path / "b")
+        assert {path.name for path in tmp_path.iterdir()} == {other.name, "backup.key", "engine"}
+        return verify(draft, lock, name)
+
+    monkeypatch.setattr(making, "verify", look)
     engine.keeping.backup(tmp_path / "b", lock)
-    assert not draft.exists()
-    making.verify(tmp_path / "b", lock)
+    assert other.read_text() == "another backup"
+    verify(tmp_path / "b", lock)
 
 
 def test_a_folder_that_is_missing_or_cannot_be_written_is_named(
@@ -158,10 +167,10 @@ def test_a_folder_that_is_missing_or_cannot_be_written_is_named(
         engine.keeping.backup(tmp_path / "missing" / "b", lock)
     opened = os.open
 
-    def refuse(path: Path, *rest: int) -> int:
-        if "b.new-" in str(path):
+    def refuse(path: Path, flags: int, mode: int = 0o777) -> int:
+        if path == tmp_path and flags & os.O_TMPFILE == os.O_TMPFILE:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
-        return opened(path, *rest)
+        return opened(path, flags, mode)
 
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(BackupError, match=r"cannot be written \(Read-only file system\)"):
@@ -220,9 +229,9 @@ def test_an_engine_that_was_sealed_while_it_was_written_is_not_backed_up(
 ) -> None:
     verify = making.verify
 
-    def seal_meanwhile(draft: Path, lock: FileSeal) -> Report:
+    def seal_meanwhile(draft: Path, lock: FileSeal, name: str) -> Report:
         lab.open().seal()
-        return verify(draft, lock)
+        return verify(draft, lock, name)
 
     monkeypatch.setattr(making, "verify", seal_meanwhile)
     with pytest.raises(KmsError, match=r"Rejected\.Sealed"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kmsplan.engine import checkpoint
-from kmsplan.engine.keystore.drafts import DRAFT, clear_drafts, drafted
+from kmsplan.engine.keystore.drafts import DRAFT, clear_drafts, drafted, new_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,3 +177,86 @@ def test_a_checkpoint_file_that_cannot_be_written_leaves_the_older_one_and_no_dr
     assert [path.name for path in lab.folder.glob(f"*{DRAFT}*")] == []
     (lab.folder / checkpoint.FILE).rmdir()
     (lab.folder / checkpoint.FILE).write_bytes(older)
+
+
+def _killed_over(folder: Path, writing: str) -> set[str]:
+    """Return what is in a folder when a process was killed that was writing its `file`, half of it written."""
+    script = f"""
+import os, signal, sys
+from pathlib import Path
+from kmsplan.engine.keystore import drafts
+with drafts.{writing}(Path(sys.argv[1]) / "file") as draft:
+    draft.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = subprocess.run([sys.executable, "-c", script, str(folder)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    return names(folder)
+
+
+def test_of_a_new_file_nothing_is_left_by_a_process_that_is_killed_over_it(tmp_path: Path) -> None:
+    assert _killed_over(tmp_path, "new_file") == set()
+
+
+def test_a_new_file_is_its_owners_alone_and_there_when_it_is_whole(tmp_path: Path) -> None:
+    with new_file(tmp_path / "file") as draft:
+        draft.write_text("whole")
+        assert names(tmp_path) == set()
+    assert (tmp_path / "file").read_text() == "whole"
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_new_file_that_fails_half_way_is_not_there(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with new_file(tmp_path / "file") as draft:
+            draft.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert names(tmp_path) == set()
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the file system keep no file without a name, as those of networks."""
+    opened = os.open
+
+    def refuse(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        return opened(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", refuse)
+
+
+@pytest.mark.parametrize("system", ["any", "named"])
+def test_a_new_file_never_takes_the_place_of_another(
+    tmp_path: Path, request: pytest.FixtureRequest, system: str
+) -> None:
+    if system == "named":
+        request.getfixturevalue("named")
+
+    def overtaken() -> None:
+        with new_file(tmp_path / "file") as draft:
+            draft.write_text("new")
+            (tmp_path / "file").write_text("precious")
+
+    with pytest.raises(FileExistsError):
+        overtaken()
+    assert (tmp_path / "file").read_text() == "precious"
+    assert names(tmp_path) == {"file"}
+
+
+@pytest.mark.usefixtures("named")
+def test_where_every_file_has_a_name_a_new_one_has_a_drafts_until_it_is_whole(tmp_path: Path) -> None:
+    with new_file(tmp_path / "file") as draft:
+        assert names(tmp_path) == {draft.name}
+        draft.write_text("whole")
+    assert names(tmp_path) == {"file"}
+    assert (tmp_path / "file").read_text() == "whole"
+
+
+def test_a_folder_that_cannot_be_written_is_said_of_a_new_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), new_file(tmp_path / "missing" / "file"):
+        raise AssertionError
