@@ -5,6 +5,7 @@ Each worker takes the next change itself, so that a change costs no hand-over be
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,7 @@ from kmsplan.kms.error import KmsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
     from datetime import datetime
 
     from kmsplan.apply.stop import StopSignal
@@ -138,13 +140,20 @@ class _Crew:
         """Return when every change has its result."""
         with ThreadPoolExecutor(max(1, workers), thread_name_prefix="kmsplan-apply") as pool:
             try:
-                for worker in [pool.submit(self._work) for _ in range(max(1, workers))]:
+                for worker in self._started(pool, max(1, workers)):
                     while not wait((worker,), timeout=_LOOKS_UP).done:
                         pass
                     worker.result()
             except BaseException:
                 self._context.stop.set()
                 raise
+
+    def _started(self, pool: ThreadPoolExecutor, workers: int) -> list[Future[None]]:
+        """Start workers: fewer where the machine has no thread for another, for each does whatever is left."""
+        started = [pool.submit(self._work)]
+        with contextlib.suppress(RuntimeError):
+            started += (pool.submit(self._work) for _ in range(workers - 1))
+        return started
 
     def _work(self) -> None:
         try:

@@ -136,9 +136,14 @@ def _full(user: str, role: str) -> str:
 
 def _print(session: Session, made: AccessKey, *, as_json: bool) -> None:
     pair = {"access_key_id": made.access_key_id, "access_key_secret": made.secret.reveal().decode()}
-    if as_json:
-        session.say(json.dumps(pair))
-        return
-    for name, value in pair.items():
-        session.say(f"{name.replace('_', ' '):<18} {value}")
-    session.hint(_KEEP)
+    lines = (f"{name.replace('_', ' '):<18} {value}" for name, value in pair.items())
+    try:
+        session.say(json.dumps(pair) if as_json else "\n".join(lines))
+    except OSError as error:
+        raise UserError(
+            f"{made.access_key_id} was made, and its secret, which nothing shows again, could not be printed: "
+            f"{error.strerror}",
+            f"Have it print another: kmsplan engine access-key rotate {made.access_key_id}",
+        ) from error
+    if not as_json:
+        session.hint(_KEEP)

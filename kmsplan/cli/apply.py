@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from kmsplan.apply.outcome import Outcome
     from kmsplan.apply.run import Applied
     from kmsplan.apply.stop import StopSignal
     from kmsplan.config.configuration import Configuration
@@ -178,13 +179,32 @@ class _Run:
                 from kmsplan.cli.witnessing import untold  # noqa: PLC0415
 
                 heard.warn(untold(applied.recorded.serial, applied.unwitnessed))
-            heard.ended(applied.outcome)
+            untold_end = self._end(applied.outcome)
         written = self._report(applied)
-        if applied.outcome.report_failure is not None:
-            raise applied.outcome.report_failure
         from kmsplan.apply.outcome import exit_code  # noqa: PLC0415
 
-        return exit_code(applied.outcome) or (ExitCode.DONE if written else ExitCode.ERROR)
+        code = exit_code(applied.outcome)
+        failure = applied.outcome.report_failure or untold_end
+        if failure is not None and not code:  # what is not complete was told on standard error
+            self._tell_complete(applied.outcome, failure)
+            raise failure
+        return code or (ExitCode.DONE if written else ExitCode.ERROR)
+
+    def _end(self, outcome: Outcome) -> OSError | None:
+        """Tell the end; return why it could not be told. Reports and the exit code tell it all the same."""
+        try:
+            self._heard.ended(outcome)
+        except OSError as error:
+            return error
+        return None
+
+    def _tell_complete(self, outcome: Outcome, failure: Exception) -> None:
+        """Say on standard error that all is done, unless whoever read standard output has just gone."""
+        from kmsplan.report.outcome_text import outcome_text  # noqa: PLC0415 - rarely wanted
+        from kmsplan.report.scene import Scene  # noqa: PLC0415 - as above
+
+        if not isinstance(failure, BrokenPipeError):
+            self._session.warn(outcome_text(outcome, Scene()).rstrip("\n"))
 
     def _report(self, applied: Applied) -> bool:
         """Write the reports, and return whether all could be; how the apply ended says more than one that could not."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -28,6 +30,15 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "graphviz": "graph",
 }
 """By module that may be missing: the extra that brings it."""
+
+
+_SHORT: Final[Mapping[int, tuple[str, str]]] = {
+    errno.EAGAIN: ("no more processes or threads can be started", "for processes (ulimit -u; pids of a container)"),
+    errno.ENOMEM: ("there is not enough memory", "for memory (ulimit -v)"),
+    errno.EMFILE: ("too many files are open", "for open files (ulimit -n)"),
+}
+"""By error of the system: what it is that there is not enough of, and its limit."""
+_NO_THREAD: Final = "can't start new thread"
 
 
 class UserError(Exception):
@@ -79,6 +90,8 @@ def _table() -> tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseExcep
         ((KeyboardInterrupt, click.Abort), _cancelled),
         ((BrokenPipeError,), _broken_pipe),
         ((OSError,), _system),
+        ((MemoryError,), _exhausted(*_SHORT[errno.ENOMEM])),
+        ((RuntimeError,), _runtime),
         ((ModuleNotFoundError,), _missing),
     )
 
@@ -88,7 +101,8 @@ def _line(terminal: Terminal, summary: str, remedy: str = "") -> None:
 
     mark = "\x1b[1;31mError:\x1b[0m" if terminal.error_color else "Error:"
     text = f"{summary}\n{remedy}" if remedy else summary
-    click.echo(f"{mark} " + "\n".join(map(escape, text.split("\n"))), err=True, color=True)
+    with suppress(OSError):  # the exit code is what is left to tell
+        click.echo(f"{mark} " + "\n".join(map(escape, text.split("\n"))), err=True, color=True)
 
 
 def _diagnostics(error: BaseException, terminal: Terminal) -> int:
@@ -165,8 +179,43 @@ def _broken_pipe(error: BaseException, terminal: Terminal) -> int:
 
 def _system(error: BaseException, terminal: Terminal) -> int:
     assert isinstance(error, OSError)  # noqa: S101 - the table says so
-    _line(terminal, f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    short = None if error.filename or error.errno is None else _SHORT.get(error.errno)
+    if short is not None:
+        return _exhausted(*short)(error, terminal)
+    if not _has_folder():
+        _line(terminal, "the folder that this was started in is gone", "Change to another one, and run it there.")
+    else:
+        _line(terminal, f"{error.filename}: {error.strerror}" if error.filename else str(error))
     return ExitCode.ERROR
+
+
+def _has_folder() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - pathlib needs it as well
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _runtime(error: BaseException, terminal: Terminal) -> int:
+    """Python has no class of its own for a thread that the system refuses."""
+    if str(error) == _NO_THREAD:
+        return _exhausted(*_SHORT[errno.EAGAIN])(error, terminal)
+    return _bug(error, terminal)
+
+
+def _exhausted(summary: str, limit: str) -> Callable[[BaseException, Terminal], int]:
+    def handle(error: BaseException, terminal: Terminal) -> int:
+        del error
+        _line(
+            terminal,
+            summary,
+            f"Raise the limit {limit} of whatever starts this, or give the machine more. Run it again then: what was "
+            "begun is recorded.",
+        )
+        return ExitCode.ERROR
+
+    return handle
 
 
 def _missing(error: BaseException, terminal: Terminal) -> int:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from kmsplan.cli import standard
 from kmsplan.cli.exitcode import ExitCode
 from kmsplan.cli.lazy import LazyGroup
 from kmsplan.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _COMPLETING: Final = "_KMSPLAN_COMPLETE"
 """The variable by which a shell asks for completions."""
@@ -80,7 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     again and again takes a seventh of a large plan's time (peak memory is the same without it).
     """
     gc.disable()
-    sys.exit(run(arguments))
+    standard.prepare()
+    code = run(arguments)
+    standard.finish()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -88,13 +95,28 @@ def run(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         result: Any = cli.main(args=list(arguments), prog_name="kmsplan", standalone_mode=False)
-        sys.stdout.flush()
+        if not result:  # the exit code of a failure says more than that it could not be printed
+            sys.stdout.flush()
     except SystemExit as error:  # click's own end of a completion
         return int(error.code or 0)
     except BaseException as error:  # noqa: BLE001 - the last place before the user
         if _COMPLETING in os.environ:
             return ExitCode.ERROR  # a word about it would stand in the middle of what somebody types
-        from kmsplan.cli.failure import report  # noqa: PLC0415 - only on the error path
+        with _uninterrupted():
+            from kmsplan.cli.failure import report  # noqa: PLC0415 - only on the error path
 
-        return report(error, debug="--debug" in arguments)
+            return report(error, debug="--debug" in arguments)
     return int(result) if isinstance(result, int) else ExitCode.DONE
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let who presses Ctrl-C twice be told as well; what is told is short, and the end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

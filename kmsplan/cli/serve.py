@@ -60,6 +60,7 @@ def serve(
     import os  # noqa: PLC0415
     import ssl  # noqa: PLC0415
 
+    from kmsplan.engine.keystore.folder import make_folder  # noqa: PLC0415
     from kmsplan.server import listener  # noqa: PLC0415
     from kmsplan.server.serving import prepare  # noqa: PLC0415
     from kmsplan.server.supervisor import Supervisor  # noqa: PLC0415
@@ -82,13 +83,15 @@ def serve(
     count = workers or min(len(os.sched_getaffinity(0)), _WORKERS)
     folder = kms.engine_path(configuration)
     try:
-        serving = prepare(bound, admin, tls=tls, open_engine=open_engine, folder=folder, style=log, workers=count)
+        make_folder(folder)  # the keystore may be in a database, and the machine be new to it
     except OSError as error:
         raise UserError(
-            f"the nonces of requests cannot be kept in {folder} ({error.strerror or error})",
-            "Check the folder's owner and mode and the space on its disk. What is named nonces there and is no file, "
-            "move to another place: the next start makes a new one.",
+            f"the engine's folder {folder} cannot be made ({error.strerror or error})",
+            "The keystore is in a database; what belongs to this machine is in that folder. Make it, or have it made "
+            "by whoever owns the folder above.",
         ) from error
+
+    serving = prepare(bound, admin, tls=tls, open_engine=open_engine, folder=folder, style=log, workers=count)
 
     def announce() -> None:
         if admin is not None:

@@ -8,6 +8,7 @@ of it in another place are worth what that place is worth.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -76,10 +77,21 @@ def write(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def read(folder: Path) -> Checkpoint | None:
-    """Return the checkpoint in the file; None where it is missing or no checkpoint."""
+    """Return the checkpoint in the file; None where it is missing, no checkpoint, or cannot be read."""
+    with suppress(OSError):
+        return look(folder)
+    return None
+
+
+def look(folder: Path) -> Checkpoint | None:
+    """Return the checkpoint in the file; None where it is missing or no checkpoint.
+
+    Raises:
+        OSError: it cannot be read, which says nothing about what is in it.
+    """
     try:
         content = orjson.loads((folder / FILE).read_bytes())
         found = Checkpoint(content["body"].encode(), bytes.fromhex(content["signature"]))
         return found if {"seq", "hash"} <= found.statement.keys() else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kmsplan.engine import rotation
 from kmsplan.engine.backup import making
 from kmsplan.engine.core import sealed
+from kmsplan.engine.error import KeystoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,9 +51,20 @@ class Keeping:
         rotation.rotate_root(self._core, self._caller, seal=self._seal(), new_seal=new_seal)
 
     def rotate_keyring(self) -> Renewed:
-        """Begin a new term, and wrap all material under it; see `rotation`. A later call finishes a broken one."""
+        """Begin a new term, and wrap all material under it; see `rotation`. A later call finishes a broken one.
+
+        Raises:
+            KeystoreError: the database failed; the message says whether the term has begun.
+        """
         term = rotation.rotate_keyring(self._core, self._caller, seal=self._seal())
-        return Renewed(term, rotation.rewrap(self._core))
+        try:
+            return Renewed(term, rotation.rewrap(self._core))
+        except KeystoreError as error:
+            raise KeystoreError(
+                f"the keyring is in term {term} now, and not all material is wrapped under it yet. kmsplan engine "
+                f"tick, or a server, goes on with it, once this is mended: {error}",
+                in_doubt=error.in_doubt,
+            ) from error
 
     def _seal(self) -> Seal:
         """Return what opens the root key.

@@ -7,7 +7,7 @@ after one has died: that one's lead goes with it, and the others ask for it ever
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from kmsplan.engine.error import EngineError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from kmsplan.engine.core import Core
+    from kmsplan.engine.pace import Pace
 
 INTERVAL: Final = 60.0
 """Seconds between two looks at most; what could not be done is tried again then."""
@@ -28,10 +29,15 @@ _SHORTEST: Final = 1.0
 """Times in the database are whole seconds."""
 
 
-def run(core: Core, stop: Event, tell: Callable[[Ticked | Exception], None]) -> None:
+def run(core: Core, stop: Event, tell: Callable[[Ticked | Exception], None], pace: Pace | None) -> None:
     """Do what is due until `stop` is set; see `Engine.run_schedule`."""
+    told = False
     while not stop.is_set():
-        left = step(core, tell)
+        leap = pace.leap() if pace is not None else 0.0
+        if leap and not told:
+            tell(_leapt(leap))
+        told = leap > 0
+        left = step(core, tell, leads=not leap)
         while left > 0 and not stop.wait(min(left, TAKEOVER)):
             left = left - TAKEOVER if _leads_on(core) else 0
 
@@ -47,14 +53,27 @@ def _leads_on(core: Core) -> bool:
         return False
 
 
-def step(core: Core, tell: Callable[[Ticked | Exception], None]) -> float:
-    """Do what is due, if it is this process's to do; return in how many seconds to look again."""
+def _leapt(seconds: float) -> EngineError:
+    return EngineError(
+        f"this machine's clock went ahead by {timedelta(seconds=int(seconds))} at once. Set it right; what is due by "
+        "it waits for a day. Where it is right and nothing may wait, start the server again"
+    )
+
+
+def step(core: Core, tell: Callable[[Ticked | Exception], None], *, leads: bool = True) -> float:
+    """Do what is due, if it is this process's to do; return in how many seconds to look again.
+
+    Args:
+        core: the engine.
+        tell: see `Engine.run_schedule`.
+        leads: whether it may be this process's.
+    """
     presence = core.presence
     if presence is None:
         return TAKEOVER
     try:
         # Who can do nothing leaves the lead to others: they may have the seal that opens the engine now.
-        if not is_awake(core):
+        if not leads or not is_awake(core):
             presence.follow()
             return TAKEOVER
         if not presence.lead():

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.description import Description
     from kmsplan.engine.keeping import Keeping
     from kmsplan.engine.keystore.instance import InstanceRow
+    from kmsplan.engine.pace import Pace
     from kmsplan.engine.protection.protocol import FoundObject, Protection
     from kmsplan.engine.schedule import Ticked
     from kmsplan.engine.sealing import Seal
@@ -158,17 +159,20 @@ class Engine(Readable, Changeable, Usable, Accessible, Audited):
 
         return tick(self._core)
 
-    def run_schedule(self, stop: Event, tell: Callable[[Ticked | Exception], None] = lambda _: None) -> None:
+    def run_schedule(
+        self, stop: Event, tell: Callable[[Ticked | Exception], None] = lambda _: None, pace: Pace | None = None
+    ) -> None:
         """Do what is due whenever it is due, until `stop` is set; of all processes that run this, one at a time does.
 
         Args:
             stop: ends it, at once unless it is at work.
             tell: is told what was done, and what failed; it goes on after both.
+            pace: knows whether the clock can be followed; None trusts it.
         """
         self._require_writable()
         from kmsplan.engine.scheduler import run  # noqa: PLC0415 - as above
 
-        run(self._core, stop, tell)
+        run(self._core, stop, tell, pace)
 
     def describe(self, ids: Collection[str] | None = None, *, check_material: bool = False) -> Description:
         """Describe instances, keys and aliases, all or those with these identities.

@@ -36,14 +36,20 @@ class Verified:
     """The public key of the checkpoints, hex. It is in the same database as the trail: compare it with a noted one."""
 
 
-def verify(db: Connection, folder: Path, public_key: bytes) -> Verified:
+def verify(db: Connection, folder: Path, newest: Checkpoint | None, public_key: bytes) -> Verified:
     """Check the whole trail, and the newest checkpoint in its own file.
+
+    Args:
+        db: the keystore.
+        folder: the engine's.
+        newest: what the file there said before this state of the keystore; others may have signed a later one since.
+        public_key: of the checkpoints.
 
     Raises:
         AuditError: it was changed; names the first entry that is wrong.
     """
     hashes, signed = _check_database(db, public_key)
-    _check_file(folder, public_key, signed, hashes)
+    _check_file(newest, folder / checkpoint.FILE, public_key, signed, hashes)
     return _verified(hashes, signed, public_key)
 
 
@@ -116,9 +122,10 @@ def _compare(found: Checkpoint, hashes: list[bytes]) -> None:
         )
 
 
-def _check_file(folder: Path, public_key: bytes, signed: dict[int, Checkpoint], hashes: list[bytes]) -> None:
-    """Check the checkpoint in its own file; it may be older than the database's newest, after a crash."""
-    newest, path = checkpoint.read(folder), folder / checkpoint.FILE
+def _check_file(
+    newest: Checkpoint | None, path: Path, public_key: bytes, signed: dict[int, Checkpoint], hashes: list[bytes]
+) -> None:
+    """Check the checkpoint in its own file; it may be older than the database's newest."""
     if newest is None:
         raise AuditError(f"{path} is missing or damaged; every engine has it from the start. {_REMEDY}", len(hashes))
     if not newest.holds(public_key):

@@ -7,6 +7,8 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from kmsplan.server import descriptor
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
@@ -19,7 +21,7 @@ BACKLOG: Final = 1024
 _TURN: Final = 0.002
 """Seconds for which a connection is left to a worker that has fewer."""
 _BREATH: Final = 0.1
-"""Seconds without accepting after the system had no descriptor to give."""
+"""Seconds without accepting after the system had no descriptor to give, or only one of the reserve."""
 
 
 class Address(NamedTuple):
@@ -118,6 +120,10 @@ class Door:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError:
+            self._pause(_BREATH)
+            return
+        if accepted.fileno() >= descriptor.reserved_from():
+            accepted.close()
             self._pause(_BREATH)
             return
         task = self._loop.create_task(self._begin(accepted))

@@ -9,6 +9,10 @@ A region has buckets, and a nonce's hash says which. A bucket is a ring: what co
 time stamp of what was overwritten stays, and no request of that time or before is taken in that bucket any more. Under
 more load than the file was made for, clients with slow clocks are refused before anything is accepted twice.
 
+A clock that was ahead, and was set back, leaves time stamps that are not to come for long. To refuse everything until
+then would be to stop serving. So of what is refused by such a time the first request is refused, and what is signed
+later is not; a time stamp of then that is overwritten now is forgotten.
+
 What was written just before a power cut may be lost, and a folder may come from another machine, whose server answered
 until a moment ago; a backup holds no nonces at all (`engine.keystore.nonce.forget_in`). So a file that is not of this
 boot is not believed, and what was signed before it was made anew is refused: nobody can have a request carried out here
@@ -32,6 +36,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from kmsplan.engine.error import KeystoreError
 from kmsplan.engine.keystore.nonce import forgotten, used
 
 if TYPE_CHECKING:
@@ -41,6 +46,9 @@ REGIONS: Final = 64
 """Processes that serve one engine at the same time, at most."""
 BUCKETS: Final = 2**15
 """Of a region, which has 16 MiB: room for 1.4 million nonces."""
+AHEAD: Final = 3600
+"""Seconds: a time stamp that is later than a good one by more was left by a clock that was ahead, and was set back."""
+_NEVER: Final = bytes(4)
 _MAGIC: Final = b"kmsplan nonces 2"
 _HEAD: Final = 4096
 _USED: Final = 1024
@@ -67,19 +75,26 @@ class Nonces:
         clock: seconds since 1970.
 
     Raises:
-        OSError: the file cannot be made, or every region has its process.
+        KeystoreError: the file cannot be made, or every region has its process.
     """
 
     def __init__(self, path: Path, *, buckets: int = BUCKETS, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._buckets = buckets
         self._region = buckets * _BUCKET
-        self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            self._memory = self._prepared()
-        except OSError:
-            os.close(self._descriptor)
-            raise
+            self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            try:
+                self._memory = self._prepared()
+            except OSError:
+                os.close(self._descriptor)
+                raise
+        except OSError as error:
+            raise KeystoreError(
+                f"the nonces of requests cannot be kept in {path.parent} ({error.strerror or error}). Check the "
+                "folder's owner and mode and the space on its disk. What is named nonces there and is no file, move to "
+                "another place: the next start makes a new one"
+            ) from error
         self.floor = int.from_bytes(self._memory[_USED - 8 : _USED], "big")
         """What says of itself that it was signed then or before, in seconds since 1970, is refused."""
         self._used = b""
@@ -100,15 +115,19 @@ class Nonces:
         digest = hashlib.sha256(f"{len(access_key_id)} {access_key_id} {nonce}".encode()).digest()
         tag, stamp, memory = digest[:_TAG], time.to_bytes(4, "big"), self._memory
         place = int.from_bytes(digest[-4:], "big") % self._buckets * _BUCKET
+        ahead = (time + AHEAD).to_bytes(4, "big")
         if time <= self.floor:
+            if self.floor > time + AHEAD:
+                self._lower_floor()
             raise forgotten()
         start = self._own + place
         bucket = memory[start : start + _BUCKET]  # nobody else writes there
-        _look(bucket, 0, tag, stamp)
+        self._look(start, tag, stamp, ahead)
         turn = bucket[4]
         slot = _RING + turn * _SLOT
+        gone = bucket[slot + _TAG : slot + _SLOT]
         # Before the slot: whoever misses there what was overwritten finds this.
-        memory[start : start + _RING] = max(bucket[:4], bucket[slot + _TAG : slot + _SLOT]) + _NEXT[turn]
+        memory[start : start + _RING] = max(bucket[:4], gone if gone <= ahead else _NEVER) + _NEXT[turn]
         memory[start + slot : start + slot + _SLOT] = tag + stamp
         # What was written has to be seen by others before they are looked at: an atomic operation is a barrier.
         with self._fence:
@@ -116,7 +135,7 @@ class Nonces:
         if memory[_USED : _USED + REGIONS] != self._used:
             self._note_regions()
         for other in self._others:
-            _look(memory, other + place, tag, stamp)
+            self._look(other + place, tag, stamp, ahead)
         return digest
 
     def close(self) -> None:
@@ -124,6 +143,30 @@ class Nonces:
         with suppress(OSError):
             self._memory.close()
             os.close(self._descriptor)
+
+    def _look(self, start: int, tag: bytes, stamp: bytes, ahead: bytes) -> None:
+        """Look for a nonce in a bucket.
+
+        Raises:
+            KmsError: it is there, or was forgotten.
+        """
+        memory, ring, end = self._memory, start + _RING, start + _BUCKET
+        place = memory.find(tag, ring, end)
+        while place >= 0:
+            if (place - ring) % _SLOT == 0:
+                raise used()
+            place = memory.find(tag, place + 1, end)  # the tag stands across two slots by chance
+        floor = memory[start : start + 4]  # after the ring: see `claim`
+        if stamp <= floor:
+            if floor > ahead:
+                # Also of another process: at worst it writes the old one once more.
+                memory[start : start + 4] = max(stamp, int(self._clock()).to_bytes(4, "big"))
+            raise forgotten()
+
+    def _lower_floor(self) -> None:
+        """Refuse what was signed until now, and not what will be: the clock was set back since the floor was chosen."""
+        self.floor = int(self._clock())
+        self._memory[_USED - 8 : _USED] = self.floor.to_bytes(8, "big")
 
     def _note_regions(self) -> None:
         self._used = self._memory[_USED : _USED + REGIONS]
@@ -159,22 +202,6 @@ class Nonces:
                 fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _USED + number)
                 return number
         raise OSError(f"{REGIONS} processes serve this engine already")
-
-
-def _look(memory: mmap.mmap | bytes, start: int, tag: bytes, stamp: bytes) -> None:
-    """Look for a nonce in a bucket.
-
-    Raises:
-        KmsError: it is there, or was forgotten.
-    """
-    ring, end = start + _RING, start + _BUCKET
-    place = memory.find(tag, ring, end)
-    while place >= 0:
-        if (place - ring) % _SLOT == 0:
-            raise used()
-        place = memory.find(tag, place + 1, end)  # the tag stands across two slots by chance
-    if stamp <= memory[start : start + 4]:  # after the ring: see `claim`
-        raise forgotten()
 
 
 def _boot() -> bytes:

@@ -6,9 +6,10 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
-from kmsplan.engine.keystore.folder import make_folder
 from kmsplan.engine.keystore.nonce import FILE
+from kmsplan.engine.pace import Pace
 from kmsplan.kms.error import ERRORS
+from kmsplan.server import descriptor
 from kmsplan.server.action.table import ROWS
 from kmsplan.server.limits import Limits
 from kmsplan.server.log import Style
@@ -43,9 +44,9 @@ def prepare(
     """Make what workers share, and what would better fail now than in each of them.
 
     Raises:
-        OSError: the file of nonces cannot be made in the engine's folder.
+        KeystoreError: the file of nonces cannot be made in the engine's folder.
     """
-    make_folder(folder)  # the keystore may be in a database, and the machine be new to it
+    descriptor.provide((limits or Limits()).connections)
     nonces = folder / FILE
     with closing(Nonces(nonces)) as book:
         outwait(book.floor)
@@ -55,6 +56,7 @@ def prepare(
         tls=tls,
         open_engine=open_engine,
         nonces=nonces,
+        pace=Pace(),
         metrics=Metrics((NO_ACTION, *sorted(ROWS)), CODES, workers),
         limits=limits or Limits(),
         style=Style(style),

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from kmsplan.server import worker
+from kmsplan.server import log, worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,8 @@ _PATIENCE: Final = 5.0
 _DELAYS: Final = (0.0, 0.1, 0.5, 2.0, 10.0)
 """Seconds before a worker is started again that died soon after its start, by how often that has happened."""
 _SOON: Final = 10.0
+_AGAIN: Final = 1.0
+"""Seconds before the next try to start one where the machine had nothing left for it."""
 
 
 @dataclass(slots=True)
@@ -98,7 +100,12 @@ class Supervisor:
 
     def _start(self, number: int, failures: int) -> None:
         reading, writing = os.pipe()
-        process = os.fork()
+        try:
+            process = os.fork()
+        except OSError:
+            os.close(reading)
+            os.close(writing)
+            raise
         if process == 0:
             os.close(reading)
             self._be_worker(number, writing)
@@ -152,7 +159,13 @@ class Supervisor:
         due = [each for each in self._due if each[0] <= now]
         self._due = [each for each in self._due if each[0] > now]
         for _, number, failures in due:
-            self._start(number, failures)
+            try:
+                self._start(number, failures)
+            except OSError as error:  # no process or no file is left on the machine; the other workers serve meanwhile
+                log.tell(
+                    self._serving.style, "error", "worker", number=number, error=f"{type(error).__name__}: {error}"
+                )
+                self._due.append((now + _AGAIN, number, failures))
 
     def _stop(self) -> int:
         """Tell the workers to finish, wait for them, and kill what has not ended when their time is over."""

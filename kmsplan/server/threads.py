@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ class Returns:
     """Calls that are to be made on the event loop; made by its thread.
 
     However many come from another thread, the loop is woken once: the keystore's thread answers a whole batch of
-    commits at a time. A call that fails is the exception handler's, and no other's loss.
+    commits at a time. A call that fails is the exception handler's, and no other's loss. Once the loop has ended nobody
+    waits for an answer, and calls are dropped.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -33,7 +35,8 @@ class Returns:
         self._calls.append((function, args))
         if not self._woken:
             self._woken = True
-            self._loop.call_soon_threadsafe(self._run)
+            with suppress(RuntimeError):  # it has ended; the keystore's thread goes on, or the engine would never close
+                self._loop.call_soon_threadsafe(self._run)
 
     def _run(self) -> None:
         # Before the calls are taken: what is added from now on wakes the loop again, and nothing is left lying.
@@ -63,18 +66,26 @@ class Pool:
         self._returns = returns
         self._limit = threads + waiting
         self._taken = 0
+        self._closed = False
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="kmsplan request", initializer=begin)
+        self._executor.submit(int)  # so that there is a thread, whatever the machine runs short of later
 
     def take(self, work: Callable[[], Any], done: Callable[[Any, BaseException | None], None]) -> bool:
         """Have work done in a thread, and `done` called on the loop with its result or error; False if it is full."""
         if self._taken >= self._limit:
             return False
         self._taken += 1
-        self._executor.submit(self._work, work, done)
+        try:
+            self._executor.submit(self._work, work, done)
+        except RuntimeError:
+            if self._closed:
+                raise
+            # No other thread can be started now. It is in the queue, and one that there is will take it.
         return True
 
     def close(self) -> None:
         """Take nothing more; what has begun ends by itself."""
+        self._closed = True
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _work(self, work: Callable[[], Any], done: Callable[[Any, BaseException | None], None]) -> None:

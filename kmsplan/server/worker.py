@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from kmsplan.engine.pace import Pace
     from kmsplan.engine.schedule import Ticked
     from kmsplan.engine.service import Engine
     from kmsplan.server.limits import Limits
@@ -52,6 +53,8 @@ class Serving:
     open_engine: Callable[[], Engine]
     """Opens the engine; called in the worker, because threads and connections do not survive a fork."""
     nonces: Path
+    pace: Pace
+    """Of the machine's clock since the server was started, also for a worker that is started later."""
     metrics: Metrics
     limits: Limits
     style: Style
@@ -102,9 +105,10 @@ async def _serve(serving: Serving, engine: Engine, log: Log, number: int, *, rea
     nonces = Nonces(serving.nonces)
     house = House(limits, serving.metrics, log, clock=time.time, time=time.monotonic)
     doors = _doors(serving, engine, house, nonces, returns, pool)
-    schedule = _Schedule(engine, log)
+    schedule = _Schedule(engine, log, serving.pace)
     processors.keep(number)  # last: the threads that there are go where they like
-    os.write(ready, b"1")
+    with contextlib.suppress(BrokenPipeError):  # the supervisor has gone, as `alive` says
+        os.write(ready, b"1")
     os.close(ready)
     sweeping = loop.create_task(_sweep(house))
     await stop.wait()
@@ -155,9 +159,10 @@ async def _drained(house: House, seconds: float) -> None:
 class _Schedule:
     """Rotation, deletion and expiry, in a thread: one worker of all that serve the engine does it."""
 
-    def __init__(self, engine: Engine, log: Log) -> None:
+    def __init__(self, engine: Engine, log: Log, pace: Pace) -> None:
         self._stop = threading.Event()
         self._engine = engine
+        self._pace = pace
         self._log = log
         self._thread = threading.Thread(target=self._run, name="kmsplan schedule", daemon=True)
         self._thread.start()
@@ -169,7 +174,7 @@ class _Schedule:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self._engine.run_schedule(self._stop, self._tell)
+                self._engine.run_schedule(self._stop, self._tell, self._pace)
             except EngineError as error:
                 self._tell(error)
                 self._stop.wait(60.0)

@@ -14,6 +14,7 @@ import orjson
 from kmsplan.engine.xks import fault
 from kmsplan.engine.xks.fault import STATUS, plain
 from kmsplan.engine.xks.signature import Signable
+from kmsplan.server import descriptor
 from kmsplan.server.connection import Connection
 from kmsplan.server.limits import KIB, Limits
 from kmsplan.server.refusal import Refusal
@@ -192,6 +193,7 @@ async def serve(
         tls: the certificate; None for plain HTTP.
         ready: called once calls are answered.
     """
+    descriptor.provide(site.limits.connections)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

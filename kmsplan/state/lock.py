@@ -184,9 +184,10 @@ def unlock(path: Path, identifier: str, *, clock: Callable[[], datetime]) -> Hol
             f"the lock {path} has another id than {identifier!r}: it is held by {holder or _NAMELESS}",
             "Look again at who holds it. Unlock with its id only if that run is certainly not going on.",
         )
-    if (age := clock() - holder.heartbeat) < FRESH:
+    # One of a time to come is none of now either: who is alive would have written since the clock was set back.
+    if abs(age := clock() - holder.heartbeat) < FRESH:
         raise UnlockError(
-            f"the lock {path} is alive: its holder wrote {age.total_seconds():.0f} s ago ({holder})",
+            f"the lock {path} is alive: its holder wrote {abs(age.total_seconds()):.0f} s ago ({holder})",
             f"Wait for that run, or end it. A lock can be broken {FRESH.total_seconds():.0f} s after its last "
             "heartbeat; the lock of a process that has ended frees itself.",
         )

@@ -22,6 +22,7 @@ from hashlib import blake2b
 from threading import Lock
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from kmsplan.engine.error import KeystoreError
 from kmsplan.kms.capability import CAPABILITIES
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.spec import KeyType
@@ -80,7 +81,7 @@ class Rates:
         nodes: how many machines share the database now; asked every ten seconds.
 
     Raises:
-        OSError: the file cannot be opened.
+        KeystoreError: the file cannot be made, or there is no room for it.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Rates:
         self._clock = clock
         self._nodes = nodes
         self._count, self._count_again = 1, clock()
-        self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._descriptor = _opened(path)
         self._offsets: dict[str, int] = {}
         self._held: dict[str, int] = {}
         """By bucket: requests that were taken out of it and not made yet."""
@@ -171,3 +172,24 @@ class Rates:
     def _lock(self, kind: int, offset: int, length: int = _SLOT_BYTES) -> None:
         """Lock or unlock slots for this open file (F_OFD_SETLKW); waits for the few microseconds that others need."""
         fcntl.fcntl(self._descriptor, fcntl.F_OFD_SETLKW, _FLOCK.pack(kind, os.SEEK_SET, offset, length, 0))
+
+
+def _opened(path: Path) -> int:
+    """Open the file with all its blocks: one that a full disk refused later would be a request's error.
+
+    Raises:
+        KeystoreError: that cannot be.
+    """
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, SLOTS * _SLOT_BYTES)
+        except OSError:
+            os.close(descriptor)
+            raise
+    except OSError as error:
+        raise KeystoreError(
+            f"requests cannot be counted in {path} ({error.strerror}). Check the owner and mode of the engine's "
+            "folder, and the space on its disk"
+        ) from error
+    return descriptor

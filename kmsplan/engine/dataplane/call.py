@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.audit import Request
     from kmsplan.engine.core import Core
     from kmsplan.engine.dataplane.target import Question
+    from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.keystore.transaction import Transaction
 
 _MINUTE: Final = len("2026-01-01T00:00")
@@ -129,6 +130,15 @@ class Call:
         if target.instance.type != KeyType.EXTERNAL:  # what another key manager's key may do, that one counts
             self._encrypted.append(target)
 
+    def outdated(self) -> bool:
+        """Return whether what was used is not what the database has: another process has changed or ended it meanwhile.
+
+        Raises:
+            KeystoreError: nothing can be read.
+        """
+        with self.core.store.read() as db:
+            return any(not _current(self.core, db, target) for target, _ in self._used)
+
     def forget(self) -> None:
         """Forget what was used: where a backend does not answer, its instance may have been redirected meanwhile."""
         for target, _ in self._used:
@@ -230,3 +240,10 @@ class Call:
         if caller.role is not Role.SERVICE or not target.capability.server_side_encryption:
             return False
         return target.instance.type != KeyType.SERVICE_KEY or caller.user == f"role/{target.key.creator}"
+
+
+def _current(core: Core, db: Connection, target: Target) -> bool:
+    try:
+        return target.same(load(core, db, target.name, target.wanted))
+    except KmsError:
+        return False

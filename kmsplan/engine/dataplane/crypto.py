@@ -171,7 +171,10 @@ class Crypto:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is audited, and then it is the answer
             if isinstance(error, ProtectionUnavailableError):
+                outdated = call.outdated()
                 call.forget()
+                if outdated:  # what the backend does not have any more is no fault of its own
+                    return again()
             return Answer(_raiser(error, action), refused(core, request, error), again)
         ticket = core.store.submit(call.settle, touches=False, records=True, claim=caller.claim)
         return Answer(lambda: value, ticket, again)

@@ -132,7 +132,18 @@ class Driver:
             if not complete:
                 self.index.destroy(reference)
                 objects = self.index.made(reference, mechanism.generate(self.login, spec, [usage], reference))
-            return bool(complete), self.public_parts(self.login, spec, objects.public or 0)
+            return bool(complete), self.made_public(spec, objects)
+
+    def made_public(self, spec: KeySpec, objects: Objects) -> list[bytes]:
+        """Return the public parts of a key that was made here.
+
+        Raises:
+            TokenFaultError: SICK; SoftHSM sees them empty now and then while other processes make keys.
+        """
+        parts = self.public_parts(self.login, spec, objects.public or 0)
+        if not all(parts):
+            raise TokenFaultError(Fault.SICK, "a public key that it has made is empty")
+        return parts
 
     def public_parts(self, session: Session, spec: KeySpec, public: int) -> list[bytes]:
         """Return modulus and exponent (RSA), the point (EC), or nothing (secret keys)."""

@@ -64,7 +64,7 @@ def wrapping_key(driver: Driver, reference: bytes) -> list[bytes]:
                 objects = index.made(reference, mechanism.generate_wrapping_pair(driver.login, reference))
             except PKCS11Error as error:
                 raise TokenFaultError(Fault.INCAPABLE, f"makes no RSA key that unwraps ({words(error)})") from error
-        return driver.public_parts(driver.login, KeySpec.RSA_2048, objects.public or 0)
+        return driver.made_public(KeySpec.RSA_2048, objects)
 
 
 class Unwrapping:

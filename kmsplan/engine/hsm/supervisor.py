@@ -6,7 +6,7 @@ import hmac
 import os
 import secrets
 from contextlib import contextmanager
-from threading import Lock
+from threading import Lock, Timer
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from kmsplan.engine.hsm.client import TokenName
     from kmsplan.kms.secret import SecretBytes
 
+_FADES: Final = 30.0
+"""Seconds that a worker whose place another one has taken has for what it is doing."""
 REST: Final = 1.0
 """Seconds for which a failed start is not repeated and a worker is young: a dead token costs its callers little."""
 _STALE: Final = frozenset({Fault.NO_SENTINEL, Fault.SICK})
@@ -36,6 +38,10 @@ _LEAVES_DOUBT: Final = frozenset(
     }
 )
 """After one of these failed, SoftHSM may not see an object that is there: the same process is not asked again."""
+_NAMED: Final = {Op.FIND: 0, Op.ENCRYPT: 0, Op.DECRYPT: 0, Op.SIGN: 0, Op.DECRYPT_OAEP: 0, Op.UNWRAP: 4}
+"""Which field of an operation names the key that has to be there."""
+_LOOKED_FOR: Final = 1000
+"""Absent keys that are remembered."""
 
 # PINs that a token refused, as digests under a key of this process. The process keeps them and no object does, because
 # the token counts the wrong tries whoever makes them.
@@ -62,6 +68,11 @@ class Supervisor:
         self._failure: HsmError | None = None
         self._rest_until = 0.0
         self._expects_sentinel = False
+        self._fading: Worker | None = None
+        """One whose place another has taken, and that is about to end."""
+        self._looking = Lock()
+        self._absent: dict[bytes, float] = {}
+        """By key that a fresh look did not find either, when that was."""
         _SUPERVISORS.add(self)
 
     def call(self, op: Op, *fields: bytes, quick: bool = False) -> list[bytes]:
@@ -82,11 +93,56 @@ class Supervisor:
             try:
                 return self._attempt(worker, op, fields, quick=quick)
             except TokenFaultError as error:
+                if error.fault is Fault.ABSENT and op in _NAMED and self._overlooks(worker, fields[_NAMED[op]]):
+                    continue
                 stale = error.fault in _STALE
                 if stale and (op in _LEAVES_DOUBT or not young):
                     self._retire(worker)
                 if young or not stale:
                     raise self.explain(error) from error
+
+    def _overlooks(self, worker: Worker, reference: bytes) -> bool:
+        """Return whether a worker does not see a key that a new one sees, which then takes its place.
+
+        While SoftHSM makes a key it misses what other processes make, and finds that only after their next change.
+        What the old worker is doing it finishes; it ends a while later.
+
+        Raises:
+            HsmError: the new one does not start.
+        """
+        with self._looking:
+            if self._worker is not worker:
+                return True  # somebody else has looked
+            now = self._clock()
+            if now - self._absent.get(reference, -REST) < REST:
+                return False
+            fresh = self._log_in()
+            try:
+                fresh.call(Op.FIND, reference)
+                with self._lock:
+                    if self._expects_sentinel:
+                        self._tell(fresh)
+                    self._worker, self._started_at = fresh, now
+            except TokenFaultError:
+                fresh.close()
+                if len(self._absent) >= _LOOKED_FOR:
+                    self._absent.clear()
+                self._absent[reference] = now
+                return False
+            except BaseException:
+                fresh.close()
+                raise
+            self._fade(worker)
+            return True
+
+    def _fade(self, worker: Worker) -> None:
+        """Let a worker finish what it is doing, and end it later; there is one such at most."""
+        before, self._fading = self._fading, worker
+        if before is not None:
+            before.close()
+        ending = Timer(_FADES, worker.close)
+        ending.daemon = True
+        ending.start()
 
     def worker(self) -> Worker:
         """Return a living worker.
@@ -153,13 +209,17 @@ class Supervisor:
         """End the worker; a later call starts another one."""
         with self._lock:
             self._discard()
+            fading, self._fading = self._fading, None
+        if fading is not None:
+            fading.close()
 
     def forget(self) -> None:
         """Leave to the parent what was inherited by fork."""
-        self._lock = Lock()
-        if self._worker is not None:
-            self._worker.abandon()
-            self._worker = None
+        self._lock, self._looking = Lock(), Lock()
+        for worker in (self._worker, self._fading):
+            if worker is not None:
+                worker.abandon()
+        self._worker = self._fading = None
 
     def _attempt(self, worker: Worker, op: Op, fields: tuple[bytes, ...], *, quick: bool) -> list[bytes]:
         unproven = not worker.used

@@ -85,7 +85,7 @@ class Crowd(NamedTuple):
     nodes: int
     """Processes."""
     machines: int
-    """How many machines they are on."""
+    """How many folders they work in: each machine has one, or more where it runs several nodes."""
     led: bool
     """Whether one of them keeps the schedule."""
 

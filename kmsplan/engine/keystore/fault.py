@@ -45,6 +45,14 @@ _FAILING: Final = (
         "the disk, then run the command again, which finds that out"
     ),
 )
+_NO_INDEX: Final = (
+    KeystoreFullError,
+    (
+        "the disk under the keystore {path} is full ({reason}). Whether the last change was written is not known: free "
+        "some space, then run the command again, which finds that out"
+    ),
+)
+"""The index of the write-ahead log is a file of its own, which becomes longer also where something is only read."""
 _FAULTS: Final[Mapping[int, tuple[type[KeystoreError], str]]] = MappingProxyType(
     {
         sqlite3.SQLITE_CORRUPT: _CORRUPT,
@@ -60,22 +68,21 @@ _FAULTS: Final[Mapping[int, tuple[type[KeystoreError], str]]] = MappingProxyType
         sqlite3.SQLITE_BUSY: _LOCKED,
         sqlite3.SQLITE_LOCKED: _LOCKED,
         sqlite3.SQLITE_IOERR: _FAILING,
+        sqlite3.SQLITE_IOERR_SHMSIZE: _NO_INDEX,
     }
 )
+_DEFECT: Final = (
+    KeystoreError,
+    "the keystore {path} refused a statement ({reason}). This is a defect of kmsplan; please report it",
+)
+"""Without a code the sqlite3 module itself refused: misuse."""
 _IN_DOUBT: Final = frozenset({sqlite3.SQLITE_IOERR})
 
 
 def translate(error: sqlite3.Error, path: Path) -> KeystoreError:
     """Return the error for people that a SQLite error stands for."""
     code = getattr(error, "sqlite_errorcode", None) or 0
-    # Without a code the sqlite3 module itself refused: misuse, hence a defect.
-    kind, words = _FAULTS.get(
-        code & _PRIMARY,
-        (
-            KeystoreError,
-            "the keystore {path} refused a statement ({reason}). This is a defect of kmsplan; please report it",
-        ),
-    )
+    kind, words = _FAULTS.get(code) or _FAULTS.get(code & _PRIMARY) or _DEFECT
     name = getattr(error, "sqlite_errorname", None)
     reason = f"{name}: {error}" if name else str(error)
     return kind(words.format(path=path, reason=reason), in_doubt=code & _PRIMARY in _IN_DOUBT)

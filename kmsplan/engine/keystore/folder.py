@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+SIGN_LENGTH: Final = 16
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 def make_folder(folder: Path) -> None:
@@ -48,6 +52,17 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def sign_of(folder: Path) -> str:
+    """Return `SIGN_LENGTH` characters that tell a folder from all others, also from those of other machines."""
+    said = [str(folder.absolute())]
+    with suppress(OSError):
+        found = folder.stat()
+        said = [str(found.st_dev), str(found.st_ino)]
+    with suppress(OSError):
+        said.append(_BOOT_ID.read_text())
+    return hashlib.sha256(" ".join(said).encode()).hexdigest()[:SIGN_LENGTH]
 
 
 def flush_folder(folder: Path) -> None:

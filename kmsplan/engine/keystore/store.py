@@ -43,7 +43,7 @@ def database(folder: Path, postgres: SecretBytes | None, *, read_only: bool = Fa
         return SqliteDatabase(folder, read_only=read_only)
     from kmsplan.engine.keystore.postgres.opening import open_database  # noqa: PLC0415 - as above; imports psycopg
 
-    return open_database(postgres)
+    return open_database(postgres, folder)
 
 
 class Keystore:

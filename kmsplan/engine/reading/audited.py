@@ -42,10 +42,12 @@ class Audited(Facet):
 
         Raises:
             AuditError: it was changed; names the first entry that is wrong.
+            OSError: the checkpoint's file cannot be read.
         """
-        from kmsplan.engine import verification  # noqa: PLC0415 - imports cryptography; planning does not need it
+        from kmsplan.engine import checkpoint, verification  # noqa: PLC0415 - imports cryptography; planning does not need it
 
         self._core.store.fold()
+        newest = checkpoint.look(self._core.folder)
         with self._core.store.read() as db:
             public_key = setting.load(db, "audit_public_key") or b""
-            return verification.verify(db, self._core.folder, public_key)
+            return verification.verify(db, self._core.folder, newest, public_key)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 import click
 import pytest
 
+from kmsplan.cli.exitcode import ExitCode
+from kmsplan.cli.failure import report
 from kmsplan.cli.main import COMMANDS, cli, run
 
 if TYPE_CHECKING:
@@ -33,6 +36,24 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_near_miss_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plna"]) == 1
     assert "Did you mean 'plan'?" in capsys.readouterr().err
+
+
+def test_who_presses_ctrl_c_twice_is_told_as_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def pressed(**_: object) -> Never:
+        raise KeyboardInterrupt
+
+    def told(error: BaseException, *, debug: bool) -> int:
+        signal.raise_signal(signal.SIGINT)
+        return report(error, debug=debug)
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(cli, "main", pressed)
+    monkeypatch.setattr("kmsplan.cli.failure.report", told)
+    assert run(["plan"]) == ExitCode.CANCELLED
+    assert capsys.readouterr().err == "Error: cancelled\n"
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("arguments", [["plan", "--nope"], ["engine", "nope"], ["apply", "--parallelism", "0"]])

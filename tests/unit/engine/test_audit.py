@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -26,8 +26,9 @@ from kmsplan.kms.spec import KeySpec
 from tests.engines import Lab, new_instance, new_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.service import Engine
 
 _GUARDS = ("audit_no_UPDATE", "audit_no_DELETE", "checkpoint_no_UPDATE", "checkpoint_no_DELETE")
@@ -242,6 +243,14 @@ def test_a_lost_or_damaged_checkpoint_file_is_named(told: Lab, content: bytes | 
         verified(told)
 
 
+def test_a_checkpoint_file_that_cannot_be_read_is_no_sign_that_somebody_changed_it(told: Lab) -> None:
+    path = told.folder / checkpoint.FILE
+    path.unlink()
+    path.symlink_to(path.name)  # no mode keeps root from reading
+    with pytest.raises(OSError, match=r"audit\.checkpoint"):
+        verified(told)
+
+
 def test_a_forged_checkpoint_file_is_named(told: Lab) -> None:
     forged = checkpoint.sign(Ed25519PrivateKey.generate(), "engine", 12, bytes(32), "2026-01-01T00:00:00Z")
     checkpoint.write(told.folder, forged)
@@ -259,6 +268,27 @@ def test_a_checkpoint_file_may_be_older_than_the_newest_checkpoint(lab: Lab) -> 
     engine.close()
     (lab.folder / checkpoint.FILE).write_bytes(older)
     assert verified(lab).checkpoints == 3
+
+
+def test_a_checkpoint_that_another_process_signs_meanwhile_is_no_sign_of_a_trail_cut_off(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, other = lab.open(), lab.open()
+    new_instance(other)
+    store, read = engine._core.store, engine._core.store.read
+
+    @contextmanager
+    def overtaken() -> Iterator[Connection]:
+        with read() as db:
+            db.execute("SELECT count(*) FROM setting").fetchone()  # from here on it is one state of the database
+            other.close()
+            yield db
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "read", overtaken)
+        before = engine.audit_verify()
+    after = engine.audit_verify()
+    assert (after.entries, after.checkpoints) == (before.entries, before.checkpoints + 1)
 
 
 def test_a_checkpoint_is_made_every_so_many_entries(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

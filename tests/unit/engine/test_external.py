@@ -51,7 +51,7 @@ def over_the_api(lab: Lab) -> Callable[[InstanceRow], ExternalProtection]:
     def external(instance: InstanceRow) -> ExternalProtection:
         credential = Credential(access_key_id="AKIDEXAMPLE234567ABC", secret=SecretBytes(b"s3cr3t-of-the-proxy"))
         address = proxy_address(read_kept(instance.proxy or ""))
-        return ExternalProtection(ProxyClient(address, lambda: credential, clock=lab.clock, budget=2.0), os.urandom)
+        return ExternalProtection(ProxyClient(address, lambda: credential, clock=lab.clock, budget=30.0), os.urandom)
 
     return external
 

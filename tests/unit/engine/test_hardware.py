@@ -217,6 +217,26 @@ def test_a_deleted_key_is_gone_before_its_material_is_destroyed(lab: Lab, engine
     again.execute(ReleaseKmsInstance(instance=vault))
 
 
+def test_a_key_that_another_process_has_ended_is_gone_and_not_missing_in_its_hsm(
+    lab: Lab, engine: Engine, vault: str
+) -> None:
+    ended, deleted = (new_key(engine, vault) for _ in range(2))
+    blob = engine.encrypt(ended, b"x").blob
+    engine.encrypt(deleted, b"x")
+    other = lab.open(hardware=lambda *_: lab.hsm)
+    for key in (ended, deleted):
+        other.execute(ScheduleKeyDeletion(key=key, window_days=7))
+    lab.clock.move(8 * DAY)
+    assert set(other.tick().deleted) == {ended, deleted}
+    assert lab.hsm.material == {}
+    for use in (lambda: engine.encrypt(deleted, b"x"), lambda: engine.decrypt(blob)):
+        with pytest.raises(KmsError) as caught:
+            use()
+        assert caught.value.code == "Forbidden.KeyNotFound"
+    results = [entry["result"] for entry in engine.audit_entries() if entry["action"] in ("Encrypt", "Decrypt")]
+    assert results == ["OK", "OK", "Forbidden.KeyNotFound", "Forbidden.KeyNotFound"]
+
+
 def test_an_hsm_that_does_not_answer_is_asked_once_however_many_keys_wait(
     lab: Lab, engine: Engine, vault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,13 +3,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 import pytest
 
 from kmsplan.engine import rotation, sealing
 from kmsplan.engine.backup import making
-from kmsplan.engine.error import SealingError
+from kmsplan.engine.error import KeystoreError, KeystoreFullError, SealingError
 from kmsplan.engine.hsmseal import HsmSeal
 from kmsplan.engine.keystore import setting
 from kmsplan.engine.rotation import Rewrapped
@@ -90,6 +90,24 @@ def test_the_root_key_goes_from_seal_to_seal_and_back(both: Lab, tmp_path: Path)
         {"Seal": seal.kind} for seal in seals
     ]
     assert engine.status()["seal_token"] is None
+
+
+def test_a_new_term_that_finds_no_room_to_go_on_is_not_told_as_nothing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = lab.open()
+    made = furnish(lab, engine)
+
+    def full(*_: object) -> Never:
+        raise KeystoreFullError("the disk is full. Nothing was changed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rotation, "rewrap", full)
+        with pytest.raises(KeystoreError, match=r"in term 2 now, .*engine tick, .*goes on .*: the disk is full"):
+            engine.keeping.rotate_keyring()
+    engine.tick()
+    assert {term for term, _, _ in wrappings(engine).values()} == {2}
+    check(engine, made)
 
 
 def test_an_engine_that_is_open_elsewhere_goes_on_after_its_root_key_was_renewed(both: Lab) -> None:

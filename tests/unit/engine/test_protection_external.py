@@ -31,7 +31,7 @@ MESSAGE, AAD = b"the message", b"what it is bound to"
 @pytest.fixture
 def protection(proxy: ScriptedProxy) -> Iterator[ExternalProtection]:
     credential = Credential(access_key_id="AKIDEXAMPLE234567ABC", secret=SecretBytes(b"secret"))
-    client = ProxyClient(proxy.address, lambda: credential, clock=lambda: datetime.now(UTC), budget=2.0)
+    client = ProxyClient(proxy.address, lambda: credential, clock=lambda: datetime.now(UTC), budget=30.0)
     protection = ExternalProtection(client, os.urandom)
     yield protection
     protection.close()

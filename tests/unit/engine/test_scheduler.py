@@ -10,6 +10,7 @@ import pytest
 
 from kmsplan.engine import rotation
 from kmsplan.engine.error import KeystoreError, SealingError
+from kmsplan.engine.pace import Pace
 from kmsplan.engine.schedule import Ticked
 from kmsplan.engine.scheduler import INTERVAL, TAKEOVER, step
 from kmsplan.engine.sealing import FileSeal
@@ -224,5 +225,33 @@ def test_stopping_ends_the_schedule_at_once(engine: Engine) -> None:
     thread = threading.Thread(target=engine.run_schedule, args=(stop,))
     thread.start()
     stop.set()
-    thread.join(5)
+    thread.join(60)
     assert not thread.is_alive()
+
+
+def test_what_is_due_by_a_clock_that_leapt_ahead_waits_and_that_is_told_once(
+    lab: Lab, engine: Engine, instance: str
+) -> None:
+    key = new_key(engine, instance)
+    engine.execute(ScheduleKeyDeletion(key=key, window_days=30))
+    ahead, stop, told = [0.0], threading.Event(), Told()
+    pace = Pace(clock=lambda: ahead[0], passed=lambda: 0.0)
+    ahead[0] = 3650 * 86400.0
+    lab.clock.move(3650 * DAY)
+    looks = iter([False, False, True])
+
+    def wait(seconds: float) -> bool:
+        assert seconds == TAKEOVER
+        if next(looks):
+            stop.set()
+        return stop.is_set()
+
+    stop.wait = wait  # type: ignore[method-assign, assignment]
+    engine.run_schedule(stop, told.append, pace)
+    assert [str(one).partition(". ")[0] for one in told] == [
+        "this machine's clock went ahead by 3650 days, 0:00:00 at once"
+    ]
+    assert described(engine, key)["state"] == "PendingDeletion"
+    other = lab.open()  # of another machine, where the clock is right
+    assert step(other._core, told.append) == INTERVAL
+    assert told[1:] == [Ticked(deleted=(key,))]

@@ -4,22 +4,25 @@ import json
 import os
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 from kmsplan.engine.error import AuditError, KeystoreCorruptError, MaterialCorruptError, SealingError
-from kmsplan.engine.sealing import FileSeal, PassphraseSeal, default_key_file, open_root
+from kmsplan.engine.sealing import ARGON2ID, FileSeal, PassphraseSeal, default_key_file, open_root
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.operation import CreateAlias, UpdateKeyDescription
 from kmsplan.kms.secret import SecretBytes
 from tests.engines import Lab, described, new_instance, new_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from kmsplan.engine.service import Engine
+
+T = TypeVar("T")
 
 
 def _passphrase(text: str) -> PassphraseSeal:
@@ -54,6 +57,44 @@ def test_an_empty_passphrase_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SealingError, match="empty"):
         Lab(tmp_path / "engine", seal=_passphrase("")).create()
     assert not (tmp_path / "engine" / "keystore.db").exists()
+
+
+def _in_threads(work: Callable[[], T], count: int = 4) -> list[T]:
+    """Do something in several threads at once; return what each had of it within some seconds."""
+    results: list[T] = []
+    threads = [Thread(target=lambda: results.append(work()), daemon=True) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return results
+
+
+def test_a_passphrase_can_be_asked_for_by_several_threads_at_once(locked: Lab) -> None:
+    seal = locked.seal
+    assert seal is not None
+    parameters = {"salt": "00" * 16, **ARGON2ID}
+    keys = _in_threads(lambda: seal.key(parameters).reveal())
+    assert (len(keys), len(set(keys))) == (4, 1)
+
+
+def test_who_waits_for_an_engine_that_was_unsealed_elsewhere_waits_for_one_opening(locked: Lab) -> None:
+    asked: list[str] = []
+
+    def passphrase() -> SecretBytes:
+        asked.append("")
+        return SecretBytes(b"correct horse")
+
+    engine = locked.open(seal=PassphraseSeal(passphrase))
+    key = new_key(engine, new_instance(engine))
+    other = locked.open()
+    other.seal()
+    with pytest.raises(KmsError, match="sealed"):
+        engine.encrypt(key, b"x")
+    other.unseal(_passphrase("correct horse"))
+    asked.clear()
+    assert len(_in_threads(lambda: engine.encrypt(key, b"x").blob)) == 4
+    assert len(asked) == 1
 
 
 def test_argon2id_has_the_parameters_of_rfc_9106_and_a_salt_of_its_own(locked: Lab, tmp_path: Path) -> None:
@@ -187,6 +228,17 @@ def test_a_seal_reaches_every_open_process(lab: Lab, engine: Engine) -> None:
     lab.open().seal()
     _refused_sealed(engine, key, instance, blob)
     assert engine.sealed
+
+
+def test_a_process_that_was_started_while_the_engine_was_sealed_comes_back_too(lab: Lab, engine: Engine) -> None:
+    key = new_key(engine, new_instance(engine))
+    engine.seal()
+    started = lab.open()
+    with pytest.raises(KmsError, match="sealed"):
+        started.encrypt(key, b"x")
+    assert lab.seal is not None
+    engine.unseal(lab.seal)
+    assert engine.decrypt(started.encrypt(key, b"x").blob).plaintext == b"x"
 
 
 def test_a_wrong_seal_leaves_the_engine_sealed_and_is_audited(locked: Lab) -> None:

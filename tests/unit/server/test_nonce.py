@@ -145,6 +145,39 @@ def test_a_request_from_before_the_boot_is_refused(tmp_path: Path, monkeypatch: 
     book.close()
 
 
+def test_a_server_that_was_started_while_the_clock_was_ahead_serves_once_that_is_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat, now = tmp_path / "stat", [NOW + 8 * 3600]
+    stat.write_text(f"btime {NOW + 8 * 3600 - 60}\n")
+    monkeypatch.setattr(nonces, "_STAT", stat)
+    book = Nonces(tmp_path / "nonces", buckets=4, clock=lambda: now[0])
+    assert code_of(book, "ahead", NOW + 8 * 3600) == ""
+    now[0] = NOW
+    assert code_of(book, "n", NOW) == "InvalidTimeStamp.Expired"
+    assert code_of(book, "n", NOW) == "InvalidTimeStamp.Expired", "what was signed before that is not known"
+    assert code_of(book, "n", NOW + 1) == ""
+    assert code_of(book, "ahead", NOW + 8 * 3600) == "SignatureNonceUsed"
+    book.close()
+    again = Nonces(tmp_path / "nonces", buckets=4, clock=lambda: now[0])
+    assert again.floor == NOW
+    again.close()
+
+
+def test_what_made_room_while_the_clock_was_ahead_does_not_shut_everybody_out_until_then(tmp_path: Path) -> None:
+    book, later = Nonces(tmp_path / "nonces", buckets=1, clock=lambda: NOW), NOW + 365 * 86400
+    for number in range(60):
+        assert code_of(book, f"a{number}", later + number) == ""
+    assert code_of(book, "n", NOW) == "InvalidTimeStamp.Expired"
+    assert code_of(book, "n", NOW) == "InvalidTimeStamp.Expired"
+    assert code_of(book, "n", NOW + 1) == ""
+    for number in range(200):
+        assert code_of(book, f"b{number}", NOW + 2 + number) == ""
+    assert code_of(book, "n", NOW + 1) == "InvalidTimeStamp.Expired"
+    assert code_of(book, "b199", NOW + 201) == "SignatureNonceUsed"
+    book.close()
+
+
 @pytest.mark.parametrize("size", [1, 100, 4096])
 def test_a_file_that_was_made_anew_but_not_to_its_end_is_made_anew_again(tmp_path: Path, size: int) -> None:
     (tmp_path / "nonces").write_bytes(bytes(size))

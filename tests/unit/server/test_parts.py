@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import socket
 import threading
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +20,10 @@ from kmsplan.server import answer, listener
 from kmsplan.server.log import KEPT, Log, Style
 from kmsplan.server.metrics import CONNECTIONS, Metrics
 from kmsplan.server.threads import Pool, Returns
+from tests.engines import Lab, new_instance, new_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SECRET = "/usr/lib/hsm.so says 4711"
 
@@ -101,6 +107,59 @@ def test_lines_that_nobody_takes_are_dropped_and_counted() -> None:
     os.close(reading)
     log.close()
     os.close(writing)
+
+
+def test_a_log_goes_on_once_its_disk_has_space_again(tmp_path: Path) -> None:
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    log = Log(Style.JSON, descriptor, lambda: 0.0)
+    log.write("info", "request", n=1)
+    for _ in range(1000):
+        if log.dropped:
+            break
+        time.sleep(0.005)
+    file = os.open(tmp_path / "log", os.O_CREAT | os.O_WRONLY)
+    os.dup2(file, descriptor)
+    log.write("info", "request", n=2)
+    log.close()
+    os.close(file)
+    os.close(descriptor)
+    assert log.dropped == 1
+    assert [json.loads(line)["n"] for line in (tmp_path / "log").read_text().splitlines()] == [2]
+
+
+def test_a_line_that_was_cut_by_a_full_disk_is_not_the_beginning_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk, room = bytearray(), [5, 1000]
+
+    def write(descriptor: int, data: bytes) -> int:
+        assert descriptor == -1
+        if not room[0]:
+            room.pop(0)
+            raise OSError(errno.ENOSPC, "full")
+        part = bytes(data[: room[0]])
+        room[0] -= len(part)
+        disk.extend(part)
+        return len(part)
+
+    monkeypatch.setattr("kmsplan.server.log.os.write", write)
+    log = Log(Style.TEXT, -1, lambda: 0.0)
+    log._put([b"first line\n", b"second\n"])
+    log._put([b"third\n"])
+    assert bytes(disk) == b"first\nthird\n"
+    assert log.dropped == 2
+
+
+def test_a_log_waits_for_a_pipe_that_somebody_else_made_not_wait() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    log = Log(Style.TEXT, writing, lambda: 0.0)
+    for _ in range(3):
+        log.write("info", "request", error="x" * (1 << 16))
+    with os.fdopen(reading) as file:
+        lines = [len(file.readline()) for _ in range(3)]
+    log.close()
+    os.close(writing)
+    assert len(set(lines)) == 1
+    assert log.dropped == 0
 
 
 def test_counters_of_all_workers_are_added_up() -> None:
@@ -193,7 +252,7 @@ def test_calls_come_back_to_the_loop_in_their_order_and_all_of_them() -> None:
 
         thread = threading.Thread(target=call)
         thread.start()
-        await asyncio.wait_for(done.wait(), 10)
+        await asyncio.wait_for(done.wait(), 60)
         thread.join()
         return seen
 
@@ -221,11 +280,54 @@ def test_a_call_from_the_loop_is_made_at_once_and_one_that_fails_is_no_others_lo
         assert seen == [0]
         thread = threading.Thread(target=call)
         thread.start()
-        await asyncio.wait_for(done.wait(), 10)
+        await asyncio.wait_for(done.wait(), 60)
         thread.join()
         return seen, told
 
     assert asyncio.run(scenario()) == ([0, 2, 4], ["1", "3"])
+
+
+def test_what_is_answered_after_the_loop_has_ended_does_not_keep_the_engine_from_closing(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "engine")
+    lab.create()
+    engine, loop, may_commit = lab.open(), asyncio.new_event_loop(), threading.Event()
+    key = new_key(engine, new_instance(engine))
+    engine._core.store.submit(lambda _: may_commit.wait(60), touches=False)
+    ticket = engine.begin.encrypt(key, b"").ticket
+    returns = Returns(loop)
+    ticket.then(lambda _: returns.call(print))
+    loop.close()
+    may_commit.set()
+    closing = threading.Thread(target=engine.close, daemon=True)
+    closing.start()
+    closing.join(60)
+    assert ticket.done
+    assert not closing.is_alive()
+
+
+def test_a_pool_that_gets_no_further_thread_does_what_it_took_with_those_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refusing(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def scenario() -> list[Any]:
+        returns, seen, done = Returns(asyncio.get_running_loop()), list[Any](), asyncio.Event()
+        pool, gate = Pool(returns, 8, 8), threading.Event()
+
+        def note(result: Any, error: BaseException | None) -> None:
+            seen.append(error or result)
+            if len(seen) == 3:
+                done.set()
+
+        monkeypatch.setattr(threading.Thread, "start", refusing)
+        assert all(pool.take(lambda: gate.wait(60), note) for _ in range(3))
+        gate.set()
+        await asyncio.wait_for(done.wait(), 60)
+        pool.close()
+        return seen
+
+    assert asyncio.run(scenario()) == [True] * 3
 
 
 def test_a_pool_returns_results_and_errors_and_says_when_it_is_full() -> None:
@@ -241,11 +343,11 @@ def test_a_pool_returns_results_and_errors_and_says_when_it_is_full() -> None:
         def fail() -> None:
             raise KmsError("Rejected.Disabled")
 
-        assert pool.take(lambda: gate.wait(10), note)
+        assert pool.take(lambda: gate.wait(60), note)
         assert pool.take(fail, note)
         full = not pool.take(fail, note)
         gate.set()
-        await asyncio.wait_for(done.wait(), 10)
+        await asyncio.wait_for(done.wait(), 60)
         assert pool.take(fail, note)
         pool.close()
         return seen, full

@@ -149,6 +149,13 @@ def test_unlock_refuses_while_the_holder_is_alive(holding: subprocess.Popen[str]
         unlock(path, identifier, clock=now)
 
 
+def test_a_clock_that_was_set_back_does_not_keep_a_stopped_holder_alive(
+    holding: subprocess.Popen[str], path: Path
+) -> None:
+    identifier = said(holding)
+    assert unlock(path, identifier, clock=lambda: now() - timedelta(hours=8)).id == identifier
+
+
 def test_there_is_nothing_to_unlock_where_nobody_holds_it(path: Path) -> None:
     with pytest.raises(UnlockError, match="nobody holds the lock"):
         unlock(path, "x", clock=later)
@@ -211,7 +218,7 @@ def test_a_heartbeat_is_written_while_the_lock_is_held(path: Path, monkeypatch: 
     start = datetime(2026, 1, 1, tzinfo=UTC)
     times = iter(start + timedelta(minutes=minute) for minute in range(100_000))
     with take(path, lambda: next(times)):
-        for _ in range(500):
+        for _ in range(6000):
             holder = LockFile.decode(path.read_bytes()).holder
             if holder and holder.heartbeat > holder.acquired:
                 break
@@ -224,7 +231,7 @@ def test_a_broken_lock_has_no_heart(path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(module, "HEARTBEAT", 0.01)
     with take(path, now) as lock:
         unlock(path, "mine", clock=later)
-        lock._heart.join(5)
+        lock._heart.join(60)
         assert not lock._heart.is_alive()
         assert LockFile.decode(path.read_bytes()) == LockFile(2, None)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from kmsplan.engine.error import EngineExistsError, EngineVersionError, KeystoreError
 from kmsplan.engine.keystore.connection import Crowd, PostgresError, missing
+from kmsplan.engine.keystore.folder import SIGN_LENGTH, sign_of
 from kmsplan.engine.keystore.postgres import fault, schema
 from kmsplan.engine.keystore.postgres.connection import BEGIN_ASKING, PostgresConnection
 from kmsplan.engine.keystore.postgres.nonce import PostgresNonces
@@ -17,21 +18,24 @@ from kmsplan.engine.keystore.postgres.session import open_session, parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from kmsplan.engine.keystore.connection import Connection
     from kmsplan.engine.keystore.nonce import SharedNonces
     from kmsplan.kms.secret import SecretBytes
 
-# The marks of `presence`: locks on one number of 64 bits; the lead: a lock on two of 32. Who comes over a socket of the
-# server is on its machine.
+# The marks of `presence`: locks on one number of 64 bits; the lead: a lock on two of 32. The end of a session's name
+# tells its folder: behind a pooler or a router all come from one address.
 _CROWD: Final = f"""
 SELECT count(*) FILTER (WHERE objsubid = 1),
-  count(DISTINCT coalesce(host(client_addr), '')) FILTER (WHERE objsubid = 1),
+  count(DISTINCT right(application_name, {SIGN_LENGTH})) FILTER (WHERE objsubid = 1),
   count(*) FILTER (WHERE objsubid = 2 AND classid = {SCHEDULER}
     AND objid = quote_ident(current_schema())::regnamespace::oid) > 0
 FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database JOIN pg_stat_activity AS a ON a.pid = l.pid
 WHERE locktype = 'advisory' AND granted AND d.datname = current_database()
 """  # noqa: S608 - our own number
+_NAME_LENGTH: Final = 40
+"""Of what the connection string calls the application; PostgreSQL cuts names off at 63 bytes."""
 _PLACES: Final = (("host", "localhost"), ("port", "5432"), ("dbname", ""))
 
 
@@ -40,6 +44,7 @@ class PostgresDatabase:
 
     Args:
         secret: a libpq connection string: `key=value` pairs or a URL.
+        folder: the engine's on this machine, which tells nodes apart that share nothing but the database.
 
     Raises:
         KeystoreError: it is no connection string.
@@ -49,8 +54,9 @@ class PostgresDatabase:
     near: ClassVar[bool] = False
     nonces: ClassVar[SharedNonces | None] = PostgresNonces()
 
-    def __init__(self, secret: SecretBytes) -> None:
+    def __init__(self, secret: SecretBytes, folder: Path) -> None:
         self._parameters = parse(secret)
+        self._folder = folder
         self.name = "postgresql://{}:{}/{}".format(*(self._parameters.get(*place) for place in _PLACES))
         self._remembered = Remembered(self.name)
 
@@ -123,7 +129,9 @@ class PostgresDatabase:
 
     def presence(self, entropy: Callable[[int], bytes]) -> PostgresPresence:
         """Mark this process as one that has the engine open."""
-        return PostgresPresence(lambda: open_session(self._parameters, writes=True), entropy, self.translate)
+        name = f"{self._parameters['application_name'][:_NAME_LENGTH]} {sign_of(self._folder)}"
+        marking = {**self._parameters, "application_name": name}
+        return PostgresPresence(lambda: open_session(marking, writes=True), entropy, self.translate)
 
     def crowd(self, db: Connection) -> Crowd:
         """Return who has an engine open for writing that is in this database."""

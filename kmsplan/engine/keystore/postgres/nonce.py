@@ -3,7 +3,8 @@
 A nonce is taken once whatever time its request bears: who signs a request anew with the old nonce wants it done once.
 
 The table is emptied by time. The time up to which nonces are gone stands beside it, and nothing as old is taken any
-more: so no clock that is wrong lets a nonce in twice.
+more: so no clock that is wrong lets a nonce in twice. Where the database's clock was ahead and is set back, that time
+is one to come; it becomes the present one then, or nothing would be served until it has come.
 """
 
 from __future__ import annotations
@@ -37,10 +38,16 @@ SELECT time, (SELECT string_agg(tag, '') FROM taken) FROM nonce_floor
 """  # noqa: S608 - our own number
 _CHUNK: Final = 5000
 """Nonces forgotten in one transaction, in which all nodes wait: some milliseconds."""
-_IS_DUE: Final = "SELECT EXISTS (SELECT FROM nonce WHERE time <= ?)"
-_RAISE_FLOOR: Final = """
-UPDATE nonce_floor SET time = greatest(time, least(?, floor(extract(epoch FROM clock_timestamp()))::bigint))
-"""
+_NOW: Final = "floor(extract(epoch FROM clock_timestamp()))::bigint"
+_AHEAD: Final = 3600
+"""Seconds by which the floor is never ahead, unless the database's clock was set back."""
+_IS_DUE: Final = f"""
+SELECT EXISTS (SELECT FROM nonce WHERE time <= ?) OR EXISTS (SELECT FROM nonce_floor WHERE time > {_NOW} + {_AHEAD})
+"""  # noqa: S608 - our own words
+_MOVE_FLOOR: Final = f"""
+UPDATE nonce_floor
+SET time = CASE WHEN time > {_NOW} + {_AHEAD} THEN {_NOW} ELSE greatest(time, least(?, {_NOW})) END
+"""  # noqa: S608 - our own words
 # By where the rows lie: a join by their tags would go through all of them.
 _FORGET: Final = f"""
 DELETE FROM nonce WHERE ctid = ANY (ARRAY(
@@ -70,5 +77,5 @@ class PostgresNonces:
 
     def forget(self, db: Connection, before: int) -> bool:
         """Forget some of those; return whether there may be more."""
-        db.execute(_RAISE_FLOOR, (before,))
+        db.execute(_MOVE_FLOOR, (before,))
         return db.execute(_FORGET).rowcount == _CHUNK

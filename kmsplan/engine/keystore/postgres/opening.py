@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from kmsplan.engine.error import KeystoreError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kmsplan.engine.keystore.postgres.database import PostgresDatabase
     from kmsplan.kms.secret import SecretBytes
 
 
-def open_database(secret: SecretBytes) -> PostgresDatabase:
+def open_database(secret: SecretBytes, folder: Path) -> PostgresDatabase:
     """Return a keystore's place on a server; see `PostgresDatabase`.
 
     Raises:
@@ -23,4 +25,4 @@ def open_database(secret: SecretBytes) -> PostgresDatabase:
         raise KeystoreError(
             f"a keystore in PostgreSQL needs the package psycopg ({error}). Install it: pip install 'kmsplan[postgres]'"
         ) from error
-    return PostgresDatabase(secret)
+    return PostgresDatabase(secret, folder)

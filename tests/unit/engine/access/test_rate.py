@@ -5,17 +5,15 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from kmsplan.engine.access.rate import SECOND, Limit, Rates, limit_of
+from kmsplan.engine.access.rate import SECOND, SLOTS, Limit, Rates, limit_of
+from kmsplan.engine.error import KeystoreError
 from kmsplan.engine.keystore.instance import CONNECTED, InstanceRow
 from kmsplan.kms.error import KmsError
 from kmsplan.kms.spec import KeyType
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @dataclass
@@ -137,6 +135,17 @@ def test_a_resized_instance_has_its_new_rate_at_once(tmp_path: Path) -> None:
     clock.now += SECOND
     assert taken(rates, Limit("kst-a", 4000), 5000) == 4000
     rates.close()
+
+
+def test_a_disk_that_becomes_full_later_refuses_no_request(tmp_path: Path) -> None:
+    rates = Rates(tmp_path / "rates", clock=Clock())
+    assert (tmp_path / "rates").stat().st_blocks * 512 >= SLOTS * 64
+    rates.close()
+
+
+def test_a_file_that_cannot_be_made_is_named_with_what_to_do() -> None:
+    with pytest.raises(KeystoreError, match=r"requests cannot be counted in /dev/full .*and the space on its disk"):
+        Rates(Path("/dev/full"))
 
 
 def test_a_clock_that_began_anew_locks_nobody_out(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.reading.view import KeyView
     from kmsplan.engine.service import Engine
 
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 SYMMETRIC = [spec for spec in SOFTWARE_SPECS if SPECS[spec].symmetric]
 
 

@@ -67,7 +67,7 @@ def test_closing_ends_a_call_under_way_and_refuses_late_ones_at_once(lanes: Lane
     waiting.start()
     borrowed.wait()
     lanes.close()
-    waiting.join(5)
+    waiting.join(60)
     assert answers == [b""]
     with pytest.raises(OSError, match="Bad file descriptor"), lanes.borrow(60) as lane:
         lane.sendall(b"late")

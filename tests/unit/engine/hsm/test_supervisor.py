@@ -3,16 +3,16 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kmsplan.engine.hsm.client import TokenName, Worker
-from kmsplan.engine.hsm.error import PinRefusedError, TokenMissingError, WorkerDiedError
-from kmsplan.engine.hsm.message import Op
+from kmsplan.engine.hsm.error import MaterialMissingError, PinRefusedError, TokenMissingError, WorkerDiedError
+from kmsplan.engine.hsm.message import Fault, Op, TokenFaultError
 from kmsplan.engine.hsm.supervisor import REST, Supervisor
 from kmsplan.kms.secret import SecretBytes
-from tests.softhsm import LABEL, MODULE, PIN, SoftHsm, pause
+from tests.softhsm import LABEL, MODULE, PIN, SoftHsm, ended, pause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,6 +134,48 @@ def test_a_token_that_is_not_there_is_looked_for_once_in_a_while(
     assert len(started) == 2
 
 
+def _blind(monkeypatch: pytest.MonkeyPatch, pid: int) -> None:
+    """Let one worker find no key, as SoftHSM does that missed what another process made."""
+    call = Worker.call
+
+    def blind(self: Worker, op: Op, *fields: bytes, quick: bool = False) -> list[bytes]:
+        if op is Op.FIND and self.pid == pid:
+            raise TokenFaultError(Fault.ABSENT, "it is not there")
+        return call(self, op, *fields, quick=quick)
+
+    monkeypatch.setattr(Worker, "call", blind)
+
+
+def test_a_key_that_one_worker_overlooks_is_found_by_another_that_takes_its_place(
+    rig: _Rig, started: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = b"overlooked-key-1"
+    rig.supervisor.call(Op.GENERATE, b"Aliyun_AES_256", b"ENCRYPT/DECRYPT", key)
+    _blind(monkeypatch, started[0])
+    for _ in range(3):
+        rig.supervisor.call(Op.FIND, key)
+    assert len(started) == 2
+    assert rig.supervisor.worker().pid == started[1]
+    rig.supervisor.close()
+    assert all(ended(pid) for pid in started)
+
+
+def test_a_key_that_is_really_absent_is_looked_for_by_another_worker_once_in_a_while(
+    rig: _Rig, started: list[int]
+) -> None:
+    rig.supervisor.call(Op.PREPARE)
+    for _ in range(3):
+        with pytest.raises(MaterialMissingError):
+            rig.supervisor.call(Op.FIND, b"nobody-made-this")
+    assert len(started) == 2
+    assert rig.supervisor.worker().pid == started[0]
+    assert ended(started[1])
+    rig.now += 2 * REST
+    with pytest.raises(MaterialMissingError):
+        rig.supervisor.call(Op.FIND, b"nobody-made-this")
+    assert len(started) == 3
+
+
 def test_closing_ends_the_worker_and_a_later_call_starts_another(rig: _Rig, started: list[int]) -> None:
     rig.supervisor.call(Op.PREPARE)
     rig.supervisor.close()
@@ -150,6 +192,13 @@ def _kill(pid: int) -> None:
 def _die_in_a_call(rig: _Rig) -> None:
     pid = rig.supervisor.worker().pid
     pause(pid)
-    threading.Timer(0.1, os.kill, (pid, signal.SIGKILL)).start()
-    with pytest.raises(WorkerDiedError):
-        rig.supervisor.call(Op.PREPARE)
+    exchange = Worker._exchange
+
+    def exchanged(*arguments: Any) -> Any:
+        threading.Timer(0.05, os.kill, (pid, signal.SIGKILL)).start()
+        return exchange(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Worker, "_exchange", exchanged)
+        with pytest.raises(WorkerDiedError):
+            rig.supervisor.call(Op.PREPARE)

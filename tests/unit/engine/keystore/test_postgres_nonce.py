@@ -79,10 +79,10 @@ class _Held:
 
     def _hold(self, _: Transaction) -> None:
         self._entered.set()
-        self._release.wait(20)
+        self._release.wait(60)
 
     def __enter__(self) -> None:
-        assert self._entered.wait(20)
+        assert self._entered.wait(60)
 
     def __exit__(self, *_: object) -> None:
         self._release.set()
@@ -216,3 +216,19 @@ def test_old_ones_are_found_without_a_look_at_all(
         plan = "\n".join(row[0] for row in db.execute(sql.encode()))
     assert "nonce_by_time" in plan
     assert "Seq Scan on nonce " not in plan
+
+
+def test_a_database_whose_clock_was_ahead_and_is_set_back_serves_again(node: Keystore) -> None:
+    ahead = int(time.time()) + 8 * 3600
+    node.submit(
+        lambda transaction: transaction.db.execute("UPDATE nonce_floor SET time = ?", (ahead,)), touches=False
+    ).wait()
+    now = int(time.time())
+    assert code_of(node, claim("n", now)) == "InvalidTimeStamp.Expired"
+    with node.look() as db:
+        assert NONCES.is_due(db, now - 960)
+    node.submit(lambda transaction: NONCES.forget(transaction.db, now - 960), touches=False).wait()
+    assert code_of(node, claim("n", now)) == "InvalidTimeStamp.Expired", "what was signed before that is not known"
+    assert code_of(node, claim("n", now + 60)) == ""
+    with node.look() as db:
+        assert not NONCES.is_due(db, now - 960)

@@ -51,7 +51,7 @@ class _Desk:
         return Recorder(self.folder, db, str.encode, self.fold)
 
     def fold(self) -> None:
-        self.folds.wait(10)
+        self.folds.wait(60)
         if self.failures:
             self.failures -= 1
             raise KeystoreError("not now")
@@ -105,14 +105,16 @@ def test_a_close_ends_it_also_at_the_moment_at_which_it_begins_to_bring_in(
 ) -> None:
     closing: list[threading.Thread] = []
     told: list[threading.Event] = []
+    desks: list[_Desk] = []
 
     class Late(threading.Event):
         """Has the recorder closed, as far as that goes, at the last moment before it is cleared."""
 
         def clear(self) -> None:
             if not closing:
+                wait_until(lambda: bool(desks))
                 told.clear()
-                thread = threading.Thread(target=made.recorder.close, daemon=True)
+                thread = threading.Thread(target=desks[0].recorder.close, daemon=True)
                 thread.start()
                 closing.append(thread)
                 wait_until(lambda: len(told) == 2)
@@ -124,9 +126,9 @@ def test_a_close_ends_it_also_at_the_moment_at_which_it_begins_to_bring_in(
 
     monkeypatch.setattr(recorders, "PAUSE", 0.05)
     monkeypatch.setattr(recorders, "Event", Late)
-    made = _Desk(tmp_path)
+    desks.append(_Desk(tmp_path))
     wait_until(lambda: bool(closing))
-    closing[0].join(5)
+    closing[0].join(60)
     assert not closing[0].is_alive()
 
 

@@ -130,11 +130,11 @@ def test_while_the_writing_thread_writes_it_gets_the_jobs(loop: _Loop) -> None:
 
     def hold(_: Transaction) -> None:
         entered.set()
-        release.wait(5)
+        release.wait(60)
 
     holder = threading.Thread(target=lambda: loop.write(hold))
     holder.start()
-    assert entered.wait(5)
+    assert entered.wait(60)
     job = loop.submit(insert(1))
     loop.finish()
     assert loop.handed == [job]

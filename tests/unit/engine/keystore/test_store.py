@@ -47,6 +47,7 @@ def _error(code: int, name: str) -> sqlite3.Error:
         (sqlite3.SQLITE_CANTOPEN, KeystoreReadOnlyError, "owner and mode", False),
         (sqlite3.SQLITE_BUSY_SNAPSHOT, KeystoreLockedError, "another process", False),
         (sqlite3.SQLITE_IOERR_FSYNC, KeystoreError, "not known", True),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, KeystoreFullError, "is full", True),
         (sqlite3.SQLITE_ERROR, KeystoreError, "defect of kmsplan", False),
     ],
 )

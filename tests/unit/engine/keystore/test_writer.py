@@ -26,11 +26,11 @@ class _Crowded(Kept):
 
         def hold(_: Transaction) -> None:
             entered.set()
-            release.wait(5)
+            release.wait(60)
 
         holder = threading.Thread(target=lambda: self.write(hold))
         holder.start()
-        assert entered.wait(5)
+        assert entered.wait(60)
         results: list[Any] = [None] * len(works)
 
         def call(number: int) -> None:
