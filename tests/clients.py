@@ -141,7 +141,7 @@ class Node(ApiClient):
         return self
 
     def __exit__(self, *_: object) -> None:
-        errors = self._process.communicate(timeout=20)[1]
+        errors = self._process.communicate(timeout=60)[1]
         assert self._process.returncode == 0, errors
 
     def send(self, action: str, fields: dict[str, Any]) -> Answer:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+
+from tests.ending import failing_alone, forget_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from tests.objects import ObjectServer
@@ -38,7 +41,12 @@ _LEAKY = (
 
 
 # A busy machine is no defect; whatever else a pipeline's profile says stays.
-settings.register_profile("unhurried", parent=settings(), deadline=None)
+settings.register_profile(
+    "unhurried",
+    parent=settings(),
+    deadline=None,
+    suppress_health_check=[*settings().suppress_health_check, HealthCheck.too_slow],
+)
 settings.load_profile("unhurried")
 
 
@@ -52,6 +60,22 @@ def pytest_configure() -> None:
         if name.startswith(_LEAKY):
             del os.environ[name]
     os.environ["ALIBABA_CLOUD_ECS_METADATA_DISABLED"] = "true"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """Let no test fail because of a process that another one left when it failed."""
+    with failing_alone():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Nor because of a socket, which it would otherwise be told of as pytest lets go of the other's traceback."""
+    told = yield
+    if hasattr(sys, "last_value"):
+        forget_failure()
+    return told
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ class Fault(StrEnum):
 Plan = Callable[[str, int], Fault | None]
 """From the action, and how often this very request came before, to what happens to it."""
 
+_SLOW = 0.13
 _WORDS: dict[Fault, tuple[int, str, str]] = {
     Fault.THROTTLED: (429, "Rejected.Throttling", "QPS Limit Exceeded"),
     Fault.FAILED_BEFORE: (500, "InternalFailure", "Internal Failure"),
@@ -95,8 +96,8 @@ class FaultProxy:
 
     upstream: str
     plan: Plan = no_fault
-    patience: float = 0.6
-    """Seconds after which nobody waits for an answer any more."""
+    patience: float = 60.0
+    """Seconds after which nobody waits for an answer any more; few where faults are `LATE`, for each takes longer."""
     came: Counter[str] = field(default_factory=Counter)
     passed: Counter[str] = field(default_factory=Counter)
     done: Counter[Fault] = field(default_factory=Counter)
@@ -199,7 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(status, body[: len(body) // 2], length=len(body))
             self.close_connection = True
         elif fault is Fault.SLOW:
-            time.sleep(proxy.patience / 3)
+            time.sleep(min(proxy.patience / 3, _SLOW))
             self._answer(status, body)
         elif fault in (Fault.DUPLICATED, Fault.ECHOED):
             answers = [proxy.pass_on(request), proxy.pass_on(request)]

@@ -50,7 +50,7 @@ class Expressions:
         assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def value(self, expression: str, contexts: Mapping[str, Any], **status: bool) -> Any:
         """Evaluate one expression, without its braces."""

@@ -6,16 +6,20 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 
 from kmsplan.kms.secret import SecretBytes
+from tests.ports import held_port, number
+
+if TYPE_CHECKING:
+    import socket
 
 _BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
 _USER = "postgres"
@@ -33,7 +37,7 @@ _SETTINGS = (
     "listen_addresses=127.0.0.1",
     "log_min_messages=fatal",
 )
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 
 
 @dataclass
@@ -41,7 +45,8 @@ class PostgresServer:
     """A server that can be stopped and started; each test works in a schema of its own."""
 
     folder: Path
-    port: int = 0
+    held: socket.socket = field(repr=False)
+    """Its port, which nobody else is given while the server is stopped."""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @classmethod
@@ -50,7 +55,7 @@ class PostgresServer:
         assert _BINARIES, "install postgresql: apt-get install postgresql (tests/run does)"
         # Not in pytest's folders: those are closed to the server's user.
         folder = Path(tempfile.mkdtemp(prefix="kmsplan-postgres-"))
-        server = cls(folder / "data", _free_port())
+        server = cls(folder / "data", held_port())
         (folder / "password").write_text(PASSWORD)
         if os.geteuid() == 0:
             for path in (folder, folder / "password"):
@@ -61,6 +66,11 @@ class PostgresServer:
         )  # fmt: skip
         server.start()
         return server
+
+    @property
+    def port(self) -> int:
+        """On 127.0.0.1."""
+        return number(self.held)
 
     def _command(self, program: str, *arguments: str) -> list[str]:
         other = [f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups"] if os.geteuid() == 0 else []
@@ -98,6 +108,7 @@ class PostgresServer:
     def remove(self) -> None:
         """End it and delete its files."""
         self.stop()
+        self.held.close()
         shutil.rmtree(self.folder.parent)
 
     def url(self, schema: str = "public", **options: str) -> str:
@@ -111,7 +122,7 @@ class PostgresServer:
 
     def connect(self, schema: str = "public") -> psycopg.Connection[tuple[object, ...]]:
         """Connect past the engine."""
-        return psycopg.connect(self.url(schema), autocommit=True, connect_timeout=2)
+        return psycopg.connect(self.url(schema), autocommit=True, connect_timeout=20)
 
     def new_schema(self) -> str:
         """Make an empty schema, and return its name."""
@@ -119,10 +130,3 @@ class PostgresServer:
         with self.connect() as db:
             db.execute(f"CREATE SCHEMA {name}".encode())
         return name
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

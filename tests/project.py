@@ -63,15 +63,55 @@ class Project:
 
     def killed_at_rename(self, number: int, *arguments: str) -> None:
         """Run kmsplan, which is killed as its main thread is about to rename for that time; strace counts by thread."""
-        inject = f"inject=rename:signal=KILL:when={number}"
         killed = subprocess.run(
-            ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=rename", "-e", inject, KMSPLAN, *arguments],
+            [*_traced(f"rename:signal=KILL:when={number}", "/dev/null"), KMSPLAN, *arguments],
             cwd=self.root,
             env=self.environment(),
             capture_output=True,
             check=False,
         )
         assert killed.returncode == -signal.SIGKILL
+
+    def killed_at_flush(self, number: int, *arguments: str) -> None:
+        """Run kmsplan, which is killed as a thread is about to flush the journal for that time."""
+        killed = self._traced(f"fdatasync:signal=KILL:when={number}", self.journal, *arguments)
+        killed.wait(120)
+        assert killed.returncode == -signal.SIGKILL, self.printed()
+
+    def standing_at_flush(self, number: int, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
+        """Run kmsplan until a thread is about to flush the journal for that time, and there it stands still (SIGSTOP).
+
+        Returns strace, which ends as kmsplan ends, and the process number of kmsplan.
+        """
+        return self._standing(f"fdatasync:signal=STOP:when={number}", self.journal, *arguments)
+
+    def standing_at_reading(self, name: str, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
+        """Run kmsplan until it is about to open a file of the folder, and there it stands still; as above."""
+        return self._standing("openat:signal=STOP:when=1", self.root / name, *arguments)
+
+    def _standing(self, inject: str, path: Path, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
+        strace = self._traced(inject, path, *arguments)
+        while "stopped by SIGSTOP" not in (self.root / "traced").read_text():
+            assert strace.poll() is None, self.printed()
+            time.sleep(0.01)
+        return strace, int(Path(f"/proc/{strace.pid}/task/{strace.pid}/children").read_text().split()[0])
+
+    def _traced(self, inject: str, path: Path, *arguments: str) -> subprocess.Popen[bytes]:
+        (self.root / "traced").write_text("")
+        with (self.root / "printed").open("wb") as printed:
+            return subprocess.Popen(
+                [*_traced(inject, "traced", "-P", str(path)), KMSPLAN, *arguments],
+                cwd=self.root,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=printed,
+            )
+
+    @property
+    def journal(self) -> Path:
+        """Of a run that has not ended."""
+        return self.root / "state" / "journal.jsonl"
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "NO_COLOR": "1", **self.environ}
@@ -111,12 +151,15 @@ class Project:
 
     def written(self, size: int) -> None:
         """Wait until the journal of a running apply has so many bytes."""
-        journal = self.root / "state" / "journal.jsonl"
-        for _ in range(3000):
-            if journal.exists() and journal.stat().st_size >= size:
+        for _ in range(12_000):
+            if self.journal.exists() and self.journal.stat().st_size >= size:
                 return
             time.sleep(0.005)
-        raise AssertionError((self.root / "printed").read_text())
+        raise AssertionError(self.printed())
+
+    def printed(self) -> str:
+        """What the command that was started last has printed."""
+        return (self.root / "printed").read_text()
 
     def apply(self, *arguments: str, code: int = 0) -> Answer:
         """Run `kmsplan apply --auto-approve`."""
@@ -143,6 +186,13 @@ keys:
   orders: {instance: core, rotation: 90d, aliases: [orders], tags: {team: payments}}
   signer: {instance: core, spec: EC_P256, deletion_protection: false}
 """
+
+
+def _traced(inject: str, log: str, *options: str) -> list[str]:
+    """What stands before a command that something happens to at a call to the system; strace counts by thread."""
+    call = inject.partition(":")[0]
+    command = ["strace", "-f", "-qq", "-o", log, "-e", f"trace={call}", "-e", f"inject={inject}"]
+    return [*command, *options]
 
 
 def init_token(project: Project, label: str) -> None:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from tests.served import Served
 
 MARKER = "plaintext-that-nobody-logs-4711"
-PATIENCE = 20.0
+PATIENCE = 60.0
+"""Seconds for what takes a moment on a machine with nothing else to do."""
 
 
 @dataclass

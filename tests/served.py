@@ -70,7 +70,7 @@ def serve(
         assert process.stdout is not None
         line = process.stdout.readline()
         listening = _LISTENING.match(line)
-        assert listening is not None, line + process.communicate(timeout=10)[1]
+        assert listening is not None, line + process.communicate(timeout=60)[1]
         yield Served(
             project=project,
             process=process,
@@ -83,7 +83,7 @@ def serve(
     finally:
         process.terminate()
         try:
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()

@@ -39,7 +39,7 @@ class Signer:
     endpoint: str
     access_key_id: str
     secret: str
-    timeout: float = 20.0
+    timeout: float = 60.0
     tls: Any = None
     headers: dict[str, str] = field(default_factory=dict)
 

@@ -88,7 +88,7 @@ class SoftHsm:
         self.behind_our_back(script, reference.hex(), object_class or "")
 
 
-def ended(pid: int, within: float = 5.0) -> bool:
+def ended(pid: int, within: float = 60.0) -> bool:
     """Say whether a process ends in time; one that nobody has waited for yet has ended too."""
     deadline = time.monotonic() + within
     while _running(pid):

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from tests.state_server import StateServer
 
 LINEAGE = "0123456789abcdef0123456789abcdef"
-LEASE = 0.6
-"""Seconds: long enough for a busy machine, short enough to wait for."""
+LEASE = 60.0
+"""Seconds: longer than any machine is busy with something else."""
+SHORT_LEASE = 0.6
+"""Seconds: short enough to wait for, where nobody has to keep it."""
 
 
 @dataclass
@@ -39,8 +41,8 @@ class Place:
     """One state, and machines that work on it."""
 
     folder: Path
-    remote: Callable[[], Remote] | None
-    """Opens the place anew, as another machine does; None where it is a folder."""
+    remote: Callable[[float], Remote] | None
+    """Opens the place anew, as another machine does, for leases of so many seconds; None where it is a folder."""
     damage: Callable[[], None]
     """Edits what is kept, past kmsplan."""
     change: Callable[[], None]
@@ -56,6 +58,8 @@ class Place:
     """Whether another machine sees the journal of a run that has not ended."""
     beats: bool = True
     """Whether the place knows heartbeats."""
+    lease: float = LEASE
+    """Of the machines that open it from now on."""
 
     @property
     def shared(self) -> bool:
@@ -70,7 +74,7 @@ class Place:
         """A store as one machine opens it."""
         if self.remote is None:
             return LocalStore(self.folder / "state", codec=codec)
-        return SharedStore(self.remote(), self.folder / name, lease=LEASE, codec=codec)
+        return SharedStore(self.remote(self.lease), self.folder / name, lease=self.lease, codec=codec)
 
 
 def local(folder: Path) -> Place:
@@ -109,7 +113,7 @@ def postgres(folder: Path, server: PostgresServer) -> Place:
 
     return Place(
         folder,
-        lambda: PostgresRemote(server.secret(schema), "team", LEASE),
+        lambda lease: PostgresRemote(server.secret(schema), "team", lease),
         lambda: run("UPDATE kmsplan_state SET snapshot = snapshot || 'x'::bytea"),
         lambda: run("UPDATE kmsplan_state SET version = version + 1"),
         server.stop,
@@ -145,7 +149,7 @@ def http(folder: Path, server: StateServer) -> Place:
 
     return Place(
         folder,
-        lambda: HttpRemote(Addresses(**settings), client, "1", sleep=lambda _: time.sleep(0.01)),
+        lambda _: HttpRemote(Addresses(**settings), client, "1", sleep=lambda _: time.sleep(0.01)),
         lambda: edit(damage),
         lambda: edit(change),
         lambda: setattr(server, "down", True),
@@ -164,7 +168,7 @@ def s3(folder: Path, server: ObjectServer, monkeypatch: pytest.MonkeyPatch, *, a
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     bucket, client = server.new_bucket(), server.client()
-    options = {**server.options(bucket), "lease": LEASE}
+    options = server.options(bucket)
 
     def head() -> dict[str, Any]:
         return dict(json.loads(client.get_object(Bucket=bucket, Key=options["key"])["Body"].read()))
@@ -183,8 +187,8 @@ def s3(folder: Path, server: ObjectServer, monkeypatch: pytest.MonkeyPatch, *, a
         return [client.get_object(Bucket=bucket, Key=found["Key"])["Body"].read() for found in listed]
 
     return Place(
-        folder, lambda: S3Remote(options, attempts=attempts), damage, change, server.down, server.up, contents,
-        (Bucket, ("put", "delete")),
+        folder, lambda lease: S3Remote({**options, "lease": lease}, attempts=attempts), damage, change,
+        server.down, server.up, contents, (Bucket, ("put", "delete")),
     )  # fmt: skip
 
 

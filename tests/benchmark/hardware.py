@@ -15,6 +15,7 @@ from kmsplan.engine.protection.pkcs11 import Pkcs11Protection
 from kmsplan.engine.protection.protocol import Encrypter, Signer
 from kmsplan.kms.secret import SecretBytes
 from kmsplan.kms.spec import KeySpec, KeyUsage
+from kmsplan.server.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
 MODULE: Final = "/usr/lib/softhsm/libsofthsm2.so"
 LABEL: Final = "benchmark"
 PIN: Final = "4711-0815"
-THREADS: Final = (1, 2, 8, 32)
-RAW_THREADS: Final = (1, 2, 8)
-"""Each side is given the number of threads that suits it best: more of them gain raw calls nothing."""
+THREADS: Final = (1, 2, 8, 32, Limits().threads)
+"""Each side is given the number that suits it best; a server has the last for what takes its time."""
 _SECONDS: Final = 2.0
 _DATA: Final = bytes(range(32))
 _PARALLEL: Final = 2
@@ -142,7 +142,7 @@ def _line(protection: Pkcs11Protection, work: Work, root: Path, environ: Mapping
 
     taken = [
         (
-            max(_raw(root, environ, work, reference, threads) for threads in RAW_THREADS),
+            max(_raw(root, environ, work, reference, threads) for threads in THREADS),
             _raw_in_parallel(root, environ, work, reference),
             max(_rate(once, threads) for threads in THREADS),
         )

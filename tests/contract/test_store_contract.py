@@ -202,7 +202,7 @@ def test_who_waits_is_told_for_whom_once_and_gets_the_lock(applied: Place) -> No
         told.append(holder)
         first.release()
 
-    with applied.machine("two").lock(owner="bob@two", command="apply", timeout=20, waiting=waiting) as second:
+    with applied.machine("two").lock(owner="bob@two", command="apply", timeout=60, waiting=waiting) as second:
         second.check()
         assert second.fence > first.fence
     assert [holder.id for holder in told if holder] == [first.holder.id]
@@ -232,6 +232,7 @@ def test_a_lock_is_broken_with_its_exact_id_alone(applied: Place) -> None:
 def test_whoever_lost_the_lease_writes_nothing_more(applied: Place) -> None:
     if not applied.shared:
         pytest.skip("tests/unit/state/test_lock.py has the folder's lock")
+    applied.lease = stores.SHORT_LEASE
     asleep = applied.machine()
     lock = asleep.lock(owner="ada@one", command="apply").__enter__()
     lock._ended.set()  # type: ignore[attr-defined]  # its heart stops, as under SIGSTOP
@@ -256,8 +257,8 @@ def _take(place: Place, identifier: str) -> protocol.Held:
     other = place.machine("two")
     if not place.beats:
         other.unlock(identifier)
-        time.sleep(stores.LEASE)
-    deadline = time.monotonic() + 20
+        time.sleep(place.lease)
+    deadline = time.monotonic() + 60
     while True:
         try:
             return other.lock(owner="bob@two", command="apply").__enter__()
@@ -478,10 +479,10 @@ def test_the_lease_is_kept_alive_while_a_long_history_is_rewritten(
 ) -> None:
     if not lived.shared or not lived.beats:
         pytest.skip("such a lock does not run out")
-    recode, told = snapshot.recode, []
+    recode, told, lived.lease = snapshot.recode, [], 3.0
 
     def slow(*arguments: Any, **options: Any) -> bytes:
-        time.sleep(0.6 * stores.LEASE)
+        time.sleep(0.7)
         with pytest.raises(LockHeldError) as caught:
             lived.machine("two").lock(owner="bob@two", command="apply")
         told.append(caught.value.holder)
@@ -489,7 +490,7 @@ def test_the_lease_is_kept_alive_while_a_long_history_is_rewritten(
 
     monkeypatch.setattr(snapshot, "recode", slow)
     assert _rekey(lived, PLAIN, after=ONE).changed > 4
-    assert len(told) * 0.6 > 2, "it took longer than the lease lasts"
+    assert len(told) * 0.7 > lived.lease, "it took longer than the lease lasts"
 
 
 def test_a_rekey_that_lost_its_lease_meanwhile_changes_nothing(lived: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -497,6 +498,7 @@ def test_a_rekey_that_lost_its_lease_meanwhile_changes_nothing(lived: Place, mon
         pytest.skip("tests/unit/state/test_lock.py has the folder's lock")
     story, recode = _story(lived.machine()), snapshot.recode
     taken: list[protocol.Held] = []
+    lived.lease = stores.SHORT_LEASE
     store = lived.machine("one", ONE)
     lock = store.lock(owner="ada@one", command="state rekey").__enter__()
     lock._ended.set()  # type: ignore[attr-defined]  # its heart stops, as under SIGSTOP

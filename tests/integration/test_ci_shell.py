@@ -246,13 +246,13 @@ def test_options_of_kmsplan_come_after_two_dashes(pipeline: Pipeline) -> None:
     ],
 )
 def test_what_is_not_understood_ends_with_64_and_does_nothing(tmp_path: Path, arguments: list[str], words: str) -> None:
-    done = subprocess.run([KIT, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run([KIT, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, words in done.stderr) == (64, True)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_its_help_needs_nothing(tmp_path: Path) -> None:
-    done = subprocess.run([KIT, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run([KIT, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.startswith("Usage: kmsplan-ci validate")
 
 

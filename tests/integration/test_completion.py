@@ -89,17 +89,24 @@ def test_what_is_broken_suggests_nothing_and_says_nothing(applied: Project, cont
     assert suggested(applied, "kmsplan state show key.o") == []
 
 
+def _processor_seconds(project: Project, line: str) -> tuple[float, list[str]]:
+    """What the process takes, which other tests on the machine do not lengthen much, and what it suggests."""
+    before = os.times()
+    found = suggested(project, line)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system, found
+
+
 def test_it_takes_no_longer_than_typing_does(project: Project) -> None:
+    alone, _ = _processor_seconds(project, "kmsplan plan --target key.k999")
     records = {f"key.k{number}": {"identity": f"key-{number}", "attributes": {}} for number in range(10_000)}
     (project.root / "state").mkdir()
     (project.root / "state" / "kmsplan.state.json").write_text(json.dumps({"records": records}))
     keys = "".join(f"  k{number}: {{instance: core}}\n" for number in range(10_000))
     project.write(f"kmsplan: 1\nkeys:\n{keys}")
-    before = os.times()
-    assert suggested(project, "kmsplan plan --target key.k999") == ["key.k999", *(f"key.k999{n}" for n in range(10))]
-    after = os.times()
-    # Processor time, which other tests on the machine do not lengthen much; it takes 0.1 s.
-    assert after.children_user + after.children_system - before.children_user - before.children_system < 1
+    seconds, found = _processor_seconds(project, "kmsplan plan --target key.k999")
+    assert found == ["key.k999", *(f"key.k999{n}" for n in range(10))]
+    assert seconds - alone < 1  # 0.04 s
 
 
 def test_bash_completes(applied: Project) -> None:
@@ -150,7 +157,7 @@ def test_zsh_completes_at_its_prompt(applied: Project) -> None:
 
 def read_until(terminal: int, wanted: str) -> None:
     """Wait until something is on the screen."""
-    seen, end = "", time.monotonic() + 30
+    seen, end = "", time.monotonic() + 60
     while wanted not in seen:
         assert time.monotonic() < end, seen
         if select.select([terminal], [], [], 0.1)[0]:

@@ -18,7 +18,7 @@ from kmsplan.kms.error import KmsError
 from kmsplan.kms.operation import CreateInstance, ScheduleKeyDeletion
 from kmsplan.kms.spec import KeySpec
 from tests.engines import DAY, Lab, described, new_key
-from tests.softhsm import LABEL, MODULE, SoftHsm
+from tests.softhsm import LABEL, MODULE, SoftHsm, ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +31,11 @@ from pathlib import Path
 from kmsplan.engine.service import Engine
 from tests.engines import Lab, new_key
 from tests.softhsm import SoftHsm
-lab, token = Lab(Path(sys.argv[1])), SoftHsm(Path(sys.argv[2]))
-engine = Engine.open(lab.folder, seal=lab.seal, hardware=lambda *_: token.protection(), clock=lab.clock,
+lab, protection = Lab(Path(sys.argv[1])), SoftHsm(Path(sys.argv[2])).protection()
+engine = Engine.open(lab.folder, seal=lab.seal, hardware=lambda *_: protection, clock=lab.clock,
                      entropy=os.urandom, actor="child")
+protection.prepare()
+print(protection._supervisor.worker().pid, flush=True)
 while True:
     print(new_key(engine, sys.argv[3]), flush=True)
 """
@@ -128,11 +130,12 @@ def test_a_killed_process_leaves_no_orphan_and_loses_no_key(lab: Lab, engine: En
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         )
         assert process.stdout is not None
+        worker = int(process.stdout.readline())
         acknowledged.add(process.stdout.readline().strip())
         time.sleep(delay)
         process.send_signal(signal.SIGKILL)
         acknowledged |= set(process.communicate()[0].split("\n")[:-1])
-    time.sleep(0.5)  # the workers of the killed processes end
+        assert ended(worker)  # it may have been making one more
     again = _open(lab, token)
     assert again.tick().postponed == {}
     rows = {row["key_id"]: row["state"] for row in again.describe(check_material=True).keys}

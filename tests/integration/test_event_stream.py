@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,9 +126,11 @@ def test_a_stream_that_is_interrupted_is_told_to_its_end(project: Project, *, ag
         seen.append(line)
         if json.loads(line)["type"] == "apply_complete":
             break
+    process.send_signal(signal.SIGSTOP)
     process.send_signal(signal.SIGINT)
     if again:  # at once, or it would be done with what was in flight before
         process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGCONT)
     lines = told("".join(seen) + _rest(process))
     assert process.returncode == 9
     assert lines[-1]["changes"]["done"] >= 1
@@ -136,12 +139,11 @@ def test_a_stream_that_is_interrupted_is_told_to_its_end(project: Project, *, ag
 
 def test_ending_it_before_it_begins_is_told_too(project: Project) -> None:
     project.write(MANY)
-    process = project.start("apply", "--auto-approve", "--json")
-    assert process.stdout is not None
-    first = process.stdout.readline()  # the configuration is read next
-    process.terminate()
-    lines = told(first + _rest(process))
-    assert process.returncode == 9
+    process, number = project.standing_at_reading("kmsplan.yaml", "apply", "--auto-approve", "--json")
+    for sent in (signal.SIGTERM, signal.SIGCONT):
+        os.kill(number, sent)
+    assert process.wait(timeout=60) == 9
+    lines = told(project.printed().removesuffix("\nError: cancelled\n"))  # that is on standard error
     assert [one["summary"] for one in diagnostics(lines)] == ["cancelled"]
     assert lines[-1]["changes"]["done"] == 0
 

@@ -102,7 +102,7 @@ def test_what_cannot_be_set_up_says_what_to_do(tmp_path: Path, user: str, step: 
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 1
@@ -140,7 +140,7 @@ def test_a_virtual_environment_of_another_python_is_made_anew_if_it_is_kmsplans(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.certificates import authority, certificate, fingerprint
+from tests.forking import XKS_SECONDS
+from tests.ports import held_port, number
 from tests.project import Project
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ class Side:
             yield line.removeprefix("listening on ").strip().removesuffix(path)
         finally:
             running.send_signal(signal.SIGTERM)
-            _, log = running.communicate(timeout=20)
+            _, log = running.communicate(timeout=60)
             self.log = [json.loads(entry) for entry in log.splitlines() if entry.startswith("{")]
             assert running.returncode == 0, log
             assert "Traceback" not in log
@@ -92,7 +94,7 @@ def side(tmp_path: Path, prepared: Path) -> Side:
 def consumer(tmp_path: Path, side: Side) -> Project:
     folder = tmp_path / "consumer"
     folder.mkdir()
-    return Project(folder, {"PROXY_SECRET": side.secret})
+    return Project(folder, {"PROXY_SECRET": side.secret, XKS_SECONDS: "20"})
 
 
 def declare(consumer: Project, side: Side, url: str, more: str = "") -> None:
@@ -133,8 +135,17 @@ def test_the_secret_is_in_no_file_of_either_side_and_in_no_output(side: Side, co
                 assert side.secret.encode() not in path.read_bytes(), path
 
 
-def test_a_proxy_that_is_down_blocks_its_keys_and_nothing_is_planned_for_them(side: Side, consumer: Project) -> None:
-    with side.proxy() as url:
+@pytest.fixture
+def listen() -> Iterator[str]:
+    """An address that is nobody else's, also while no proxy is there."""
+    with held_port() as held:
+        yield f"127.0.0.1:{number(held)}"
+
+
+def test_a_proxy_that_is_down_blocks_its_keys_and_nothing_is_planned_for_them(
+    side: Side, consumer: Project, listen: str
+) -> None:
+    with side.proxy(listen=listen) as url:
         declare(consumer, side, url)
         consumer.apply()
         blob = encrypt(consumer, "hello")
@@ -149,7 +160,7 @@ def test_a_proxy_that_is_down_blocks_its_keys_and_nothing_is_planned_for_them(si
     refused = consumer.run("engine", "decrypt", stdin=blob, code=1)
     assert "Rejected.Unavailable" in refused.text
     assert "cannot be reached" in refused.text
-    with side.proxy(listen=url.removeprefix("http://")):
+    with side.proxy(listen=listen):
         assert consumer.run("engine", "decrypt", stdin=blob).out == "hello"
         consumer.run("drift")
 
@@ -418,7 +429,7 @@ def test_an_access_key_comes_from_the_environment_too(side: Side) -> None:
     assert running.stdout is not None
     assert running.stdout.readline().startswith("listening on http://127.0.0.1:")
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=20)
+    running.communicate(timeout=60)
     assert running.returncode == 0
 
 

@@ -109,7 +109,7 @@ def test_a_module_or_token_that_is_not_there_is_named(token: Project, change: di
     token.write(text.replace("MODULE", MODULE))
     answer = token.apply(code=1)
     assert message in answer.err
-    assert "4711" not in answer.text
+    assert "4711-0815" not in answer.text
 
 
 def test_a_wrong_pin_says_where_to_correct_it_and_is_not_shown(token: Project) -> None:

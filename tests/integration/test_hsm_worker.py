@@ -80,11 +80,11 @@ class _Client:
     def kill(self) -> None:
         """SIGKILL, as the kernel does when memory is short."""
         self._process.kill()
-        self._process.wait(30)
+        self._process.wait(60)
 
     def wait(self) -> int:
         """Return its exit status."""
-        return self._process.wait(30)
+        return self._process.wait(60)
 
     def close(self) -> None:
         """Leave nothing of it."""
@@ -211,15 +211,28 @@ def test_a_worker_killed_in_the_middle_of_a_generation_is_reported_and_the_repea
     protection: Pkcs11Protection,
 ) -> None:
     protection.prepare()
-    reference = random_reference()
-    worker = protection._supervisor.worker().pid
-    protection.algorithms(KeySpec.RSA_4096)
-    threading.Timer(0.02, os.kill, (worker, signal.SIGKILL)).start()
-    with pytest.raises(WorkerDiedError, match="killed by SIGKILL"):
-        protection.generate(KeySpec.RSA_4096, KeyUsage.SIGN, reference)
+    reference = next(filter(None, (_killed_while_it_generates(protection) for _ in range(20))))
     assert protection.missing([reference]) == {reference}
     protection.generate(KeySpec.EC_P256, KeyUsage.SIGN, reference)
     assert protection.missing([reference]) == frozenset()
+
+
+def _killed_while_it_generates(protection: Pkcs11Protection) -> bytes | None:
+    """Return the reference of what it was making; None where it found its primes at once, or the kill came late."""
+    reference = random_reference()
+    protection.algorithms(KeySpec.RSA_4096)
+    worker = protection._supervisor.worker().pid
+    kill = threading.Timer(0.02, os.kill, (worker, signal.SIGKILL))
+    kill.start()
+    try:
+        protection.generate(KeySpec.RSA_4096, KeyUsage.SIGN, reference)
+    except WorkerDiedError as error:
+        assert "killed by SIGKILL" in str(error)  # noqa: PT017 - there may be none
+        return reference
+    finally:
+        kill.join()
+    assert ended(worker)
+    return None
 
 
 def test_kills_at_any_moment_of_creation_leave_a_token_that_works(start: Start, protection: Pkcs11Protection) -> None:
@@ -266,7 +279,7 @@ def test_eight_threads_encrypt_and_sign_at_once_without_a_wrong_answer(protectio
     def work(number: int) -> None:
         text = str(number).encode() * 100
         try:
-            while time.monotonic() < end:
+            while not rounds[number] or time.monotonic() < end:
                 sealed = cipher.encrypt(text, b"context")
                 assert cipher.decrypt(sealed, b"context") == text
                 signature = signer.sign("ECDSA_SHA_256", _DIGEST)
@@ -282,7 +295,7 @@ def test_eight_threads_encrypt_and_sign_at_once_without_a_wrong_answer(protectio
     for thread in threads:
         thread.start()
     made = 0
-    while time.monotonic() < end:
+    while not made or time.monotonic() < end:
         fleeting = random_reference()
         protection.generate(KeySpec.AES_128, KeyUsage.ENCRYPT, fleeting)
         protection.destroy(fleeting)
@@ -290,6 +303,4 @@ def test_eight_threads_encrypt_and_sign_at_once_without_a_wrong_answer(protectio
     for thread in threads:
         thread.join()
     assert errors == []
-    assert min(rounds) > 0
-    assert made > 0
     assert protection._supervisor.worker().pid == worker

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kmsplan.engine.service import Engine
     from kmsplan.kms.secret import SecretBytes
 
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 _ROOT = Path(__file__).parents[2]
 _NODE = """
 import os, sys, threading

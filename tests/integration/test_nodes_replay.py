@@ -38,6 +38,7 @@ class Node:
 
     project: Project
     process: subprocess.Popen[str] | None = None
+    place: tuple[str, int] = ("", 0)
     connections: list[socket.socket] = field(default_factory=list)
 
     def start(self) -> None:
@@ -48,13 +49,21 @@ class Node:
         line = self.process.stdout.readline()
         listening = _LISTENING.match(line)
         assert listening is not None, line + self.process.communicate(timeout=PATIENCE)[1]
+        self.place = listening[1], int(listening[2])
+
+    def connect(self) -> None:
+        """Connect anew: a server ends what nobody has sent anything on for a while."""
+        self.close()
         # More than one, so that both workers get some.
-        self.connections = [_connected(listening[1], int(listening[2])) for _ in range(4)]
+        self.connections = [_connected(*self.place) for _ in range(4)]
+
+    def close(self) -> None:
+        for connection in self.connections:
+            connection.close()
 
     def stop(self) -> int:
         """Tell it to stop; return its exit code."""
-        for connection in self.connections:
-            connection.close()
+        self.close()
         if self.process is None:
             return 0
         self.process.terminate()
@@ -137,6 +146,7 @@ def _cluster(root: Path, url: str) -> Iterator[Cluster]:
     try:
         for node in nodes:
             node.start()
+        nodes[0].connect()
         connection = nodes[0].connections[0]
         connection.sendall(cluster.recorded("CreateKey"))
         status, body = first(connection)
@@ -153,6 +163,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) 
     """Two nodes that serve one engine."""
     with _cluster(tmp_path_factory.mktemp("cluster"), postgres.url(postgres.new_schema())) as made:
         yield made
+
+
+@pytest.fixture(autouse=True)
+def connected(cluster: Cluster) -> None:
+    for node in cluster.nodes:
+        node.connect()
 
 
 @pytest.mark.parametrize("action", ["Encrypt", "CreateKey", "DescribeKey"])
@@ -191,6 +207,8 @@ def test_a_request_from_before_a_restart_of_both_nodes_is_answered_by_neither(cl
         node.stop()
     for node in cluster.nodes:
         node.start()
+    for node in cluster.nodes:
+        node.connect()
     for number, data in enumerate(requests.values()):
         assert cluster.in_turn(number, data) == [ONCE[1]] * 3
         assert cluster.at_once(number, data, data) == [ONCE[1]] * 2

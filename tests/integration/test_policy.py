@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,10 @@ def test_what_holds_no_plan_back_is_noted_beside_it(guarded: Project) -> None:
     assert "Policy" not in guarded.run("--quiet", "plan").text
 
 
-def test_a_waiver_lets_it_pass(guarded: Project) -> None:
+def test_a_waiver_lets_it_pass_to_the_end_of_its_last_day(guarded: Project) -> None:
+    now = datetime.now(UTC)
+    if now.hour == 23 and now.minute == 59:
+        time.sleep(60 - now.second)
     guarded.write(waived(0))
     guarded.apply()
     assert "key.legacy, until" in guarded.run("policy", "check").out
@@ -102,14 +106,15 @@ def test_a_policy_that_comes_later_holds_the_keys_that_were_there_before(project
 
 
 def test_a_saved_plan_is_bound_to_the_policy_it_was_made_under(guarded: Project) -> None:
-    guarded.write(waived(30))
+    reviewed = waived(30)
+    guarded.write(reviewed)
     guarded.run("plan", "-o", "saved.plan")
     guarded.run("policy", "check", "saved.plan")
-    for weaker in (KEYS, waived(31), waived(30).replace("[baseline]", "[{pack: baseline, deletion_window: 1}]")):
+    for weaker in (KEYS, waived(32), reviewed.replace("[baseline]", "[{pack: baseline, deletion_window: 1}]")):
         guarded.write(weaker)
         guarded.run("apply", "saved.plan", code=7)
         guarded.run("policy", "check", "saved.plan", code=7 if "policy" in weaker else 1)
-    guarded.write(waived(30))
+    guarded.write(reviewed)
     guarded.run("apply", "saved.plan")
 
 

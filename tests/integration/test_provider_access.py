@@ -150,7 +150,7 @@ def test_the_servers_certificate_is_checked_by_authority_and_name(
         assert "CERTIFICATE_VERIFY_FAILED" in _planned(client, {**https, "endpoint": elsewhere}, code=1).err
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 def _stranger(folder: Path) -> Path:

@@ -70,7 +70,8 @@ READS = (
     "GetKmsInstance",
     "ListTagResources",
 )
-PATIENCE = 0.4
+LITTLE_PATIENCE = 0.8
+"""Seconds, where an answer may come too late; elsewhere a machine that is busy is waited for."""
 WAITED = 0.005
 """Seconds instead of the backoff's."""
 
@@ -110,7 +111,7 @@ class Story:
         return load(self.root, variables={}, variable_files=(), environ={})
 
     def provider(self, endpoint: str) -> AlibabaProvider:
-        reached = replace(settings(self.served.engine(endpoint)), read_timeout=PATIENCE)
+        reached = replace(settings(self.served.engine(endpoint)), read_timeout=self.proxy.patience)
         return AlibabaProvider(
             reached, channel=self.served.channel(reached), entropy=os.urandom, sleep=lambda _: time.sleep(WAITED)
         )
@@ -184,7 +185,7 @@ def _owner(present: Present) -> Owner | None:
 
 @pytest.fixture
 def story(tmp_path: Path, served: Served) -> Iterator[Story]:
-    with FaultProxy(served.endpoint, patience=PATIENCE) as proxy:
+    with FaultProxy(served.endpoint) as proxy:
         yield Story(tmp_path, served, proxy).begin()
 
 
@@ -192,7 +193,7 @@ def story(tmp_path: Path, served: Served) -> Iterator[Story]:
 def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """A story that was applied once, with a KMS of its own; only read, or refused."""
     for served in serve(tmp_path_factory.mktemp("alone")):
-        with FaultProxy(served.endpoint, patience=PATIENCE) as proxy:
+        with FaultProxy(served.endpoint) as proxy:
             story = Story(tmp_path_factory.mktemp("standing"), served, proxy).begin()
             require_done(story.apply(FIRST))
             yield story
@@ -231,6 +232,8 @@ def test_a_fault_at_every_call_changes_nothing_of_the_result(
     story: Story, undisturbed: tuple[Holdings, Holdings], fault: Fault
 ) -> None:
     story.proxy.plan = plan_of(fault)
+    if fault is Fault.LATE:
+        story.proxy.patience = LITTLE_PATIENCE
     for text, expected in zip((FIRST, SECOND), undisturbed, strict=True):
         require_done(story.apply(text))
         story.proxy.settle()
@@ -245,7 +248,7 @@ def test_a_fault_at_every_call_changes_nothing_of_the_result(
 def test_faults_at_random_change_nothing_of_the_result(
     story: Story, undisturbed: tuple[Holdings, Holdings], seed: int
 ) -> None:
-    story.proxy.plan = at_random(seed, 0.25)
+    story.proxy.plan, story.proxy.patience = at_random(seed, 0.25), LITTLE_PATIENCE
     for text, expected in zip((FIRST, SECOND), undisturbed, strict=True):
         require_done(story.apply(text))
         story.proxy.settle()
@@ -264,9 +267,11 @@ def test_all_attempts_of_one_change_carry_one_nonce_until_it_is_answered(story: 
 
 def test_a_creation_that_arrives_after_its_repetition_is_not_carried_out_again(story: Story) -> None:
     story.proxy.plan = lambda action, attempt: Fault.LATE if action == "CreateKey" and attempt == 0 else None
+    story.proxy.patience = LITTLE_PATIENCE
     require_done(story.apply(FIRST))
     story.proxy.settle()
-    assert story.proxy.passed["CreateKey"] == 6
+    assert story.proxy.done[Fault.LATE] == 3
+    assert story.proxy.passed["CreateKey"] >= 6  # a busy machine may answer too late of itself
     assert set(story.holdings().counts.values()) == {1}
 
 

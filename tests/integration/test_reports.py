@@ -166,7 +166,7 @@ def test_a_report_never_takes_the_place_of_a_device_a_pipe_or_a_link(basic: Proj
     reader = threading.Thread(target=lambda: heard.append(pipe.read_text()))
     reader.start()
     basic.run("plan", "--report", "json=pipe", "--report", "json=link", "--report", "json=/dev/null")
-    reader.join(timeout=20)
+    reader.join(timeout=60)
     assert json.loads(heard[0])["applyable"] is True
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert link.is_symlink()

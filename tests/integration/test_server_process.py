@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import http.client
 import json
 import re
+import resource
 import select
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +23,6 @@ from tests.signing import Signer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.running import Running
     from tests.signing import Reply
@@ -62,6 +65,30 @@ def test_where_nonces_cannot_be_kept_nothing_is_served(tmp_path: Path) -> None:
     refused = project.run("engine", "serve", "--listen", "127.0.0.1:0", code=1)
     assert f"the nonces of requests cannot be kept in {engine} (Is a directory)" in refused.text
     assert "move to another place" in " ".join(refused.text.split())
+
+
+def test_strangers_who_hold_connections_take_nothing_from_whoever_is_served(tmp_path: Path) -> None:
+    with running(tmp_path) as server, contextlib.ExitStack() as strangers:
+        served = http.client.HTTPConnection(server.served.endpoint, timeout=20)
+        strangers.callback(served.close)
+        (worker,) = server.workers()
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (64, 64))
+        assert asked(served, server, "DescribeKey", {"KeyId": server.key}) == 200
+        for _ in range(100):
+            strangers.enter_context(server.connect())
+        wait_until(lambda: len(list(Path(f"/proc/{worker}/fd").iterdir())) >= 48)
+        for number in range(20):
+            assert asked(served, server, "CreateAlias", {"KeyId": server.key, "AliasName": f"alias/a{number}"}) == 200
+            assert asked(served, server, "Encrypt", {"KeyId": server.key, "Plaintext": MARKER}) == 200
+
+
+def asked(connection: http.client.HTTPConnection, server: Running, action: str, parameters: dict[str, str]) -> int:
+    """The status of the answer to one more request on a connection."""
+    query, headers = server.signer.request(action, parameters)
+    connection.request("POST", f"/?{query}", b"", headers)
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
 
 
 def test_metrics_parse_and_count_what_was_done(server: Running) -> None:

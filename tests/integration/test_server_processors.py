@@ -28,8 +28,8 @@ instances:
 
 def _where(pid: int) -> tuple[set[int], list[set[int]]]:
     """The processors of a process's main thread, and those of each other one."""
-    own, *others = sorted(Path(f"/proc/{pid}/task").iterdir(), key=lambda task: int(task.name))
-    return os.sched_getaffinity(int(own.name)), [os.sched_getaffinity(int(task.name)) for task in others]
+    threads = {int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()}
+    return os.sched_getaffinity(pid), [os.sched_getaffinity(thread) for thread in threads - {pid}]
 
 
 def _children(pid: int) -> Iterator[int]:

@@ -6,8 +6,11 @@ import contextlib
 import http.client
 import json
 import os
+import resource
 import signal
 import sqlite3
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from tests.running import Running
     from tests.served import Served
 
+ROOT = Path(__file__).parents[2]
 DRAINING = (503, "ServiceUnavailableTemporary")
 
 
@@ -120,6 +124,24 @@ def _kill_a_worker(server: Running) -> None:
     wait_until(lambda: victim not in server.workers() and len(server.workers()) == 2)
 
 
+def test_a_machine_with_nothing_left_for_another_worker_goes_on_with_those_that_live(tmp_path: Path) -> None:
+    with running(tmp_path, "--workers", "2") as server:
+        supervisor = server.served.process.pid
+        limits = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (3, limits[1]))
+        killed, other = server.workers()
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: server.workers() == [other])
+        assert server.encrypt().status == 200
+        assert server.served.process.stderr is not None
+        while "Too many open files" not in (line := server.served.process.stderr.readline()):
+            assert line
+        assert server.encrypt().status == 200
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, limits)
+        wait_until(lambda: len(server.workers()) == 2)
+        server.end()
+
+
 def test_workers_end_with_their_supervisor(tmp_path: Path) -> None:
     with running(tmp_path, "--workers", "2") as server:
         workers = server.workers()
@@ -127,6 +149,30 @@ def test_workers_end_with_their_supervisor(tmp_path: Path) -> None:
         server.served.process.kill()
         wait_until(lambda: not any(_runs(worker) for worker in workers))
         server.served.project.run("engine", "audit", "verify")
+
+
+_STARTED_IN_VAIN = """
+import os, sys
+from pathlib import Path
+from kmsplan.server import listener, worker
+from kmsplan.server.serving import prepare
+from tests.engines import Lab
+
+lab = Lab(Path(sys.argv[1]))
+lab.create()
+bound = listener.bind(listener.Address("127.0.0.1", 0))
+serving = prepare(bound, None, tls=None, open_engine=lab.open, folder=lab.folder, style="off", workers=1)
+(reading, ready), (alive, held) = os.pipe(), os.pipe()
+os.close(reading)
+os.close(held)
+worker.run(serving, 0, ready=ready, alive=alive)
+"""
+
+
+def test_a_worker_whose_supervisor_is_killed_while_it_starts_ends_as_others_do(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _STARTED_IN_VAIN, str(tmp_path / "engine")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def _runs(process: int) -> bool:

@@ -124,7 +124,7 @@ def test_http_without_tls_is_not_answered_there(served: Served, trusted: Issued)
     with pytest.raises(ConnectionError):
         Signer(served.endpoint, served.access_key_id, served.access_key_secret).call("ListKeys")
     host, _, port = served.endpoint.partition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as plain:
+    with socket.create_connection((host, int(port)), timeout=60) as plain:
         plain.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
         assert b"HTTP/" not in plain.recv(4096)
     assert signer(served, trusting(trusted)).send("GET", "/healthz").status == 200

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from kmsplan.state.local import LocalStore
+
 if TYPE_CHECKING:
     from tests.project import Project
 
@@ -45,6 +47,22 @@ def test_a_rebuilt_state_knows_predecessors_and_pending_deletions(applied: Proje
 
 def test_rebuild_never_replaces_a_state(applied: Project) -> None:
     assert "already" in applied.run("state", "rebuild", code=1).err
+
+
+def test_a_rebuild_that_was_interrupted_before_its_first_record_is_run_again(applied: Project) -> None:
+    before = applied.state()
+    lose_state(applied)
+    LocalStore(applied.root / "state").init(before["lineage"])
+    assert "Rebuilt 4 records" in applied.run("state", "rebuild").out
+    assert applied.state()["records"] == before["records"]
+    applied.run("plan", "--detailed-exitcode", code=0)
+
+
+def test_an_empty_state_of_another_lineage_is_not_taken_for_an_interrupted_rebuild(applied: Project) -> None:
+    lose_state(applied)
+    LocalStore(applied.root / "state").init("f" * 32)
+    assert "already" in applied.run("state", "rebuild", code=1).err
+    assert applied.state()["records"] == {}
 
 
 def test_rebuild_of_nothing_says_so(basic: Project) -> None:

@@ -200,9 +200,9 @@ def test_killed_anywhere_it_leaves_no_object_in_neither_and_the_same_command_fin
 
 def test_two_moves_in_opposite_directions_never_wait_for_each_other(applied: Project, other: Project) -> None:
     """Both end, whichever is first: the locks are taken in one order."""
-    there = applied.start("state", "mv", "--to-dir", "other", "--lock-timeout", "20", "instance.core")
-    back = other.start("state", "mv", "--to-dir", "..", "--lock-timeout", "20", "instance.core")
-    assert {process.wait(timeout=30) for process in (there, back)} <= {0, 1}
+    there = applied.start("state", "mv", "--to-dir", "other", "--lock-timeout", "60", "instance.core")
+    back = other.start("state", "mv", "--to-dir", "..", "--lock-timeout", "60", "instance.core")
+    assert {process.wait(timeout=120) for process in (there, back)} <= {0, 1}
     for process in (there, back):
         process.communicate()
     held = {**everything(applied), **everything(other)}

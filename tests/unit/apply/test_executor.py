@@ -254,6 +254,24 @@ def test_no_more_changes_run_at_a_time_than_allowed(bench: Bench, writing: Local
     assert max(most) == 3
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_machine_with_few_threads_left_does_it_all_with_those(
+    threads: int, bench: Bench, writing: LocalWriting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, left = threading.Thread.start, [None] * threads
+
+    def refusing(thread: threading.Thread) -> None:
+        if thread.name.startswith("kmsplan-apply"):
+            if not left:
+                raise RuntimeError("can't start new thread")
+            left.pop()
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refusing)
+    bench.parallelism = 8
+    assert statuses(bench.execute(writing, *everything())) == dict.fromkeys(map(str, DESIRED), "done")
+
+
 def test_a_lock_that_is_lost_stops_the_run_and_writes_nothing_more(bench: Bench, writing: LocalWriting) -> None:
     def lose_the_lock(operation: Operation) -> Fault | None:
         if isinstance(operation, CreateKey):

@@ -71,7 +71,7 @@ def test_a_worker_waits_for_what_another_sets_free() -> None:
         second = pool.submit(schedule.take)
         assert not second.done()
         schedule.finish(first, done=True)
-        taken = second.result(10)
+        taken = second.result(60)
     assert taken is not None
     assert taken.address == "b"
 
@@ -82,7 +82,7 @@ def test_an_abandoned_schedule_keeps_nobody_waiting() -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(schedule.take)
         schedule.abandon()
-        assert waiting.result(10) is None
+        assert waiting.result(60) is None
 
 
 def test_many_workers_take_every_change_once() -> None:

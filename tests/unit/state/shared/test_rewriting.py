@@ -99,7 +99,7 @@ def bucketed(objects: ObjectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     apply(place.machine(), "orders")
     apply(place.machine(), "signer")
     assert place.remote is not None
-    remote = place.remote()
+    remote = place.remote(place.lease)
     assert isinstance(remote, S3Remote)
     return place, remote._bucket
 
