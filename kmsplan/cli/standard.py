@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def _named(number: int, was: TextIO | None) -> TextIO:
     raw = _Output(number)
     if not isinstance(was, io.TextIOWrapper):
         return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="replace")
+    with suppress(OSError):
+        was.flush()  # what was printed as the interpreter started comes first
     return io.TextIOWrapper(
         # As Python does it with PYTHONUNBUFFERED.
         raw if isinstance(was.buffer, io.RawIOBase) else io.BufferedWriter(raw),
