@@ -23,7 +23,6 @@ from kmsplan.cli.approval import (
     told,
 )
 from kmsplan.cli.exitcode import ExitCode
-from kmsplan.cli.failure import UserError
 from kmsplan.cli.options import Variables, json_option, variable_options
 from kmsplan.cli.saved import saved_plan
 from kmsplan.cli.session import Session, entropy, now, pass_session
@@ -160,14 +159,7 @@ def _key(
 
 
 def _passphrase(session: Session, name: str | None) -> SecretBytes | None:
-    from kmsplan.kms.secret import SecretBytes  # noqa: PLC0415
-
-    if name is None:
-        return None
-    value = session.environ.get(name, "")
-    if not value:
-        raise UserError(f"the environment variable {name} is not set, or empty", "Set it to the passphrase.")
-    return SecretBytes(value.encode())
+    return None if name is None else session.secret(name, "passphrase")
 
 
 def _duration(text: str) -> timedelta:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kmsplan.cli import kms
-from kmsplan.cli.failure import UserError
 from kmsplan.cli.lazy import LazyGroup
 from kmsplan.cli.options import Variables, json_option, variable_options
 from kmsplan.cli.session import Session, entropy, now, pass_session
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from kmsplan.engine.backup.checking import Report
     from kmsplan.engine.sealing import Seal
-    from kmsplan.kms.secret import SecretBytes
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 _LOCKS = (
@@ -50,16 +48,7 @@ def _lock(session: Session, passphrase_env: str | None, key_file: Path | None) -
         raise click.UsageError("give either --passphrase-env NAME or --key-file FILE: what the backup is locked with")
     if key_file is not None:
         return FileSeal(key_file)
-    return PassphraseSeal(lambda: _variable(session, str(passphrase_env)))
-
-
-def _variable(session: Session, name: str) -> SecretBytes:
-    from kmsplan.kms.secret import SecretBytes  # noqa: PLC0415
-
-    value = session.environ.get(name, "")
-    if not value:
-        raise UserError(f"the environment variable {name} is not set, or empty", "Set it to the passphrase.")
-    return SecretBytes(value.encode())
+    return PassphraseSeal(lambda: session.secret(str(passphrase_env), "passphrase"))
 
 
 @click.group(cls=LazyGroup, path="engine backup", invoke_without_command=True)
@@ -228,10 +217,10 @@ def _new_seal(
     if file is not None:
         return FileSeal(file)
     if passphrase_env is not None:
-        _variable(session, passphrase_env)
-        return PassphraseSeal(lambda: _variable(session, passphrase_env))
+        session.secret(passphrase_env, "passphrase")
+        return PassphraseSeal(lambda: session.secret(passphrase_env, "passphrase"))
     if hsm is not None:
-        return kms.hsm_seal(*hsm, pin=lambda: _variable(session, str(pin_env)))
+        return kms.hsm_seal(*hsm, pin=lambda: session.secret(str(pin_env), "token's PIN"))
     return None
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kmsplan.config.diagnostic import Diagnostic
     from kmsplan.config.expand import Expanded
     from kmsplan.config.objects import Objects
+    from kmsplan.kms.secret import SecretBytes
     from kmsplan.report.form import Subject
     from kmsplan.report.scene import Scene
     from kmsplan.state.holder import Holder
@@ -217,6 +218,24 @@ class Session:
 
             names = [path.name for path in configuration_files(self.directory, Problems())]
             self.trace(f"configuration: {self.directory.absolute()}: {', '.join(names) or 'no file'}")
+
+    def secret(self, name: str, what: str) -> SecretBytes:
+        """Return what a variable of the environment holds.
+
+        Args:
+            name: the variable's.
+            what: it is, for whoever has to set it.
+
+        Raises:
+            UserError: it is not set, or empty.
+        """
+        from kmsplan.cli.failure import UserError  # noqa: PLC0415
+        from kmsplan.kms.secret import SecretBytes  # noqa: PLC0415
+
+        value = self.environ.get(name, "")
+        if not value:
+            raise UserError(f"the environment variable {name} is not set, or empty", f"Set it to the {what}.")
+        return SecretBytes(value.encode())
 
     def objects(self, variables: Variables) -> tuple[Expanded, Objects]:
         """Read a valid configuration folder again, with the place of every value, to edit it."""

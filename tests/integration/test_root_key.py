@@ -263,6 +263,7 @@ def _refused_without_the_token(project: Project) -> None:
         (("--to-hsm", "m.so", "t"), "--to-hsm MODULE TOKEN and --pin-env NAME go together"),
         (("--pin-env", "PIN"), "--to-hsm MODULE TOKEN and --pin-env NAME go together"),
         (("--to-passphrase-env", "UNSET"), "the environment variable UNSET is not set, or empty"),
+        (("--to-hsm", "m.so", "t", "--pin-env", "UNSET"), "Set it to the token's PIN."),
         (("--to-file", "kmsplan.yaml"), "kmsplan.yaml is open to others than its owner"),
         (("--to-hsm", "/nowhere.so", "t", "--pin-env", "PIN"), "the token 't' of /nowhere.so, whose key seals"),
     ],
